@@ -1,0 +1,1 @@
+"""Did it get better: KPIs, feedback, statistics, the improvement register, cycles, reports."""

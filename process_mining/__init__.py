@@ -1,0 +1,1 @@
+"""What happened: ticket event logs, their variants, models and alignments. No policy lives here."""

@@ -1,0 +1,367 @@
+"""What is an event log, and in which order did things happen?
+
+An `EventLog` is frozen and checked when it is built: every event belongs to a known case, times
+are int64 microseconds UTC, and the order inside a case is total. Events are sorted by
+(case_id, at, position), where `position` is the order that the source declares (a sequence
+column, or the place in a trace); what still ties is ordered by the events' own content, never by
+the order of rows, so that shuffled rows give the same log. `seq` numbers the events of a case from
+0 in that order.
+
+A case is a ticket; `cases` has one row a case, sorted by case_id. Names of people are replaced by
+keyed pseudonyms (HMAC-SHA-256) while the log is built, so no later step can show them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from process_mining import schema as s
+from process_mining.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    Ints = npt.NDArray[np.int64]
+    Codes = npt.NDArray[np.int32]
+
+POSITION = "position"
+PSEUDONYM_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read: its name without the folder, its SHA-256 and its size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class LogMeta:
+    """Where a log came from and what was refused on the way (rows_in = accepted + rejected)."""
+
+    source: str
+    files: tuple[SourceFile, ...] = ()
+    timezone: str = "UTC"
+    rows_in: int = 0
+    rejects: pa.Table = field(default_factory=s.REJECT_SCHEMA.empty_table)
+    sha256: str = ""
+    clear_names: bool = False
+    time_resolution_us: int = 1
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class EventArrays:
+    """The columns that kernels read, in log order; codes index the sorted name tuples.
+
+    `offsets` has n_cases + 1 entries: case i owns the events offsets[i]:offsets[i + 1].
+    `activity` is -1 where the event records an update but no step; `actor` and `team` are -1
+    where the source names none.
+    """
+
+    offsets: Ints
+    at: Ints
+    seq: Ints
+    activity: Codes
+    actor: Codes
+    team: Codes
+    activities: tuple[str, ...]
+    actors: tuple[str, ...]
+    teams: tuple[str, ...]
+
+    @property
+    def n_cases(self) -> int:
+        """Number of cases."""
+        return len(self.offsets) - 1
+
+    @cached_property
+    def case_of(self) -> Ints:
+        """The case index of every event."""
+        return np.repeat(np.arange(self.n_cases), np.diff(self.offsets))
+
+    def code_of(self, activity: str) -> int:
+        """Return the code of an activity, or -2 (which no event has) where the log lacks it."""
+        try:
+            return self.activities.index(activity)
+        except ValueError:
+            return -2
+
+
+@dataclass(frozen=True, eq=False)
+class EventLog:
+    """Events in total order, cases sorted by id, and where they came from.
+
+    `events`: case_id, seq, activity, at, lifecycle, actor, team, then `attr.*` by name.
+    `cases`: case_id, practice, priority, category, service, opened, resolved, closed, `attr.*`.
+    """
+
+    events: pa.Table
+    cases: pa.Table
+    meta: LogMeta
+
+    @classmethod
+    def build(
+        cls,
+        events: pa.Table,
+        *,
+        meta: LogMeta,
+        cases: pa.Table | None = None,
+        pseudonym_key: bytes | None = None,
+    ) -> EventLog:
+        """Order, check and pseudonymise what a source read.
+
+        `events` holds the columns of `schema.EVENT_TYPES` (missing ones become null), `attr.*`,
+        an optional int64 `position`, and optional `case.*` columns whose last known value in a
+        case is the case's value. `cases` holds `schema.CASE_TYPES` and `attr.*`; its values win.
+        `pseudonym_key` makes pseudonyms comparable between logs; without it the key is derived
+        from the log's own content, so they are stable for one log and mean nothing elsewhere.
+
+        Raises RunError LG001 for a null case id or activity, LG002 for a time missing in a log
+        that has times, LG003 for two case rows with one id.
+        """
+        events = _conform(events, s.EVENT_TYPES)
+        _require_keys(events)
+        events = _sorted(events)
+        content = _digest(events)
+        collapsed, events = _split_case_columns(events)
+        table = _case_table(collapsed, cases)
+        sha256 = hashlib.sha256(content + _digest(table)).hexdigest()
+        if not meta.clear_names:
+            key = pseudonym_key or hashlib.sha256(b"trueloop pseudonym key" + content).digest()
+            events = _set(events, s.ACTOR, pseudonyms(events[s.ACTOR], key))
+        offsets = _offsets(events)
+        seq = np.arange(len(events)) - np.repeat(offsets[:-1], np.diff(offsets))
+        if POSITION in events.column_names:
+            events = events.drop_columns([POSITION])
+        events = events.add_column(1, s.SEQ, pa.array(seq, pa.int64()))
+        return cls(events=events, cases=table, meta=replace(meta, sha256=sha256))
+
+    @cached_property
+    def arrays(self) -> EventArrays:
+        """The integer columns that kernels read."""
+        activity, activities = _codes(self.events[s.ACTIVITY])
+        actor, actors = _codes(self.events[s.ACTOR])
+        team, teams = _codes(self.events[s.TEAM])
+        return EventArrays(
+            offsets=_offsets_of(self.events, self.cases),
+            at=_int64(self.events[s.AT]),
+            seq=_int64(self.events[s.SEQ]),
+            activity=activity,
+            actor=actor,
+            team=team,
+            activities=activities,
+            actors=actors,
+            teams=teams,
+        )
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return int(self.events.num_rows)
+
+    @property
+    def n_cases(self) -> int:
+        """Number of cases."""
+        return int(self.cases.num_rows)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the events have times (an XES log of level A has none)."""
+        return self.n_events == 0 or self.events[s.AT].null_count == 0
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> EventLog:
+        """Return the log of the cases for which `keep` (one bool a case, in case order) is true."""
+        mask = np.repeat(keep, np.diff(self.arrays.offsets))
+        events, cases = self.events.filter(pa.array(mask)), self.cases.filter(pa.array(keep))
+        return EventLog(events=events, cases=cases, meta=self.meta)
+
+    def with_columns(
+        self,
+        *,
+        events: Mapping[str, pa.Array | pa.ChunkedArray] | None = None,
+        cases: Mapping[str, pa.Array | pa.ChunkedArray] | None = None,
+    ) -> EventLog:
+        """Return the log with whole columns replaced or added; order and rows stay as they are."""
+        new_events, new_cases = self.events, self.cases
+        for name, values in (events or {}).items():
+            new_events = _set(new_events, name, values)
+        for name, values in (cases or {}).items():
+            new_cases = _set(new_cases, name, values)
+        return EventLog(events=new_events, cases=new_cases, meta=self.meta)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the events as a tidy DataFrame with `at` as UTC timestamps."""
+        at = self.events[s.AT].cast(s.UTC_US)
+        frame: pd.DataFrame = _set(self.events, s.AT, at).to_pandas()
+        return frame
+
+
+def pseudonyms(names: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
+    """Replace each name by `p-` and 12 hex digits of its keyed HMAC-SHA-256; null stays null."""
+    coded = names.combine_chunks().dictionary_encode()
+    words = [
+        "p-" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]
+        for name in coded.dictionary.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(words, pa.string()).take(coded.indices)])
+
+
+def _conform(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Bring the canonical columns to the front with their types; other columns follow by name."""
+    rest = sorted(name for name in table.column_names if name not in types)
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {
+        name: table[name].cast(kind)
+        if name in table.column_names
+        else pa.nulls(table.num_rows, kind)
+        for name, kind in types.items()
+    }
+    columns |= {name: table[name] for name in rest}
+    return pa.table(columns)
+
+
+def _require_keys(events: pa.Table) -> None:
+    for name in (s.CASE_ID, s.ACTIVITY):
+        if events[name].null_count:
+            msg = f"{events[name].null_count} events have no {name}"
+            raise RunError("LG001", msg, fix="A source must reject such rows with their place")
+    missing = events[s.AT].null_count
+    if missing not in (0, events.num_rows):
+        msg = f"{missing} of {events.num_rows} events have no time"
+        raise RunError("LG002", msg, fix="A source must reject such rows with their place")
+
+
+def _sorted(events: pa.Table) -> pa.Table:
+    """Sort by case, time, declared position, then by every other column in order of its name."""
+    first = [s.CASE_ID, s.AT, POSITION] if POSITION in events.column_names else [s.CASE_ID, s.AT]
+    rest = [name for name in events.column_names if name not in first]
+    keys = first + rest
+    ranked = pa.table({name: _rank(events[name]) for name in keys})
+    order = pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in keys])
+    return events.take(order).combine_chunks()
+
+
+def _rank(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Strings as the rank of their code points: integers sort several times faster."""
+    if not pa.types.is_string(column.type):
+        return column
+    codes, _ = _codes(column)
+    return pa.array(codes)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[Codes, tuple[str, ...]]:
+    """Return each value's rank among the sorted distinct values (-1 for null), and those values."""
+    coded = column.combine_chunks().dictionary_encode()
+    words: list[str] = coded.dictionary.to_pylist()
+    order = sorted(range(len(words)), key=words.__getitem__)
+    rank = np.empty(len(words) + 1, dtype=np.int32)
+    rank[order] = np.arange(len(words), dtype=np.int32)
+    rank[-1] = -1
+    index = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return rank[index], tuple(words[i] for i in order)
+
+
+def _int64(column: pa.ChunkedArray) -> Ints:
+    values: Ints = column.fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
+    return values.astype(np.int64, copy=False)
+
+
+def _offsets(events: pa.Table) -> Ints:
+    """Where each case starts in events that are sorted by case, and the end."""
+    ids, _ = _codes(events[s.CASE_ID])
+    starts = np.flatnonzero(np.diff(ids, prepend=-2)) if len(ids) else np.empty(0, np.int64)
+    return np.append(starts, len(ids)).astype(np.int64)
+
+
+def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
+    """Offsets for every case of the case table; a case without events owns an empty span."""
+    index = pc.index_in(events[s.CASE_ID], value_set=cases[s.CASE_ID].combine_chunks())
+    counts = np.bincount(_int64(index.cast(pa.int64())), minlength=cases.num_rows)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _split_case_columns(events: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Split `case.*` columns off, each collapsed to the last known value of the case."""
+    offsets = _offsets(events)
+    starts, ends = offsets[:-1], offsets[1:]
+    columns = {s.CASE_ID: events[s.CASE_ID].take(pa.array(starts))}
+    taken = [name for name in events.column_names if name.startswith(s.CASE_PREFIX)]
+    for name in taken:
+        known = events[name].is_valid().combine_chunks().to_numpy(zero_copy_only=False)
+        last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
+        pick = last[ends - 1] if len(ends) else last
+        index = pa.array(pick, mask=pick < starts)
+        columns[name.removeprefix(s.CASE_PREFIX)] = events[name].take(index)
+    return pa.table(columns), events.drop_columns(taken) if taken else events
+
+
+def _case_table(collapsed: pa.Table, given: pa.Table | None) -> pa.Table:
+    """One row a case, sorted by id: the given values first, then what the events say."""
+    if given is None:
+        return _conform(collapsed, s.CASE_TYPES)
+    given = given.take(pc.sort_indices(given[s.CASE_ID]))
+    ids = given[s.CASE_ID].to_pylist()
+    twice = next((a for a, b in pairwise(ids) if a == b), None)
+    if twice is not None:
+        msg = f"case '{twice}' stands twice in the case table"
+        raise RunError("LG003", msg, why="its attributes would be ambiguous", fix="Keep one row")
+    everyone = pa.array(sorted(set(ids) | set(collapsed[s.CASE_ID].to_pylist())), pa.string())
+    names = set(collapsed.column_names) | set(given.column_names)
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {s.CASE_ID: everyone}
+    for name in sorted(names - {s.CASE_ID}):
+        found = [_lookup(table, name, everyone) for table in (given, collapsed)]
+        present = [column for column in found if column is not None]
+        columns[name] = present[0] if len(present) == 1 else pc.coalesce(*present)
+    return _conform(pa.table(columns), s.CASE_TYPES)
+
+
+def _lookup(table: pa.Table, name: str, ids: pa.Array) -> pa.ChunkedArray | None:
+    if name not in table.column_names:
+        return None
+    return table[name].take(pc.index_in(ids, value_set=table[s.CASE_ID].combine_chunks()))
+
+
+def _set(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    index = table.schema.get_field_index(name)
+    if index < 0:
+        return table.append_column(name, values)
+    return table.set_column(index, name, values)
+
+
+def _digest(table: pa.Table) -> bytes:
+    """SHA-256 of the values (not of their encoding): names, types, validity, text or numbers."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        digest.update(f"{name}\0{column.type}\0{len(column)}\0{column.null_count}\0".encode())
+        digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+        for part in _value_bytes(column):
+            digest.update(part)
+    return digest.digest()
+
+
+def _value_bytes(column: pa.Array) -> Sequence[bytes]:
+    if pa.types.is_string(column.type):
+        text = column.fill_null("").cast(pa.large_string())
+        lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8")
+        _, offsets, data = text.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+        first, last = (int(bounds[0]), int(bounds[-1])) if len(bounds) else (0, 0)
+        return (lengths.tobytes(), data.to_pybytes()[first:last] if data else b"")
+    if pa.types.is_boolean(column.type):
+        return (np.packbits(column.fill_null(False).to_numpy(zero_copy_only=False)).tobytes(),)  # noqa: FBT003 - the fill value
+    kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
+    return (column.fill_null(0).to_numpy(zero_copy_only=False).astype(kind).tobytes(),)

@@ -1,0 +1,1 @@
+"""What should happen: practices, rules, service levels, and the engine that judges by them."""
