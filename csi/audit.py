@@ -1,0 +1,208 @@
+"""How does a ticket log become verdicts with evidence? The whole chain, from files to findings.
+
+files → EventLog → quality gate → per practice: its words, its reference model, its rules →
+verdicts, findings, tallies, service-level clocks, feedback. A log may hold tickets of several
+practices; each is judged by its own. Nothing here depends on the day it runs: open cases are
+judged at `as_of`, by default the last event of the log.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from csi.feedback import read_surveys
+from process_mining import schema as s
+from process_mining.errors import CodedError, did_you_mean
+from process_mining.quality import inspect
+from process_mining.sources import ReadOptions, open_log
+from rules.catalogue import load_catalogue
+from rules.check import FINDINGS_SCHEMA, check
+from rules.practice import choose_vocabulary, prepare_desk, translate
+from rules.service_level import clocks, load_service_levels
+from rules.spec import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from csi.feedback import Feedback
+    from process_mining.eventlog import EventLog
+    from process_mining.model import ReferenceModel
+    from process_mining.quality import Quality
+    from rules.catalogue import Catalogue
+    from rules.check import CheckResult
+    from rules.practice import Practice, PreparedDesk, Translation
+    from rules.service_level import ServiceLevels
+    from rules.spec import Rule, Tally
+
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What to audit, and by what; every field is one option of `trueloop audit`."""
+
+    logs: tuple[Path, ...]
+    read: ReadOptions = ReadOptions()
+    practice: str | None = None
+    model: Path | None = None
+    rules: tuple[Path, ...] = ()
+    targets: Path | None = None
+    surveys: Path | None = None
+    as_of: dt.datetime | None = None
+    fail_on: Severity | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PracticeAudit:
+    """One practice's share of the log, in its words, with what its rules say."""
+
+    practice: Practice
+    translation: Translation
+    prepared: PreparedDesk
+    result: CheckResult
+    clocks: pa.Table
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """Everything that an audit found; `findings` are those of all practices, by rule and case."""
+
+    request: AuditRequest
+    log: EventLog
+    as_of_us: int
+    quality: Quality
+    catalogue: Catalogue
+    service_levels: ServiceLevels
+    practices: tuple[PracticeAudit, ...]
+    findings: pa.Table
+    tallies: tuple[Tally, ...]
+    feedback: Feedback | None
+
+    @property
+    def exit_code(self) -> int:
+        """1 where an unwaived finding is at or above `fail_on`, else 0."""
+        limit = self.request.fail_on
+        if limit is None:
+            return 0
+        return int(any(t.violates and t.rule.severity >= limit for t in self.tallies))
+
+
+def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -> Audit:
+    """Run the whole chain, naming each step to `step`; raises CodedError for the user to mend."""
+    step("rulebook")
+    catalogue = load_catalogue(request.rules)
+    levels = load_service_levels(request.targets)
+    surveys = request.surveys
+    feedback = read_surveys(surveys) if surveys is not None else None
+    step("reading")
+    log = open_log(request.logs, request.read)
+    as_of_us = _as_of(log, request.as_of)
+    parts = []
+    for practice, part in split_by_practice(log, catalogue.practices, request.practice):
+        step(practice.name)
+        parts.append(_audit_practice(practice, part, catalogue, levels, as_of_us))
+    return Audit(
+        request=request,
+        log=log,
+        as_of_us=as_of_us,
+        quality=inspect(log),
+        catalogue=catalogue,
+        service_levels=levels,
+        practices=tuple(parts),
+        findings=merge_findings([part.result.findings for part in parts]),
+        tallies=tuple(t for part in parts for t in part.result.tallies),
+        feedback=feedback,
+    )
+
+
+def split_by_practice(
+    log: EventLog, practices: Mapping[str, Practice], chosen: str | None
+) -> list[tuple[Practice, EventLog]]:
+    """Give each practice its cases: the chosen one, what the cases say, or the one that fits.
+
+    Where neither `chosen` nor the cases name a practice, the one whose vocabulary knows the log's
+    words is taken; none or several is an error (CL011), never a guess.
+    """
+    if chosen is not None:
+        return [(_known(chosen, practices), log)]
+    named = log.cases[s.PRACTICE]
+    if named.null_count == log.n_cases:
+        return [(_fitting(log, practices), log)]
+    if named.null_count:
+        msg = f"{named.null_count} of {log.n_cases} cases name no practice, the others do"
+        raise CodedError("CL012", msg, fix="Fill the column, or say --practice for all of them")
+    words = sorted(named.unique().to_pylist())
+    return [(_known(word, practices), log.select(_mask(pc.equal(named, word)))) for word in words]
+
+
+def _known(name: str, practices: Mapping[str, Practice]) -> Practice:
+    if name not in practices:
+        msg = f"there is no practice '{name}'"
+        raise CodedError("CL010", msg, fix=did_you_mean(name, practices))
+    return practices[name]
+
+
+def _fitting(log: EventLog, practices: Mapping[str, Practice]) -> Practice:
+    fitting = [p for p in practices.values() if p.model_path is not None and knows_words(p, log)]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(p.name for p in (fitting or practices.values()))
+    what = "several practices know" if fitting else "no practice knows"
+    msg = f"the log names no practice, and {what} its activities"
+    raise CodedError("CL011", msg, fix=f"Say --practice with one of: {names}")
+
+
+def _audit_practice(
+    practice: Practice,
+    log: EventLog,
+    catalogue: Catalogue,
+    levels: ServiceLevels,
+    as_of_us: int,
+) -> PracticeAudit:
+    translation = translate(log, practice)
+    prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us)
+    rules = [rule for rule in catalogue.rules if rule.case_type == practice.name]
+    return PracticeAudit(
+        practice=practice,
+        translation=translation,
+        prepared=prepared,
+        result=check(prepared.desk, rules, log_sha256=log.meta.sha256),
+        clocks=clocks(prepared.desk),
+    )
+
+
+def merge_findings(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put the findings of all practices into one table, by rule and case."""
+    table = pa.concat_tables(tables) if tables else FINDINGS_SCHEMA.empty_table()
+    return table.sort_by([("rule", "ascending"), ("case_id", "ascending")])
+
+
+def _as_of(log: EventLog, moment: dt.datetime | None) -> int:
+    """The moment at which open cases are judged; it may not lie before the log's last event."""
+    last = int(log.arrays.at.max()) if log.n_events else 0
+    if moment is None:
+        return last
+    asked = (moment - EPOCH) // dt.timedelta(microseconds=1)
+    if asked < last:
+        seen = (EPOCH + dt.timedelta(microseconds=last)).isoformat()
+        msg = f"--as-of {moment.isoformat()} lies before the last event of the log, {seen}"
+        raise CodedError(
+            "CL013",
+            msg,
+            why="Later events would be judged as if known",
+            fix="Cut the log, or judge it later",
+        )
+    return asked
+
+
+def _mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    mask: npt.NDArray[np.bool_] = column.combine_chunks().to_numpy(zero_copy_only=False)
+    return mask

@@ -1,0 +1,268 @@
+"""What can be typed? The command line; every command hands over to one module of csi or rules.
+
+Exit codes: 0 pass, 1 gate failed (findings at or above --fail-on), 2 usage or configuration,
+3 run failed. Results go to standard output (as JSON with --json), progress and errors to standard
+error. Modules are imported inside the commands, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from process_mining.errors import CodedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from csi.audit import AuditRequest
+
+IN_FILE = click.Path(path_type=Path)
+OUT_DIR = click.Path(path_type=Path, file_okay=False)
+MIN_KEY_BYTES = 16
+SEVERITIES = click.Choice(["low", "medium", "high", "critical"])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="trueloop")
+def cli() -> None:
+    """From a raw ticket log to a proven improvement: mine it, check it, improve, and prove it."""
+
+
+def main() -> None:
+    """Run the command line; a coded error is one line on standard error and an exit code."""
+    try:
+        code = cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(3)
+    except CodedError as error:
+        click.echo(printable(str(error)), err=True)
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def printable(text: str) -> str:
+    """Replace control characters (but line ends): text from tickets must not drive a terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _moment(_: click.Context, option: click.Parameter, value: str | None) -> dt.datetime | None:
+    """Read an ISO date (its midnight, UTC) or an ISO time with a zone."""
+    if value is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError as error:
+        msg = f"'{value}' is not an ISO date such as 2025-06-30 or 2025-06-30T18:00:00+02:00"
+        raise click.BadParameter(msg, param=option) from error
+    if moment.tzinfo is None and len(value) > len("2025-06-30"):
+        msg = f"'{value}' has no zone; write it as {value}Z or with an offset"
+        raise click.BadParameter(msg, param=option)
+    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def log_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that say how a log is read."""
+    options = [
+        click.argument("logs", nargs=-1, required=True, type=IN_FILE, metavar="LOG..."),
+        click.option("--source", help="How to read it, where the content does not tell."),
+        click.option("--mapping", help="Mapping TOML, or the name of one that ships."),
+        click.option("--timezone", help="IANA zone of times that carry none."),
+        click.option("--allow-rejects", is_flag=True, help="Go on although rows were refused."),
+        click.option("--clear-names", is_flag=True, help="Show people's names, not pseudonyms."),
+        click.option("--key-file", type=IN_FILE, help="Key that makes pseudonyms comparable."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def judge_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that say by what a log is judged."""
+    options = [
+        click.option("--practice", help="Practice of all tickets, e.g. incident."),
+        click.option("--model", type=IN_FILE, help="Reference model (BPMN) instead of ours."),
+        click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules."),
+        click.option("--targets", type=IN_FILE, help="Service-level targets (TOML)."),
+        click.option("--surveys", type=IN_FILE, help="Survey rows (CSV)."),
+        click.option("--as-of", callback=_moment, help="Judge open cases at this time."),
+        click.option("--fail-on", type=SEVERITIES, help="Exit 1 from this severity on."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _request(options: dict[str, Any]) -> AuditRequest:
+    """Turn the options of a command into what `csi.audit` takes."""
+    from csi.audit import AuditRequest
+    from process_mining.sources import ReadOptions, find_mapping
+    from rules.spec import Severity
+
+    key_file, mapping = options["key_file"], options["mapping"]
+    read = ReadOptions(
+        source=options["source"],
+        mapping=find_mapping(mapping) if mapping else None,
+        timezone=options["timezone"],
+        pseudonym_key=read_key(key_file) if key_file else None,
+        clear_names=options["clear_names"],
+        allow_rejects=options["allow_rejects"],
+    )
+    fail_on = options["fail_on"]
+    return AuditRequest(
+        logs=tuple(options["logs"]),
+        read=read,
+        practice=options["practice"],
+        model=options["model"],
+        rules=tuple(options["rules"]),
+        targets=options["targets"],
+        surveys=options["surveys"],
+        as_of=options["as_of"],
+        fail_on=Severity[fail_on.upper()] if fail_on else None,
+    )
+
+
+def read_key(path: Path) -> bytes:
+    """Read a pseudonym key: at least 16 bytes, so that names cannot be tried out."""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        msg = f"key file {path.name}: {error.strerror}"
+        raise CodedError("CL001", msg, fix="Name a file that can be read") from error
+    if len(key) < MIN_KEY_BYTES:
+        msg = f"key file {path.name} holds {len(key)} bytes; at least {MIN_KEY_BYTES} are needed"
+        raise CodedError("CL001", msg, fix="Make one: openssl rand -hex 32 > key")
+    return key
+
+
+@cli.command("audit")
+@log_options
+@judge_options
+@click.option("--out", type=OUT_DIR, default=Path("audit-out"), show_default=True)
+@click.option("--report-date", callback=_moment, help="Date on the report; default: --as-of.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+@click.pass_context
+def audit_command(ctx: click.Context, **options: Any) -> None:
+    """Judge a ticket log by the rulebook: how conformant, where not, who must act.
+
+    \b
+    Example:
+      trueloop audit incidents.csv.gz --mapping uci_servicenow --out audit-out
+    """
+    from csi.audit import audit
+    from csi.audit_outputs import summary_of, write_audit
+    from csi.console import audit_lines, steps
+
+    with steps("audit") as step:
+        result = audit(_request(options), step)
+        summary = summary_of(result)
+        step("writing")
+        write_audit(result, summary, options["out"], options["report_date"])
+    echo_result(summary, audit_lines(summary, options["out"]), as_json=options["as_json"])
+    ctx.exit(result.exit_code)
+
+
+def echo_result(value: object, lines: list[str], *, as_json: bool) -> None:
+    """Print a result for people, or as JSON."""
+    from csi.outputs import to_json
+
+    click.echo(to_json(value) if as_json else printable("\n".join(lines)), nl=not as_json)
+
+
+@cli.group()
+def rules() -> None:
+    """The rulebook: list it, explain a rule, run the rules' own examples."""
+
+
+RULE_FOLDERS = click.option("--rules", "folders", multiple=True, type=IN_FILE, help="More rules.")
+
+
+@rules.command("list")
+@RULE_FOLDERS
+@click.option("--json", "as_json", is_flag=True)
+def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
+    """List every rule: code, severity, practice, kind of constraint, title.
+
+    \b
+    Example:
+      trueloop rules list
+    """
+    from csi.console import table_lines
+    from rules.catalogue import load_catalogue
+
+    rows = [
+        {
+            "code": rule.code,
+            "name": rule.name,
+            "severity": rule.severity.word,
+            "practice": rule.practice,
+            "template": rule.template,
+            "title": rule.title,
+        }
+        for rule in load_catalogue(folders).rules
+    ]
+    shown = ("code", "severity", "practice", "template", "title")
+    echo_result(rows, table_lines(shown, [[r[c] for c in shown] for r in rows]), as_json=as_json)
+
+
+@rules.command("explain")
+@click.argument("code")
+@RULE_FOLDERS
+def rules_explain(code: str, folders: tuple[Path, ...]) -> None:
+    """Say in words what a rule demands, why, and what to do.
+
+    \b
+    Example:
+      trueloop rules explain INC002
+    """
+    from rules.catalogue import explain, load_catalogue
+
+    click.echo(printable(explain(load_catalogue(folders).rule(code))))
+
+
+@rules.command("test")
+@click.argument("folders", nargs=-1, type=IN_FILE)
+@click.pass_context
+def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
+    """Run every rule's examples through both engines; exit 1 if one gives another verdict.
+
+    \b
+    Example:
+      trueloop rules test my-rules/
+    """
+    from rules.catalogue import load_catalogue, run_examples
+
+    results = run_examples(load_catalogue(folders))
+    wrong = [r for r in results if not r.ok]
+    for r in wrong:
+        click.echo(
+            f"{r.rule} example {r.index + 1}: expected {r.expected.word}, "
+            f"durable-rules {r.durable.word}, evaluator {r.evaluator.word}"
+        )
+    n_rules = len({r.rule for r in results})
+    click.echo(f"{len(results) - len(wrong)} of {len(results)} examples of {n_rules} rules hold")
+    ctx.exit(1 if wrong else 0)
+
+
+@rules.command("docs")
+@RULE_FOLDERS
+@click.option("--out", type=OUT_DIR, default=Path("docs/rules"), show_default=True)
+def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
+    """Write the catalogue as Markdown pages, one a rule.
+
+    \b
+    Example:
+      trueloop rules docs --out docs/rules
+    """
+    from csi.rule_pages import write_pages
+    from rules.catalogue import load_catalogue
+
+    click.echo(f"{write_pages(load_catalogue(folders), out)} pages in {out}")

@@ -1,0 +1,89 @@
+"""What does a person at a terminal see? Progress on standard error, results as plain lines."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    Step = Callable[[str], None]
+
+WORST_SHOWN = 5
+SHOW_AFTER_S = 2.0
+
+
+@contextmanager
+def steps(title: str) -> Iterator[Step]:
+    """Give a function that names the step under way; shown as a spinner with the time taken.
+
+    Nothing is shown where standard error is no terminal, nor before two seconds have passed.
+    """
+    from rich.console import Console  # noqa: PLC0415 - only where something is shown
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda name: bar.update(task, description=f"{title}: {name}")
+
+
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lay rows out in columns as wide as their widest cell."""
+    cells = [list(head), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]
+
+
+def share(part: int, whole: int) -> str:
+    """Say "12 of 34 (35.3 %)"."""
+    return f"{part:,} of {whole:,}" + (f" ({part / whole:.1%})" if whole else "")
+
+
+def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
+    """Say on one screen how conformant the log is, the worst offences, and where to look."""
+    log = summary["log"]
+    lines = [
+        f"{log['cases']:,} cases, {log['events']:,} events, {log['variants']:,} variants, "
+        f"{log['rejected']:,} rows refused. Open cases are judged as of {summary['as_of']}.",
+        "",
+    ]
+    lines += [_conformance_line(row) for row in summary["conformance"]]
+    lines += _unmapped_lines(summary["practices"])
+    worst = [row for row in summary["rules"] if row["violates"]]
+    worst.sort(key=lambda row: (-row["severity_rank"], -row["violates"], row["code"]))
+    lines += ["", "Worst offences" if worst else "No offence was found."]
+    cells = [
+        (r["code"], r["severity"], share(r["violates"], r["conforms"] + r["violates"]), r["title"])
+        for r in worst[:WORST_SHOWN]
+    ]
+    lines += [
+        f"  {line}" for line in table_lines(("rule", "severity", "cases", "what"), cells)
+    ] * bool(cells)
+    unknown = [row["code"] for row in summary["rules"] if row["unknown"]]
+    if unknown:
+        lines += ["", f"Not decidable on some cases for want of data: {', '.join(unknown)}."]
+    return [*lines, "", f"Look at {out / 'report.html'}"]
+
+
+def _conformance_line(row: dict[str, Any]) -> str:
+    fits = share(row["fitting_cases"], row["cases"])
+    return f"{row['practice']}: {fits} ended cases fit {row['model']}, mean fitness {row['fitness_mean']:.3f}"
+
+
+def _unmapped_lines(practices: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        f"{row['practice']}: {sum(row['unmapped'].values()):,} events have words outside the vocabulary "
+        f"'{row['vocabulary']}': {', '.join(sorted(row['unmapped']))}"
+        for row in practices
+        if row["unmapped"]
+    ]

@@ -1,0 +1,139 @@
+"""How does a notebook run with checked parameters, and how does its output reach the disk whole?
+
+The only importer of papermill. Every notebook has one pydantic model of its parameters (strict,
+unknown names refused); the model's names must be just those of the notebook's own `parameters`
+cell, so neither can drift. The notebook runs from a copy in the wheel; the executed one is written
+aside, checked to have come to its end, and renamed (papermill writes in place, and a killed run
+leaves valid JSON behind). Errors: CodedError CY101 for wrong parameters, RunError CY102 where a
+cell fails, CY103 where the run did not come to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from csi.outputs import whole
+from process_mining.errors import CodedError, RunError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+NOTEBOOKS = ("1_measure", "2_analyse", "3_improve", "4_evaluate")
+CELL_TIMEOUT_S = 3600
+
+
+class NotebookParameters(BaseModel):
+    """What every notebook of the cycle takes; an empty `cycle` means the demo data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    cycle: str = ""
+    out: str = ""
+
+
+def checked(notebook: str, values: Mapping[str, Any]) -> NotebookParameters:
+    """Return the values as typed parameters, or raise CY101 naming each wrong one."""
+    try:
+        return NotebookParameters.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        known = NotebookParameters.model_fields
+        hint = (
+            did_you_mean(name, known)
+            if name not in known
+            else f"It is of type {known[name].annotation}"
+        )
+        what = f"notebook {notebook}: parameter '{name}': {first['msg']}"
+        raise CodedError("CY101", what, fix=hint) from error
+
+
+def run_notebook(
+    notebook: str,
+    parameters: NotebookParameters,
+    out: Path,
+    *,
+    on_cell: Callable[[int, int], None] | None = None,
+) -> None:
+    """Execute a notebook of the package with `parameters`; write it whole to `out`, or not at all.
+
+    `on_cell(done, all)` is called after each cell, for a progress bar.
+    """
+    with _quiet_frontend(), as_file(files("notebooks") / f"{notebook}.ipynb") as source:
+        _require_same_names(notebook, source, parameters)
+        with whole(out) as temporary:
+            _execute(notebook, source, temporary, parameters, on_cell)
+
+
+def _execute(
+    notebook: str,
+    source: Path,
+    target: Path,
+    parameters: NotebookParameters,
+    on_cell: Callable[[int, int], None] | None,
+) -> None:
+    import papermill  # noqa: PLC0415 - heavy: loaded only when a notebook runs
+    from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415 - the same
+
+    total = len(json.loads(source.read_text(encoding="utf-8"))["cells"]) + 1
+
+    def executed(cell_index: int, **_: object) -> None:
+        if on_cell is not None:
+            on_cell(cell_index + 1, total)
+
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters=parameters.model_dump(mode="json"),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            log_output=False,
+            execution_timeout=CELL_TIMEOUT_S,
+            on_cell_executed=executed,
+        )
+    except PapermillExecutionError as error:
+        raise _cell_failed(notebook, error) from error
+    meta = json.loads(target.read_text(encoding="utf-8"))["metadata"]["papermill"]
+    if not meta.get("end_time") or meta.get("exception"):
+        msg = f"notebook {notebook} did not come to its end"
+        raise RunError("CY103", msg, fix="Run the cycle again")
+
+
+def _cell_failed(notebook: str, error: Any) -> RunError:  # noqa: ANN401 - papermill has no types
+    """Hand on the coded error of the cell where there is one: it says the mend."""
+    what = f"notebook {notebook}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+    return RunError("CY102", what, fix="Mend what the cell names, then run the cycle again")
+
+
+def _require_same_names(notebook: str, source: Path, parameters: NotebookParameters) -> None:
+    import papermill  # noqa: PLC0415 - heavy: loaded only when a notebook runs
+
+    declared = set(papermill.inspect_notebook(str(source)))
+    expected = set(type(parameters).model_fields)
+    if declared != expected:
+        msg = f"notebook {notebook} declares {sorted(declared)}, its model {sorted(expected)}"
+        raise CodedError("CY101", msg, fix="Bring the parameters cell and the model together")
+
+
+@contextmanager
+def _quiet_frontend() -> Iterator[None]:
+    """Keep Jupyter's debugger notices out of our output while a kernel runs."""
+    name = "PYDEVD_DISABLE_FILE_VALIDATION"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name)
+        else:
+            os.environ[name] = before
