@@ -114,6 +114,18 @@ class Cycle:
         return self.path.parent / name
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The files that the cycle reads, as it names them."""
+        settings = self.settings
+        optional = (settings.surveys, settings.targets)
+        return (*settings.log, *(name for name in optional if name is not None))
+
+    @property
+    def default_out(self) -> Path:
+        """The folder for the results where none is named: beside the file, by the window's end."""
+        return self.path.parent / f"cycle-{self.settings.current.end.isoformat()}"
+
+    @property
     def identity(self) -> str:
         """What makes two runs the same cycle: windows, improvement and log, by their text."""
         return self.sha256[:16]

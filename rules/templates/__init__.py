@@ -19,16 +19,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from process_mining.alignment import CaseAlignment
+from rules.spec import ZERO, Measure, Row, Verdict
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.alignment import CaseAlignment
     from process_mining.eventlog import EventLog
     from rules.service_level import ServiceLevels
-    from rules.spec import DecisionTable, Measure
+    from rules.spec import DecisionTable
 
 
 class _ActivityMark:
@@ -36,6 +38,8 @@ class _ActivityMark:
 
 
 Activity = Annotated[str, Field(min_length=1), _ActivityMark()]
+# Not `Activity | None`: pydantic keeps a mark inside a union out of the field's metadata.
+OptionalActivity = Annotated[str | None, Field(min_length=1), _ActivityMark()]
 
 
 class TemplateParams(BaseModel):
@@ -60,6 +64,9 @@ class Desk:
     `log.events.activity` is null where an event is an update and no step. `complete` says for
     each case whether it has ended; `as_of_us` is the moment at which open cases are judged.
     `alignment` holds each case's exact cost against the practice's reference model.
+    `unmapped` says for each case whether it has words that its source's vocabulary does not map
+    (None: no case has). `outside` are the steps that may follow a case's end, such as asking for
+    feedback. `unobserved` are the activities that the source never records.
     """
 
     log: EventLog
@@ -67,6 +74,38 @@ class Desk:
     as_of_us: int
     service_levels: ServiceLevels
     alignment: CaseAlignment | None = None
+    unmapped: npt.NDArray[np.bool_] | None = None
+    outside: frozenset[str] = frozenset()
+    unobserved: frozenset[str] = frozenset()
+
+    def mask(self, activity: str) -> npt.NDArray[np.bool_]:
+        """Tell for each event whether it is a step of that activity."""
+        arrays = self.log.arrays
+        return np.asarray(arrays.activity == arrays.code_of(activity))
+
+    @property
+    def steps(self) -> npt.NDArray[np.bool_]:
+        """Tell for each event whether it is a step of the practice itself, not one outside."""
+        arrays = self.log.arrays
+        outside = [arrays.code_of(activity) for activity in sorted(self.outside)]
+        return np.asarray((arrays.activity >= 0) & ~np.isin(arrays.activity, outside))
+
+
+def unobservable(desk: Desk, params: TemplateParams) -> tuple[str, ...]:
+    """Return the activities that a rule speaks of and this log's source never records.
+
+    Where there are any, every verdict of the rule is UNKNOWN: what a source cannot record, its
+    log cannot show to be missing.
+    """
+    return tuple(sorted(set(params.activities().values()) & desk.unobserved))
+
+
+def not_recorded(desk: Desk, activities: tuple[str, ...]) -> tuple[DecisionTable, Measure]:
+    """Return the table and the measure that make every case UNKNOWN, and say why."""
+    named = ", ".join(f"'{activity}'" for activity in activities)
+    facts = {"recorded": np.zeros(desk.log.n_cases, dtype=np.int64)}
+    table = (Row(Verdict.UNKNOWN, {"recorded": ZERO}),)
+    return table, Measure(facts=facts, cause=f"the log's source does not record {named}")
 
 
 class Template(Protocol):

@@ -1,0 +1,260 @@
+"""What is known about each case when a KPI is measured?
+
+`Evidence` is one table of cases with what the KPIs read, plus verdicts, service-level clocks and
+surveys. It is plain on purpose: an audit fills it, a notebook can fill it by hand. Times are int64
+microseconds UTC; null means "has not happened".
+
+`View` is the part of it that one measurement looks at: the cases of one case type, opened in a
+half-open window [start, end), within a scope, as they were known at `as_of_us`. What happened at or
+after that moment is treated as not yet happened, so that two windows can be followed for equally
+long (`matched_follow_up`).
+
+Errors: ST201 missing columns, ST202 a case twice, ST203 lengths that differ, ST204 no time zone,
+ST205 an unknown field in a scope.
+
+Not rewound: verdicts, clock states and hand-over counts are those of the audit's own as-of. Scopes
+have no field for a person, so no KPI is about one (law 6: people are protected).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+import pandas as pd
+
+from process_mining import schema as s
+from process_mining.errors import CodedError, RunError, did_you_mean, raise_all
+from rules.spec import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+OPENED: Final = "opened_us"
+# opened: registered. first_response: somebody took it up. root_cause: of a problem. resolved: the
+# last Resolve, null while open again. closed: ended by Close or Cancel. reopened: the first Reopen.
+TIME_COLUMNS: Final = (
+    OPENED,
+    "first_response_us",
+    "root_cause_us",
+    "resolved_us",
+    "closed_us",
+    "reopened_us",
+)
+COUNT_COLUMNS: Final = ("handovers",)
+WORD_COLUMNS: Final = ("case_id", "case_type", "priority", "category", "service", "team")
+CASE_COLUMNS: Final = WORD_COLUMNS + TIME_COLUMNS + COUNT_COLUMNS
+CLOCK_COLUMNS: Final = ("case_id", "metric", "status")
+SURVEY_COLUMNS: Final = ("ticket", "asked_at", "answered_at", "score")
+
+
+class Span(Protocol):
+    """A half-open window [start_us, end_us), UTC."""
+
+    @property
+    def start_us(self) -> int:
+        """First microsecond inside."""
+
+    @property
+    def end_us(self) -> int:
+        """First microsecond after it."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which cases count: in each field that is given, the case's word must be among those named."""
+
+    priority: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    service: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: Mapping[str, Sequence[str]]) -> Scope:
+        """Read a scope from a mapping such as {"priority": ["P1", "P2"]}."""
+        known = [one.name for one in fields(cls)]
+        for name in sorted(set(given) - set(known)):
+            raise CodedError("ST205", f"unknown field '{name}' in a scope", fix=_near(name, known))
+        named = {name: tuple(sorted(words)) for name, words in given.items()}
+        return cls(
+            priority=named.get("priority", ()),
+            category=named.get("category", ()),
+            service=named.get("service", ()),
+            team=named.get("team", ()),
+        )
+
+    def filters(self) -> dict[str, tuple[str, ...]]:
+        """Return the fields that are given."""
+        every = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: words for name, words in every.items() if words}
+
+    @property
+    def words(self) -> str:
+        """The scope in words: "all" or "priority P1, P2; team Desk"."""
+        parts = [f"{name} {', '.join(words)}" for name, words in self.filters().items()]
+        return "; ".join(parts) or "all"
+
+
+EVERYTHING: Final = Scope()
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the KPIs read; build it once for each audit.
+
+    `cases`: one row a case with CASE_COLUMNS; times int64 µs UTC or null, `handovers` an integer.
+    `verdicts`: for each rule code an int8 array of `rules.spec.Verdict`, one a row of `cases`.
+    `clocks`: case_id, metric ("response", "resolution"), status ("met", "breached", others).
+    `surveys`: ticket (a case_id), asked_at, answered_at (null: no answer), score (null: no answer);
+    times as UTC timestamps or int64 µs. None where the log came without.
+    `as_of_us`: the moment up to which the log knows; open cases are censored there.
+    """
+
+    cases: pd.DataFrame
+    as_of_us: int
+    verdicts: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+    clocks: pd.DataFrame | None = None
+    surveys: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured, all at once."""
+        raise_all(
+            [
+                *_missing(self.cases, CASE_COLUMNS, "cases"),
+                *_missing(self.clocks, CLOCK_COLUMNS, "clocks"),
+                *_missing(self.surveys, SURVEY_COLUMNS, "surveys"),
+            ]
+        )
+        twice = self.cases["case_id"].duplicated()
+        if twice.any():
+            msg = f"case '{self.cases.loc[twice, 'case_id'].min()}' stands twice in the evidence"
+            raise RunError("ST202", msg, fix="Give one row a case")
+        for code, array in sorted(self.verdicts.items()):
+            if len(array) != len(self.cases):
+                msg = f"{len(array)} verdicts of {code} for {len(self.cases)} cases"
+                raise RunError("ST203", msg, fix="Give one verdict a row of cases, in their order")
+
+    @classmethod
+    def join(cls, parts: Sequence[Evidence]) -> Evidence:
+        """Put the evidence of several practices together.
+
+        A rule that a part does not know is vacuous there.
+        """
+        codes = sorted({code for part in parts for code in part.verdicts})
+        return cls(
+            cases=pd.concat([part.cases for part in parts], ignore_index=True),
+            as_of_us=max(part.as_of_us for part in parts),
+            verdicts={
+                code: np.concatenate([_verdicts_of(part, code) for part in parts]) for code in codes
+            },
+            clocks=_stacked([part.clocks for part in parts]),
+            surveys=_stacked([part.surveys for part in parts]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The rows of `evidence.cases` that one measurement looks at, as known at `as_of_us`.
+
+    `rows` are the cases opened in the window; `stock` those opened before its end, whenever.
+    """
+
+    evidence: Evidence
+    rows: Ints
+    stock: Ints
+    end_us: int
+    as_of_us: int
+
+    def times(self, name: str, rows: Ints | None = None) -> Floats:
+        """Return when a step happened, NaN where it had not by `as_of_us`."""
+        at = _column(self.evidence.cases, f"{name}_us")[self.rows if rows is None else rows]
+        return np.where(at < self.as_of_us, at, np.nan)
+
+    @property
+    def days(self) -> Ints:
+        """The UTC day of opening of each case: the clusters of the bootstrap."""
+        opened = _column(self.evidence.cases, OPENED)[self.rows]
+        return np.floor_divide(opened, s.US_PER_DAY).astype(np.int64)
+
+
+def view(
+    evidence: Evidence,
+    *,
+    case_type: str,
+    window: Span,
+    scope: Scope = EVERYTHING,
+    as_of_us: int | None = None,
+) -> View:
+    """Choose the cases of a window and scope."""
+    cases = evidence.cases
+    until = evidence.as_of_us if as_of_us is None else min(as_of_us, evidence.as_of_us)
+    opened = _column(cases, OPENED)
+    chosen = (cases["case_type"] == case_type).to_numpy(dtype=bool, na_value=False)
+    for name, words in scope.filters().items():
+        chosen = chosen & cases[name].isin(words).to_numpy(dtype=bool)
+    stock = chosen & (opened < min(window.end_us, until))
+    return View(
+        evidence=evidence,
+        rows=np.flatnonzero(stock & (opened >= window.start_us)),
+        stock=np.flatnonzero(stock),
+        end_us=window.end_us,
+        as_of_us=until,
+    )
+
+
+def matched_follow_up(evidence: Evidence, baseline: Span, current: Span) -> tuple[int, int]:
+    """Return an `as_of_us` for each window, so that both are followed for equally long.
+
+    Follow-up is counted from the end of a window to the end of the log. The later window has less
+    of it; the earlier one is cut to the same, or its tickets would look better resolved, more
+    reopened and more often answered by time alone.
+    """
+    follow = evidence.as_of_us - max(baseline.end_us, current.end_us)
+    return baseline.end_us + follow, current.end_us + follow
+
+
+def to_us(column: pd.Series, name: str) -> Floats:
+    """Return times as float64 µs UTC with NaN for null; naive timestamps are refused."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        zone = getattr(column.dt, "tz", None)
+        if zone is None:
+            msg = f"column {name} of the surveys has no time zone"
+            raise RunError("ST204", msg, fix="Give UTC timestamps")
+        since = column - pd.Timestamp(0, tz="UTC")
+        return np.asarray(since / pd.Timedelta(microseconds=1), dtype=np.float64)
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _column(cases: pd.DataFrame, name: str) -> Floats:
+    """Whole µs below 2**53 are exact in float64 (until the year 2255); null is NaN."""
+    return cases[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _missing(table: pd.DataFrame | None, columns: Sequence[str], name: str) -> list[CodedError]:
+    absent = [] if table is None else [one for one in columns if one not in table.columns]
+    return [
+        RunError("ST201", f"the evidence's {name} have no column {one}", fix="Add it; null is fine")
+        for one in absent
+    ]
+
+
+def _verdicts_of(part: Evidence, code: str) -> npt.NDArray[np.int8]:
+    if code in part.verdicts:
+        return part.verdicts[code]
+    return np.full(len(part.cases), Verdict.VACUOUS, dtype=np.int8)
+
+
+def _stacked(tables: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:
+    present = [table for table in tables if table is not None]
+    return pd.concat(present, ignore_index=True) if present else None
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    return did_you_mean(name, known)

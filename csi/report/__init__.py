@@ -1,0 +1,1 @@
+"""How are results shown? Self-contained pages, inert drawings, numbers in words."""

@@ -1,0 +1,376 @@
+"""What does a process owner read? The audit as one page: how conformant, where not, who must act.
+
+Everything that the template shows is put into words here, from the audit and its summary. For each
+rule a few tickets are shown with their events; all findings are in findings.csv beside the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from csi.report.drawings.bpmn import Mark, bpmn_svg
+from csi.report.drawings.process_map import process_map_svg
+from csi.report.page import render
+from csi.report.words import duration, interval, number, percent
+from process_mining import schema as s
+from process_mining.discovery import handover_summary, process_map
+from rules.catalogue import describe
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from csi.audit import Audit, PracticeAudit
+    from rules.spec import Rule, Tally
+
+TICKETS_SHOWN = 8
+EVENTS_SHOWN = 40
+VARIANTS_SHOWN = 10
+WORST_SHOWN = 3
+MAP_ACTIVITIES = 25
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """The words of the page, in reading order; lists hold one dict a row."""
+
+    scope: str
+    headline: str
+    figures: Sequence[dict[str, str]]
+    worst: Sequence[dict[str, str]]
+    parts: Sequence[dict[str, str]]
+    rules: Sequence[dict[str, Any]]
+    practices: Sequence[dict[str, Any]]
+    levels: Sequence[dict[str, str]]
+    levels_note: str
+    feedback: Sequence[tuple[str, str]]
+    offences: Sequence[dict[str, Any]]
+    quality_note: str
+    defects: Sequence[dict[str, str]]
+    provenance: Sequence[tuple[str, str]]
+
+
+def audit_page(audit: Audit, summary: dict[str, Any], report_date: dt.date) -> str:
+    """Return the page as HTML."""
+    title = f"Conformance audit, {report_date.isoformat()}"
+    return render("audit.html.j2", title=title, page=_page(audit, summary))
+
+
+def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
+    worst = worst_rules(summary)
+    return AuditPage(
+        scope=_scope(summary),
+        headline=_headline(summary, worst),
+        figures=_figures(summary),
+        worst=[_offence_card(row) for row in worst[:WORST_SHOWN]],
+        parts=_parts(audit, summary),
+        rules=[_rule_row(row) for row in summary["rules"]],
+        practices=[_practice(part) for part in audit.practices],
+        levels=[_level(row) for row in summary["service_levels"]],
+        levels_note=_levels_note(summary),
+        feedback=_feedback(summary["feedback"]),
+        offences=[_offence(part, tally) for part in audit.practices for tally in part.result.tallies],
+        quality_note=_quality_note(summary),
+        defects=[_defect(row) for row in summary["quality"]],
+        provenance=_provenance(summary),
+    )
+
+
+def worst_rules(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the violated rules: the gravest first, then by cases, then by code."""
+    rows = [row for row in summary["rules"] if row["violates"]]
+    return sorted(rows, key=lambda r: (-r["severity_rank"], -r["violates"], r["code"]))
+
+
+def _scope(summary: dict[str, Any]) -> str:
+    log = summary["log"]
+    span = f"{log['first'][:10]} to {log['last'][:10]}" if log["first"] else "without times"
+    refused = log["rejected"]
+    return (
+        f"{number(log['cases'])} tickets with {number(log['events'])} events, {span} (UTC); "
+        f"{number(refused)} rows refused. Open tickets are judged as of {summary['as_of']}."
+    )
+
+
+def _headline(summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
+    fits = [
+        f"{percent(row['fitting_cases'], row['cases'])} of the ended {row['practice']} tickets "
+        f"follow the reference model"
+        for row in summary["conformance"]
+        if row["cases"]
+    ]
+    said = "; ".join(fits) or "No ended ticket could be compared with a reference model"
+    if not worst:
+        return f"{said}. No rule was violated."
+    first = worst[0]
+    return f"{said}. The gravest offence: {_lower(first['title'])} ({_of(first)})."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _of(row: dict[str, Any]) -> str:
+    decided = row["conforms"] + row["violates"]
+    share = percent(row["violates"], decided)
+    return f"{number(row['violates'])} of {number(decided)} decided tickets, {share}"
+
+
+def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
+    cards = [
+        {
+            "label": f"Follow the {row['practice']} model",
+            "value": percent(row["fitting_cases"], row["cases"]),
+            "note": f"{number(row['fitting_cases'])} of {number(row['cases'])} ended tickets; "
+            f"mean fitness {row['fitness_mean']:.3f}",
+        }
+        for row in summary["conformance"]
+        if row["cases"]
+    ]
+    cards += [_attainment_card(summary["service_levels"], metric) for metric in METRICS]
+    if summary["feedback"]:
+        cards.append(_feedback_card(summary["feedback"]))
+    return [card for card in cards if card]
+
+
+METRICS = {"respond": "Response in time", "resolve": "Resolved in time"}
+
+
+def _attainment_card(levels: Sequence[dict[str, Any]], metric: str) -> dict[str, str]:
+    rows = [row for row in levels if row["metric"] == metric]
+    met, breached = sum(r["met"] for r in rows), sum(r["breached"] for r in rows)
+    if not met + breached:
+        return {}
+    note = f"{number(met)} of {number(met + breached)} clocks that have ended, all targets"
+    return {"label": METRICS[metric], "value": percent(met, met + breached), "note": note}
+
+
+def _offence_card(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "code": row["code"],
+        "title": row["title"],
+        "severity": row["severity"],
+        "count": _of(row),
+        "cost": _cost(row),
+        "owner": row["owner"],
+    }
+
+
+def _cost(row: dict[str, Any]) -> str:
+    """Say what the offence costs in time where the rule has a limit in time."""
+    if row["excess_us"]:
+        return f"In all {duration(row['excess_us'])} over the limit."
+    return ""
+
+
+def _parts(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
+    parts = [("rules", "Rules")]
+    parts += [(part.practice.name, part.practice.title) for part in audit.practices]
+    parts += [("levels", "Service levels")] * bool(summary["service_levels"])
+    parts += [("feedback", "Feedback")] * bool(summary["feedback"])
+    parts += [("offences", "Offences and tickets"), ("quality", "Quality of the log")]
+    return [{"id": key, "name": name} for key, name in parts]
+
+
+BAR = (("c", "conforms"), ("v", "violates"), ("p", "pending"), ("u", "unknown"), ("e", "vacuous"))
+
+
+def _rule_row(row: dict[str, Any]) -> dict[str, Any]:
+    total = sum(row[name] for _, name in BAR)
+    shown = {name: number(row[name]) for _, name in BAR}
+    low_high = row["interval"]
+    rate = "" if row["rate"] is None else f"{row['rate']:.1%} ({interval(low_high)})"
+    return shown | {
+        "code": row["code"],
+        "title": row["title"],
+        "severity": row["severity"],
+        "rate": rate,
+        "bar": [(cls, round(100 * row[name] / total, 2)) for cls, name in BAR] if total else [],
+        "spoken": ", ".join(f"{shown[name]} {name}" for _, name in BAR),
+    }
+
+
+def _practice(part: PracticeAudit) -> dict[str, Any]:
+    practice, log = part.practice, part.translation.log
+    leave_out = practice.outside_model
+    flow = process_map(log, leave_out=leave_out, top_activities=MAP_ACTIVITIES)
+    hands = handover_summary(log)
+    return {
+        "id": practice.name,
+        "title": practice.title,
+        "words": _words(part),
+        "model": Markup(_model_svg(part)),  # noqa: S704 - our own drawing
+        "model_name": f"{practice.name} {practice.version}",
+        "model_note": _model_note(part),
+        "map": Markup(process_map_svg(flow)),  # noqa: S704 - our own drawing
+        "map_note": _map_note(flow),
+        "variants": _variants(part),
+        "handovers": [_handover(row) for row in hands.top],
+        "handover_note": _handover_note(hands),
+    }
+
+
+def _words(part: PracticeAudit) -> str:
+    found = part.translation
+    said = (
+        f"{number(part.translation.log.n_cases)} tickets, read in the words of vocabulary "
+        f"'{found.vocabulary.name}': {number(found.steps)} steps and {number(found.updates)} updates "
+        f"that are no step."
+    )
+    if found.unobserved:
+        said += f" This source cannot record: {', '.join(found.unobserved)}."
+    if found.unmapped:
+        words = ", ".join(f"{word} ({number(n)})" for word, n in sorted(found.unmapped.items()))
+        said += f" Words outside the vocabulary: {words}."
+    return said
+
+
+def _model_svg(part: PracticeAudit) -> str:
+    model, alignments = part.prepared.model, part.prepared.alignments
+    if model is None or alignments is None or model.diagram is None:
+        return ""
+    return bpmn_svg(model.diagram, marks=_marks(alignments.deviation_counts(), len(part.prepared.desk.complete)))
+
+
+def _marks(counts: pd.DataFrame, cases: int) -> dict[str, Mark]:
+    """A mark for each activity that was skipped or unexpected; severity is the share of cases."""
+    return {
+        row.activity: Mark(
+            skipped=int(row.skipped),
+            unexpected=int(row.unexpected),
+            n_cases=cases,
+            href="#offences",
+            severity=min(1.0, (row.skipped + row.unexpected) / max(1, cases)),
+        )
+        for row in counts.itertuples()
+    }
+
+
+def _model_note(part: PracticeAudit) -> str:
+    alignments = part.prepared.alignments
+    if alignments is None:
+        return ""
+    counts = alignments.deviation_counts()
+    if counts.empty:
+        return "No ticket leaves it."
+    skipped = counts.sort_values(["skipped", "activity"], ascending=[False, True]).iloc[0]
+    surplus = counts.sort_values(["unexpected", "activity"], ascending=[False, True]).iloc[0]
+    said = []
+    if skipped.skipped:
+        said.append(f"Skipped most often: {skipped.activity} ({number(int(skipped.skipped))} times).")
+    if surplus.unexpected:
+        said.append(f"Unexpected most often: {surplus.activity} ({number(int(surplus.unexpected))} times).")
+    return " ".join(said)
+
+
+def _map_note(flow: ProcessMap) -> str:
+    hidden = flow.left_out
+    said = "Numbers: how often, and the median time from one step to the next."
+    if hidden.edges or hidden.activities:
+        said += (
+            f" Left out for reading: {number(hidden.edges)} rarer successions "
+            f"({number(hidden.successions)} times) and {number(hidden.activities)} rarer steps."
+        )
+    return said
+
+
+def _variants(part: PracticeAudit) -> list[dict[str, str]]:
+    variants, alignments = part.prepared.variants, part.prepared.alignments
+    total = int(variants.counts.sum())
+    return [
+        {
+            "n": number(int(variants.counts[i])),
+            "share": percent(int(variants.counts[i]), total),
+            "fitness": "" if alignments is None else f"{alignments.fitness[i]:.3f}",
+            "trace": " → ".join(variants.trace(i)) or "(no step)",
+        }
+        for i in range(min(VARIANTS_SHOWN, len(variants)))
+    ]
+
+
+def _handover(row: Handover) -> dict[str, str]:
+    median = "" if row.median_us is None else duration(row.median_us)
+    return {"source": row.source, "target": row.target, "n": number(row.n), "median": median}
+
+
+def _handover_note(hands: HandoverSummary) -> str:
+    return (
+        f"{number(hands.handovers)} hand-overs among {number(hands.teams)} teams; "
+        f"{number(hands.ping_pongs)} times a ticket went straight back (ping-pong), in "
+        f"{number(hands.cases_with_ping_pong)} tickets."
+    )
+
+
+def _offence(part: PracticeAudit, tally: Tally) -> dict[str, Any]:
+    rule = tally.rule
+    tickets = _tickets(part, rule)
+    return {
+        "code": rule.code,
+        "title": rule.title,
+        "severity": rule.severity.word,
+        "verdicts": _verdicts(tally),
+        "demand": describe(rule),
+        "why": rule.why,
+        "remedy": rule.remedy,
+        "owner": rule.owner,
+        "reference": _reference(rule),
+        "known": " ".join(rule.known_problems),
+        "cause": part.result.causes.get(rule.code, ""),
+        "tickets": tickets,
+        "shown": f"{len(tickets)} of {number(tally.violates)} tickets are shown; findings.csv has all.",
+    }
+
+
+def _verdicts(tally: Tally) -> str:
+    words = [f"{number(getattr(tally, name))} {name}" for _, name in BAR]
+    rate = ""
+    if tally.interval is not None:
+        rate = f" Rate {tally.rate:.1%} ({interval(tally.interval)}), n = {number(tally.n)}."
+    return ", ".join(words) + "." + rate
+
+
+def _reference(rule: Rule) -> str:
+    parts = [f"ITIL 4 {rule.reference.itil}"]
+    parts += [f"ISO/IEC 20000-1 {rule.reference.iso20000}"] * bool(rule.reference.iso20000)
+    parts += [f"FitSM {clause}" for clause in rule.reference.fitsm]
+    return ", ".join(parts)
+
+
+def _tickets(part: PracticeAudit, rule: Rule) -> list[dict[str, Any]]:
+    """The tickets furthest over the limit, else the first by id, each with its events."""
+    findings = part.result.findings.filter(pc.equal(part.result.findings["rule"], rule.code))
+    frame = findings.select(["case_id", "seqs", "message", "measured", "limit"]).to_pandas()
+    frame["excess"] = (frame["measured"] - frame["limit"]).abs().fillna(0)
+    frame = frame.sort_values(["excess", "case_id"], ascending=[False, True]).head(TICKETS_SHOWN)
+    return [_ticket(part, row.case_id, set(row.seqs), row.message) for row in frame.itertuples()]
+
+
+def _ticket(part: PracticeAudit, case_id: str, seqs: set[int], message: str) -> dict[str, Any]:
+    log = part.translation.log
+    case = pc.index(log.cases[s.CASE_ID], pa.scalar(case_id)).as_py()
+    first, last = log.arrays.offsets[case : case + 2]
+    events = log.events.slice(first, min(last - first, EVENTS_SHOWN)).to_pylist()
+    hidden = (last - first) - len(events)
+    return {
+        "case_id": case_id,
+        "message": message,
+        "events": [_event(event, seqs) for event in events],
+        "more": f"{hidden} further events are not shown." if hidden else "",
+    }
+
+
+def _event(event: dict[str, Any], seqs: set[int]) -> dict[str, Any]:
+    step = event[s.ACTIVITY] or f"(update in {event[s.RAW_ACTIVITY]})"
+    return {
+        "seq": event[s.SEQ],
+        "at": "" if event[s.AT] is None else moment(event[s.AT])[:16].replace("T", " "),
+        "step": step,
+        "team": event[s.TEAM] or "",
+        "actor": event[s.ACTOR] or "",
+        "hit": event[s.SEQ] in seqs,
+    }

@@ -1,0 +1,95 @@
+"""What happened to one ticket: its steps, in order, each with a moment, a person and a team.
+
+A stretch of work is laid out as legs: a leg ends in one step and takes its share of the time that
+the stretch has, or, where `wait` is set, that many seconds of office time on top of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from csi.simulate.office import OFFICE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from csi.simulate.desk import Ticket
+    from csi.simulate.office import Hours
+
+LEAST_S: Final = 20  # no two steps of a ticket share a moment
+
+
+class Step(NamedTuple):
+    """One event: `at` in seconds since 1970-01-01 UTC; team and score are empty where none."""
+
+    activity: str
+    at: int
+    actor: str
+    team: str
+    score: str = ""
+
+
+class Leg(NamedTuple):
+    """The way to one step: a share of the stretch's time, or a wait of its own."""
+
+    activity: str
+    actor: str
+    team: str
+    share: float = 1.0
+    wait: int = 0
+
+
+@dataclass
+class Trail:
+    """The steps of one ticket as they are written down."""
+
+    ticket: Ticket
+    hours: Hours
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def now(self) -> int:
+        """The moment of the last step."""
+        return self.steps[-1].at if self.steps else self.ticket.at
+
+    def record(
+        self, activity: str, actor: str, team: str, *, after: int = 0, score: str = ""
+    ) -> None:
+        """Write down a step that comes `after` seconds of office time after the last one."""
+        at = OFFICE.add(self.now, after) if after else self.now
+        self.steps.append(Step(activity, at, actor, team, score))
+
+    def lay(self, legs: Sequence[Leg], amount: float) -> None:
+        """Write down the steps of a stretch that takes `amount` seconds besides its waits."""
+        whole = sum(leg.share for leg in legs if not leg.wait) or 1.0
+        for leg in legs:
+            if leg.wait:
+                at = OFFICE.add(self.now, leg.wait)
+            else:
+                at = self.hours.add(self.now, max(LEAST_S, round(amount * leg.share / whole)))
+            self.steps.append(Step(leg.activity, at, leg.actor, leg.team))
+
+    def moment(self, activity: str) -> int | None:
+        """Return when the activity last happened, or None."""
+        return next((x.at for x in reversed(self.steps) if x.activity == activity), None)
+
+
+def cut(steps: Sequence[Step], end: int) -> list[Step]:
+    """Return the steps before `end`, without a request for feedback or a low score torn off.
+
+    A log that ended between a closure and the request for feedback, or between a low score and
+    the answer to it, would leave open whether a deviation was planted.
+    """
+    kept = [step for step in steps if step.at < end]
+    while kept and len(kept) < len(steps) and _belongs(kept[-1], steps[len(kept)]):
+        kept.pop()
+    return kept
+
+
+def _belongs(step: Step, following: Step) -> bool:
+    """Tell whether two neighbouring steps must not be torn apart."""
+    return (step.activity, following.activity) in (
+        ("Close", "Ask feedback"),
+        ("Receive feedback", "Contact customer"),
+    )

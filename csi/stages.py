@@ -1,0 +1,418 @@
+"""What does each step of the loop find out, and what does it hand on to the next?
+
+`Loop` is what the four notebooks call: one method a step, each giving a small result that a
+notebook shows (a story in plain words, tidy DataFrames, pictures) and leaving its files in the
+cycle folder. A step that is asked for alone first does what it builds on, so every notebook runs by
+itself. What an earlier step left is used only where the manifest vouches for it: same cycle file,
+same inputs, same bytes.
+
+    1_measure   the snapshot (hash), every KPI in both windows, every rule's verdicts by window
+    2_analyse   which offences weigh most, where tickets wait, opportunities
+    3_improve   the plan in the register, its decision rule fixed before anything is evaluated
+    4_evaluate  the metric before and after, judged by that rule; the verdict in the register
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from csi import kpi as kpis
+from csi import stories
+from csi.audit import Audit, AuditRequest, audit
+from csi.audit_evidence import evidence_of
+from csi.audit_outputs import summary_of
+from csi.cycle import Cycle, Window, load_cycle
+from csi.evidence import EVERYTHING, Scope, matched_follow_up, view
+from csi.manifest import Manifest
+from csi.outputs import read_json, write_json, write_parquet
+from csi.register import Evaluation, Improvement, Register
+from csi.pictures import Picture, before_after, offences, process_picture, rates
+from csi.statistics import DecisionRule, Outcome, overall
+from process_mining.discovery import process_map, waiting
+from process_mining.errors import CodedError
+from process_mining.sources import ReadOptions, find_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from csi.evidence import Evidence
+    from csi.kpi import Kpi, Measurement
+    from csi.statistics import Comparison
+    from rules.spec import Rule
+
+DEMO_TICKETS: Final = 1500
+DEMO_SEED: Final = 7
+EVALUATOR: Final = "trueloop cycle"
+WAITS_SHOWN: Final = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Where we stand."""
+
+    story: str
+    kpis: pd.DataFrame
+    rules: pd.DataFrame
+    service_levels: pd.DataFrame
+    picture: Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """What weighs most."""
+
+    story: str
+    pareto: pd.DataFrame
+    waits: pd.DataFrame
+    opportunities: pd.DataFrame
+    process_map: Picture
+    picture: Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Improved:
+    """What is to change, and how it will be judged."""
+
+    story: str
+    entry_id: str
+    plan: pd.DataFrame
+    register: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """Whether it got better."""
+
+    story: str
+    verdict: Outcome
+    comparison: Comparison
+    result: pd.DataFrame
+    others: pd.DataFrame
+    picture: Picture
+
+
+class Loop:
+    """One turn of the loop over one cycle file, with its results in one folder."""
+
+    def __init__(self, cycle: Cycle, out: Path) -> None:
+        """Use `Loop.open`."""
+        self.cycle, self.out = cycle, out
+        self.manifest = Manifest.open(out, cycle)
+
+    @classmethod
+    def open(cls, cycle: str | Path = "", out: str | Path = "") -> Loop:
+        """Open a cycle file; without one, the demo desk is simulated into ./trueloop-demo."""
+        path = Path(cycle) if cycle else demo_desk(Path("trueloop-demo"))
+        loaded = load_cycle(path)
+        return cls(loaded, Path(out) if out else loaded.default_out)
+
+    # --- what every step reads
+
+    @cached_property
+    def audit(self) -> Audit:
+        """The audit of the whole log; its verdicts are cut into windows afterwards."""
+        return audit(_audit_request(self.cycle))
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the KPIs read about each case."""
+        return evidence_of(self.audit)
+
+    @cached_property
+    def catalogue(self) -> Mapping[str, Kpi]:
+        """Every KPI whose practice has tickets in the log."""
+        types = set(self.evidence.cases["case_type"])
+        return {code: one for code, one in kpis.load_kpis().items() if one.case_type in types}
+
+    @property
+    def windows(self) -> dict[str, Window]:
+        """The two windows by name."""
+        return {"baseline": self.cycle.settings.baseline, "current": self.cycle.settings.current}
+
+    # --- the steps
+
+    def measure(self) -> Measured:
+        """Measure every KPI and count every rule's verdicts, in both windows."""
+        self._require_tickets()
+        found = self._measurements()
+        rules = self._rule_rows()
+        levels = pa.Table.from_pylist(summary_of(self.audit)["service_levels"]).to_pandas()
+        with self.manifest.step("1_measure") as folder:
+            write_json(folder / "snapshot.json", self._snapshot())
+            write_json(
+                folder / "kpis.json", {n: [m.to_dict() for m in ms] for n, ms in found.items()}
+            )
+            write_json(folder / "rules.json", rules)
+            write_parquet(folder / "cases.parquet", pa.Table.from_pandas(self.evidence.cases))
+            write_parquet(folder / "findings.parquet", self.audit.findings)
+        frame = pd.DataFrame(rules)
+        return Measured(
+            story=stories.measure_story(found, frame),
+            kpis=stories.kpi_frame(found),
+            rules=frame,
+            service_levels=levels,
+            picture=rates(frame),
+        )
+
+    def analyse(self) -> Analysed:
+        """Rank the offences of the current window, the waits, and the opportunities that follow."""
+        self._after("1_measure", self.measure)
+        frame = pd.DataFrame(read_json(self.out / "1_measure" / "rules.json"))
+        pareto = stories.pareto(frame)
+        main = self.audit.practices[0]
+        leave_out = main.practice.outside_model
+        waits = waiting(main.translation.log, leave_out=leave_out).head(WAITS_SHOWN)
+        flow = process_map(main.translation.log, leave_out=leave_out)
+        opportunities = self._opportunities(pareto)
+        with self.manifest.step("2_analyse") as folder:
+            write_parquet(folder / "pareto.parquet", pa.Table.from_pandas(pareto))
+            write_parquet(folder / "waits.parquet", pa.Table.from_pandas(waits))
+            write_json(folder / "opportunities.json", opportunities.to_dict(orient="records"))
+        return Analysed(
+            story=stories.analyse_story(pareto, waits),
+            pareto=pareto,
+            waits=waits,
+            opportunities=opportunities,
+            process_map=process_picture(flow),
+            picture=offences(pareto),
+        )
+
+    def improve(self) -> Improved:
+        """Register the improvement and freeze its decision rule; the same run gives the same entry."""
+        self._after("2_analyse", self.analyse)
+        plan, register = self.cycle.settings.improvement, self.register
+        kpi = kpis.pick(kpis.load_kpis(), plan.kpi)
+        key, at = self.cycle.identity, self._moment(plan.started)
+        entry_id = register.add(self._improvement(kpi), at=at, actor=plan.owner, key=f"{key}/add")
+        register.start(entry_id, at=at, actor=plan.owner, key=f"{key}/start")
+        entry = register.show(entry_id)
+        with self.manifest.step("3_improve") as folder:
+            rule = entry.improvement.decision_rule
+            write_json(
+                folder / "plan.json",
+                {"entry": entry_id, "kpi": kpi.code, "decision_rule": rule.to_dict()},
+            )
+        return Improved(
+            story=stories.improve_story(entry_id, plan.title, kpi, rule),
+            entry_id=entry_id,
+            plan=stories.plan_frame(entry_id, kpi, self.cycle, rule),
+            register=register.to_pandas(),
+        )
+
+    def evaluate(self) -> Evaluated:
+        """Judge the improvement by its frozen rule, and record the verdict."""
+        self._after("3_improve", self.improve)
+        plan = read_json(self.out / "3_improve" / "plan.json")
+        kpi = kpis.load_kpis()[plan["kpi"]]
+        rule = DecisionRule.from_dict(plan["decision_rule"])
+        scope = Scope.of(self.cycle.settings.improvement.scope)
+        comparison = self._compare(kpi, rule, scope)
+        guards = self._guardrails(rule)
+        verdict = overall(comparison, list(guards.values()))
+        self._record(plan["entry"], kpi, comparison, verdict, guards)
+        others = self._others(kpi, rule)
+        with self.manifest.step("4_evaluate") as folder:
+            write_json(
+                folder / "evaluation.json",
+                stories.evaluation_of(plan["entry"], kpi, comparison, verdict, guards),
+            )
+            write_parquet(folder / "others.parquet", pa.Table.from_pandas(others))
+        return Evaluated(
+            story=f"{verdict.value.capitalize()}. {comparison.sentence}",
+            verdict=verdict,
+            comparison=comparison,
+            result=pd.DataFrame(
+                [stories.comparison_row(kpi, comparison) | {"verdict": verdict.value}]
+            ),
+            others=others,
+            picture=self._before_after(kpi, scope),
+        )
+
+    # --- parts of the steps
+
+    @property
+    def register(self) -> Register:
+        """The improvement register that the cycle names."""
+        return Register.open(self.cycle.file(self.cycle.settings.register_path))
+
+    def _after(self, step: str, do: Callable[[], object]) -> None:
+        """Do the step before, unless the manifest vouches for what it left."""
+        if not self.manifest.done(step):
+            do()
+
+    def _require_tickets(self) -> None:
+        opened = self.evidence.cases["opened_us"]
+        for name, window in self.windows.items():
+            if not opened.between(window.start_us, window.end_us, inclusive="left").any():
+                msg = f"the {name} window {window.start} to {window.end} holds no ticket"
+                raise CodedError("CY203", msg, fix=_span_of(opened))
+
+    def _until(self) -> dict[str, int]:
+        """Until when each window's tickets are followed: for equally long."""
+        ends = matched_follow_up(self.evidence, *self.windows.values())
+        return dict(zip(self.windows, ends, strict=True))
+
+    def _measurements(self) -> dict[str, list[Measurement]]:
+        until = self._until()
+        return {
+            name: [
+                kpis.measure(one, self.evidence, window, as_of_us=until[name])
+                for one in self.catalogue.values()
+            ]
+            for name, window in self.windows.items()
+        }
+
+    def _rule_rows(self) -> list[dict[str, Any]]:
+        """One row a rule and window, passes included."""
+        return [
+            {"window": name} | stories.tally_row(rule, self._verdicts(rule, window))
+            for name, window in self.windows.items()
+            for rule in sorted(self._rules(), key=lambda rule: rule.code)
+        ]
+
+    def _rules(self) -> list[Rule]:
+        return [rule for part in self.audit.practices for rule in part.result.rules]
+
+    def _verdicts(self, rule: Rule, window: Window) -> npt.NDArray[np.int8]:
+        seen = view(self.evidence, case_type=rule.case_type, window=window)
+        return self.evidence.verdicts[rule.code][seen.rows]
+
+    def _snapshot(self) -> dict[str, Any]:
+        log = self.audit.log
+        return {
+            "sha256": log.meta.sha256,
+            "cases": log.n_cases,
+            "events": log.n_events,
+            "windows": {n: w.model_dump(mode="json") for n, w in self.windows.items()},
+        }
+
+    def _opportunities(self, pareto: pd.DataFrame) -> pd.DataFrame:
+        """The remedy of each offence of the current window, the weightiest first."""
+        remedies = {rule.code: (rule.remedy, rule.owner) for rule in self._rules()}
+        frame = pareto[["code", "title", "severity", "violates"]].copy()
+        frame["remedy"] = [remedies[code][0] for code in frame["code"]]
+        frame["owner"] = [remedies[code][1] for code in frame["code"]]
+        return frame
+
+    def _moment(self, day: dt.date) -> dt.datetime:
+        return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+
+    def _improvement(self, kpi: Kpi) -> Improvement:
+        plan = self.cycle.settings.improvement
+        return Improvement(
+            title=plan.title,
+            opportunity=plan.opportunity,
+            hypothesis=plan.hypothesis,
+            kpi=kpi.code,
+            owner=plan.owner,
+            decision_rule=DecisionRule(minimum_effect=plan.minimum_effect),
+            scope=dict(plan.scope),
+            comparison_group="the same scope in the baseline window",
+            guardrails=tuple(plan.guardrails),
+            planned_start=plan.started.isoformat(),
+            planned_evaluation=self.cycle.settings.current.end.isoformat(),
+        )
+
+    def _compare(self, kpi: Kpi, rule: DecisionRule, scope: Scope) -> Comparison:
+        settings = self.cycle.settings
+        return kpis.compare(
+            kpi,
+            self.evidence,
+            baseline=settings.baseline,
+            current=settings.current,
+            rule=rule,
+            scope=scope,
+        )
+
+    def _guardrails(self, rule: DecisionRule) -> dict[str, Comparison]:
+        every, scope = kpis.load_kpis(), Scope.of(self.cycle.settings.improvement.scope)
+        named = [kpis.pick(every, word) for word in self.cycle.settings.improvement.guardrails]
+        return {kpi.code: self._compare(kpi, rule, scope) for kpi in named}
+
+    def _record(
+        self,
+        entry_id: str,
+        kpi: Kpi,
+        comparison: Comparison,
+        verdict: Outcome,
+        guards: Mapping[str, Comparison],
+    ) -> None:
+        settings = self.cycle.settings
+        said = {code: one.verdict.value for code, one in guards.items()}
+        evaluation = replace(
+            Evaluation.of(comparison, kpi=kpi.code, verdict=verdict, guardrails=said),
+            baseline=(settings.baseline.start.isoformat(), settings.baseline.end.isoformat()),
+            current=(settings.current.start.isoformat(), settings.current.end.isoformat()),
+            log_sha256=self.audit.log.meta.sha256,
+        )
+        self.register.record_evaluation(
+            entry_id,
+            evaluation,
+            at=self._moment(settings.report_date),
+            actor=EVALUATOR,
+            key=f"{self.cycle.identity}/evaluate/{self.audit.log.meta.sha256[:16]}",
+        )
+
+    def _others(self, primary: Kpi, rule: DecisionRule) -> pd.DataFrame:
+        """Every other KPI compared without scope: for orientation, no verdict rests on it."""
+        rows = []
+        for kpi in self.catalogue.values():
+            if kpi.code != primary.code:
+                found = self._compare(kpi, rule, EVERYTHING)
+                rows.append(stories.comparison_row(kpi, found))
+        return pd.DataFrame(rows)
+
+    def _before_after(self, kpi: Kpi, scope: Scope) -> Picture:
+        until = self._until()
+        sides = {
+            name: kpis.sampled(kpi, self.evidence, window, scope, as_of_us=until[name])
+            for name, window in self.windows.items()
+        }
+        return before_after(sides, title=kpi.title, unit=kpi.unit)
+
+
+def _audit_request(cycle: Cycle) -> AuditRequest:
+    settings = cycle.settings
+    optional = {
+        name: cycle.file(value) if value is not None else None
+        for name, value in (("surveys", settings.surveys), ("targets", settings.targets))
+    }
+    mapping = settings.mapping
+    return AuditRequest(
+        logs=tuple(cycle.file(name) for name in settings.log),
+        read=ReadOptions(
+            source=settings.source,
+            mapping=find_mapping(mapping, cycle.path.parent) if mapping else None,
+            timezone=settings.timezone,
+        ),
+        practice=settings.practice,
+        rules=tuple(cycle.file(name) for name in settings.rules),
+        targets=optional["targets"],
+        surveys=optional["surveys"],
+    )
+
+
+def _span_of(opened: pd.Series) -> str:
+    """Say between which days tickets were opened."""
+    first, last = (pd.Timestamp(int(us), unit="us").date() for us in (opened.min(), opened.max()))
+    return f"Tickets were opened from {first} to {last}; move the windows there"
+
+
+def demo_desk(folder: Path) -> Path:
+    """Simulate the demo desk into a folder, unless it is there, and return its cycle file."""
+    from csi.simulate import Request, simulate, write  # noqa: PLC0415 - only the demo simulates
+
+    path = folder / "cycle.toml"
+    if not path.is_file():
+        write(simulate(Request(seed=DEMO_SEED, tickets=DEMO_TICKETS)), folder)
+    return path

@@ -1,0 +1,211 @@
+"""How do a step's results read? Plain sentences first, then tidy tables.
+
+Only words and tables: every number comes from `csi.kpi`, `csi.statistics` or the rules' tallies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from csi.report.words import duration, number, percent, plural
+from csi.statistics import proportion
+from process_mining import schema as s
+from rules.spec import Severity, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from csi.cycle import Cycle
+    from csi.kpi import Kpi, Measurement
+    from csi.statistics import Comparison, DecisionRule, Outcome
+    from rules.spec import Rule
+
+BASELINE: Final = "baseline"
+CURRENT: Final = "current"
+
+
+def value_in_words(value: float | None, unit: str) -> str:
+    """Say a KPI's value with its unit: "12.4 h", "93.1 %", "4.2 points", "" for none."""
+    if value is None:
+        return ""
+    if unit == "share":
+        return percent(value)
+    if unit == "h":
+        return duration(round(value * s.US_PER_HOUR))
+    return f"{number(value)} {unit}"
+
+
+def measured_in_words(one: Measurement) -> str:
+    """Say a measurement with its interval: "1 d 4 h (1 d 1 h to 1 d 6 h)"."""
+    said = value_in_words(one.value, one.unit) or "not measured"
+    if one.value is None or one.low is None or one.high is None:
+        return said
+    if one.unit == "share":
+        return percent(one.value, (one.low, one.high))
+    return f"{said} ({value_in_words(one.low, one.unit)} to {value_in_words(one.high, one.unit)})"
+
+
+def kpi_frame(found: Mapping[str, Sequence[Measurement]]) -> pd.DataFrame:
+    """One row a KPI: its value with interval in both windows, n, unit, method."""
+    rows = []
+    for before, after in zip(found[BASELINE], found[CURRENT], strict=True):
+        rows.append(
+            {
+                "kpi": before.kpi,
+                "title": before.title,
+                BASELINE: measured_in_words(before),
+                CURRENT: measured_in_words(after),
+                "n_baseline": before.n,
+                "n_current": after.n,
+                "better": before.better,
+                "method": before.method,
+                "note": after.note,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def tally_row(rule: Rule, verdicts: npt.NDArray[np.int8]) -> dict[str, Any]:
+    """One rule's verdicts in one window: counts, rate of conforming among decided, interval."""
+    counts = {verdict.word: int(np.sum(verdicts == verdict)) for verdict in Verdict}
+    rate = proportion(counts["conforms"], counts["conforms"] + counts["violates"])
+    return {
+        "code": rule.code,
+        "title": rule.title,
+        "severity": rule.severity.word,
+        **counts,
+        "rate": rate.value,
+        "low": rate.low,
+        "high": rate.high,
+    }
+
+
+def pareto(rules: pd.DataFrame) -> pd.DataFrame:
+    """The offences of the current window by falling count, with their running share of all."""
+    now = rules[(rules["window"] == CURRENT) & (rules["violates"] > 0)].copy()
+    now["rank"] = [Severity[word.upper()] for word in now["severity"]]
+    now = now.sort_values(["violates", "rank", "code"], ascending=[False, False, True])
+    now["share"] = now["violates"] / max(1, int(now["violates"].sum()))
+    now["running_share"] = now["share"].cumsum()
+    columns = ["code", "title", "severity", "violates", "rate", "share", "running_share"]
+    return now[columns].reset_index(drop=True)
+
+
+def measure_story(found: Mapping[str, Sequence[Measurement]], rules: pd.DataFrame) -> str:
+    """Say where we stand."""
+    moved = [
+        f"{after.title}: {measured_in_words(before)} before, {measured_in_words(after)} now."
+        for before, after in zip(found[BASELINE], found[CURRENT], strict=True)
+        if before.value is not None and after.value is not None
+    ]
+    now = rules[rules["window"] == CURRENT]
+    broken = int((now["violates"] > 0).sum())
+    rest = f"{plural(broken, 'rule')} of {len(now)} violated in the current window."
+    return "\n".join([*moved[:3], rest])
+
+
+def analyse_story(found: pd.DataFrame, waits: pd.DataFrame) -> str:
+    """Say what weighs most."""
+    if found.empty:
+        said = "No rule was violated in the current window."
+    else:
+        first = found.iloc[0]
+        said = (
+            f"Most frequent offence: {first['title']} ({first['code']}), "
+            f"{plural(int(first['violates']), 'ticket')}, {percent(first['share'])} of all offences."
+        )
+    if len(waits):
+        most = waits.iloc[0]
+        said += (
+            f"\nLongest waiting in all: from {most['source']} to {most['target']}, "
+            f"{percent(most['share'])} of all time between steps "
+            f"(median {duration(int(most['median_us']))}, n = {number(int(most['n']))})."
+        )
+    return said
+
+
+def improve_story(entry_id: str, title: str, kpi: Kpi, rule: DecisionRule) -> str:
+    """Say what is to change and how it will be judged."""
+    return (
+        f"{entry_id}: {title}. Judged by {kpi.code}, {kpi.title.lower()} ({kpi.better} is better): "
+        f"{rule_in_words(rule)}"
+    )
+
+
+def rule_in_words(rule: DecisionRule) -> str:
+    """Say a decision rule in one sentence."""
+    return (
+        f"improved if the {rule.confidence:.0%} interval lies wholly on the better side and the "
+        f"change is at least {rule.minimum_effect:g}; no effect shown if the interval lies within "
+        f"plus or minus {rule.minimum_effect:g}; worse if it lies wholly on the worse side; else, "
+        f"or with fewer than {rule.min_n} tickets a window, inconclusive."
+    )
+
+
+def plan_frame(entry_id: str, kpi: Kpi, cycle: Cycle, rule: DecisionRule) -> pd.DataFrame:
+    """The plan as two columns."""
+    plan = cycle.settings.improvement
+    scope = "; ".join(f"{k} {', '.join(v)}" for k, v in sorted(plan.scope.items())) or "all"
+    rows = {
+        "entry": entry_id,
+        "title": plan.title,
+        "opportunity": plan.opportunity,
+        "hypothesis": plan.hypothesis,
+        "metric": f"{kpi.code} {kpi.title}",
+        "scope": scope,
+        "owner": plan.owner,
+        "started": plan.started.isoformat(),
+        "decision rule": rule_in_words(rule),
+    }
+    return pd.DataFrame({"what": list(rows), "value": list(rows.values())})
+
+
+def comparison_row(kpi: Kpi, found: Comparison) -> dict[str, Any]:
+    """One comparison as a table row."""
+    return {
+        "kpi": kpi.code,
+        "title": kpi.title,
+        BASELINE: value_in_words(found.baseline.value, kpi.unit),
+        CURRENT: value_in_words(found.current.value, kpi.unit),
+        "n_baseline": found.baseline.n,
+        "n_current": found.current.n,
+        "effect": found.effect,
+        "low": found.low,
+        "high": found.high,
+        "unit": found.unit,
+        "verdict": found.verdict.value,
+    }
+
+
+def evaluation_of(
+    entry_id: str,
+    kpi: Kpi,
+    found: Comparison,
+    verdict: Outcome,
+    guards: Mapping[str, Comparison],
+) -> dict[str, Any]:
+    """An evaluation as results.json holds it."""
+    return {
+        "entry": entry_id,
+        "verdict": verdict.value,
+        "metric": kpi.code,
+        "title": kpi.title,
+        "effect": found.effect,
+        "interval": [found.low, found.high],
+        "unit": found.unit,
+        "n": found.n,
+        "n_baseline": found.baseline.n,
+        "n_current": found.current.n,
+        "baseline": found.baseline.value,
+        "current": found.current.value,
+        "better": found.better,
+        "method": found.method,
+        "decision_rule": found.rule.to_dict(),
+        "sentence": found.sentence,
+        "guardrails": {code: one.verdict.value for code, one in sorted(guards.items())},
+    }

@@ -1,0 +1,111 @@
+"""Where in its case does an event stand, relative to the events that a mask marks?
+
+Segments are cases: case i owns the events offsets[i]:offsets[i + 1] of `EventArrays`, in log order.
+A *position* is an index into the log's event columns; NONE (-1) says that there is no such event.
+Masks hold one bool an event. Per-event results have one entry an event, per-case results one entry
+a case; a case without events counts 0 and has no position.
+
+Every kernel takes O(events + cases) time and memory, in whole columns: a running count or a
+running extreme over the entire log, then corrected by the value at the case's border (a segmented
+scan; Blelloch 1990, "Prefix sums and their applications"). `argmax` adds one unordered scatter.
+The kernels know no activities and no times; they do not check that offsets fit the events.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Codes, EventArrays, Ints
+
+    Mask = npt.NDArray[np.bool_]
+
+NONE: Final = -1
+
+
+def count(arrays: EventArrays, mask: Mask) -> Ints:
+    """Per case: how many of its events the mask marks."""
+    running = _running(mask)
+    return running[arrays.offsets[1:]] - running[arrays.offsets[:-1]]
+
+
+def count_before(arrays: EventArrays, mask: Mask) -> Ints:
+    """Per event: how many events of its case before it the mask marks (itself not counted)."""
+    running = _running(mask)
+    return running[:-1] - running[arrays.offsets[:-1]][arrays.case_of]
+
+
+def next_position(arrays: EventArrays, mask: Mask) -> Ints:
+    """Per event: the position of the first marked event after it in its case."""
+    size = len(mask)
+    here = np.where(mask, np.arange(size), size)
+    nearest = np.minimum.accumulate(here[::-1])[::-1]
+    after = np.append(nearest[1:], size) if size else nearest
+    return np.where(after < arrays.offsets[1:][arrays.case_of], after, NONE)
+
+
+def previous_position(arrays: EventArrays, mask: Mask) -> Ints:
+    """Per event: the position of the last marked event before it in its case."""
+    here = np.where(mask, np.arange(len(mask)), NONE)
+    before = np.concatenate([[NONE], np.maximum.accumulate(here)[:-1]]) if len(mask) else here
+    return np.where(before >= arrays.offsets[:-1][arrays.case_of], before, NONE)
+
+
+def first(arrays: EventArrays, mask: Mask) -> Ints:
+    """Per case: the position of its first marked event."""
+    size = len(mask)
+    here = np.where(mask, np.arange(size), size)
+    nearest = np.append(np.minimum.accumulate(here[::-1])[::-1], size)[arrays.offsets[:-1]]
+    return np.where(nearest < arrays.offsets[1:], nearest, NONE)
+
+
+def last(arrays: EventArrays, mask: Mask) -> Ints:
+    """Per case: the position of its last marked event."""
+    here = np.where(mask, np.arange(len(mask)), NONE)
+    nearest = np.concatenate([[NONE], np.maximum.accumulate(here)])[arrays.offsets[1:]]
+    return np.where(nearest >= arrays.offsets[:-1], nearest, NONE)
+
+
+def nth(arrays: EventArrays, mask: Mask, n: int) -> Ints:
+    """Per case: the position of its n-th marked event, counted from 1."""
+    return first(arrays, mask & (count_before(arrays, mask) == n - 1))
+
+
+def last_event(arrays: EventArrays) -> Ints:
+    """Per case: the position of its last event."""
+    ends = arrays.offsets[1:]
+    return np.where(ends > arrays.offsets[:-1], ends - 1, NONE)
+
+
+def changes(arrays: EventArrays, codes: Codes, *, among: Mask | None = None) -> Mask:
+    """Per event: whether its known code differs from the last known code before it in its case.
+
+    A code below 0 is unknown: it neither changes nor forgets the value before it. `among` leaves
+    the other events out, as if they were not there.
+    """
+    known = codes >= 0 if among is None else (codes >= 0) & among
+    before = previous_position(arrays, known)
+    return np.asarray(known & (before != NONE) & (codes != take(codes, before, fill=-1)))
+
+
+def argmax(arrays: EventArrays, mask: Mask, values: Ints) -> Ints:
+    """Per case: the position of the first marked event with the greatest value among the marked."""
+    greatest = np.full(arrays.n_cases, np.iinfo(np.int64).min)
+    np.maximum.at(greatest, arrays.case_of[mask], values[mask])
+    return first(arrays, mask & (values == greatest[arrays.case_of]))
+
+
+def take(values: Ints | Codes, positions: Ints, *, fill: int) -> Ints:
+    """Return the value at each position, `fill` where there is none."""
+    if not len(values):
+        return np.full(len(positions), fill, dtype=np.int64)
+    return np.where(positions == NONE, fill, values[positions]).astype(np.int64, copy=False)
+
+
+def _running(mask: Mask) -> Ints:
+    """How many marked events stand before each place of the whole log, its end included."""
+    return np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])

@@ -1,0 +1,41 @@
+"""Where does each element of a model stand on paper?
+
+The layout of a BPMN file's own diagram (BPMN 2.0, clause 12, Diagram Interchange): coordinates in
+its units (pixels in the common tools), x to the right, y down. Drawings only; no meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A node or lane: the id, element name (such as `userTask`) and text of what it shows."""
+
+    id: str
+    kind: str
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A sequence flow from node to node, drawn through its waypoints (x, y)."""
+
+    id: str
+    source: str
+    target: str
+    waypoints: tuple[tuple[float, float], ...]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """Shapes and edges in the order of the file; empty when the file has no diagram."""
+
+    shapes: tuple[Shape, ...] = ()
+    edges: tuple[Edge, ...] = ()

@@ -1,0 +1,427 @@
+"""How far can this log be trusted: what is wrong with it, how much of it, and what follows?
+
+`inspect(log)` looks for known defects of ticket exports and counts each: how many of how many
+events or cases, the first examples, and which facts it makes unknown. Nothing is dropped or
+mended; whoever judges decides what an unknown fact means for a verdict. No policy: activities are
+compared with each other, never with words of a practice.
+
+A defect is reported when its count is above zero (QG121, QG122, QG140 and QG141 have thresholds,
+stated beside them). Order: by code, then subject. Examples are the first in log order.
+
+Facts that a defect can make unknown: `at` (when), `order` (which of two events came first),
+`duration`, `actor`, `team`, `priority`, `opened`, `resolved`, `closed`, `start` (how the case
+began), `end` (how it ended), `count` (how many there were), `known_then` (what was known at the
+time of an event).
+
+QG109 to QG111 are seen by a source, in the rows as they stand in the file; it hands them over as
+notes of the form "CODE COUNT events SUBJECT".
+
+Complexity: O(n log n) on whole columns. Not checked: the meaning of texts, gaps in the middle of
+a log, times in the future (a log has no today).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from process_mining import schema as s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from process_mining.eventlog import EventLog, Ints
+
+    Bools = npt.NDArray[np.bool_]
+
+Unit = Literal["events", "cases", "minutes", "rows"]
+EXAMPLES: Final = 3
+COARSE_US: Final = s.US_PER_MINUTE
+TIED_SHARE: Final = 0.01
+BULK_CASES: Final = 30
+BULK_FACTOR: Final = 20
+FIRST_SHARE: Final = 0.5
+ROUND_COUNTS: Final = frozenset(
+    {1_000, 5_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 65_535, 1_048_575}
+)
+# Instants that tools write when they have none: year 1, SQL Server's and Excel's first days, 1970.
+PLACEHOLDERS_US: Final = (
+    -62_135_596_800_000_000,
+    -6_847_804_800_000_000,
+    -2_208_988_800_000_000,
+    0,
+)
+LAST_YEAR_US: Final = 253_370_764_800_000_000
+_NOTE: Final = re.compile(r"(?P<code>QG\d{3}) (?P<count>\d+) events ?(?P<subject>.*)")
+
+
+class _Kind(NamedTuple):
+    name: str
+    unknown: tuple[str, ...]
+    explanation: str
+
+
+KINDS: Final = {
+    "QG101": _Kind(
+        "duplicate-events", ("count",), "events equal to another of their case in every column"
+    ),
+    "QG102": _Kind(
+        "closed-before-opened",
+        ("opened", "closed", "duration"),
+        "cases closed before they were opened",
+    ),
+    "QG103": _Kind(
+        "resolved-before-opened",
+        ("opened", "resolved", "duration"),
+        "cases resolved before they were opened",
+    ),
+    "QG104": _Kind(
+        "closed-before-resolved",
+        ("resolved", "closed", "duration"),
+        "cases closed before they were resolved",
+    ),
+    "QG105": _Kind(
+        "event-before-opened", ("opened", "start"), "cases with an event before they were opened"
+    ),
+    "QG106": _Kind(
+        "event-after-closed", ("closed", "end"), "cases with an event after they were closed"
+    ),
+    "QG107": _Kind(
+        "resolved-without-event",
+        ("resolved",),
+        "cases resolved at a time at which no event of theirs stands",
+    ),
+    "QG108": _Kind(
+        "closed-without-event",
+        ("closed",),
+        "cases closed at a time at which no event of theirs stands",
+    ),
+    "QG109": _Kind("back-filled-time", ("known_then",), "events with a case time that lies after them: it was filled in later"),
+    "QG110": _Kind(
+        "order-against-time",
+        ("order",),
+        "the declared order and the times disagree; the log follows the times",
+    ),
+    "QG111": _Kind(
+        "clock-change-decided",
+        ("duration",),
+        "local times that a clock change left open were read by policy",
+    ),
+    "QG112": _Kind(
+        "no-times", ("at", "duration"), "events without a time: the log knows their order only"
+    ),
+    "QG113": _Kind(
+        "placeholder-time",
+        ("at", "duration"),
+        "events with a time that tools write when they have none",
+    ),
+    "QG120": _Kind(
+        "coarse-clock",
+        ("order",),
+        "all times are whole multiples of a coarse unit, so shorter times cannot be told",
+    ),
+    "QG121": _Kind(
+        "equal-times",
+        ("order",),
+        "events that share case and time with another: only a declared order parts them",
+    ),
+    "QG122": _Kind(
+        "bulk-edits",
+        ("duration",),
+        "minutes in which far more cases changed than usual: a batch job or a mass edit",
+    ),
+    "QG130": _Kind("missing-actor", ("actor",), "events that name no actor"),
+    "QG131": _Kind("missing-team", ("team",), "events that name no team"),
+    "QG132": _Kind("missing-priority", ("priority",), "cases without a priority"),
+    "QG140": _Kind(
+        "round-row-count",
+        ("count", "end"),
+        "exactly a round number of rows: exports are cut at such limits",
+    ),
+    "QG141": _Kind(
+        "unusual-start",
+        ("start",),
+        "cases that start otherwise than most: their first events may be missing",
+    ),
+    "QG142": _Kind(
+        "opened-before-log",
+        ("start",),
+        "cases opened before the first event of the log: their first events are missing",
+    ),
+    "QG143": _Kind("single-event-case", ("duration",), "cases with one event only"),
+    "QG144": _Kind(
+        "case-without-events", ("start", "end"), "cases of the case table without any event"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One defect: `count` of `of` units are concerned; `subject` says which column, where any."""
+
+    code: str
+    name: str
+    count: int
+    of: int
+    unit: Unit
+    examples: tuple[str, ...]
+    explanation: str
+    makes_unknown: tuple[str, ...]
+    subject: str = ""
+
+    @property
+    def share(self) -> float:
+        """The part of the log that is concerned, 0 to 1."""
+        return self.count / self.of if self.of else 0.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the gate found; times in µs UTC, None where the log has none."""
+
+    rows_in: int
+    rejected: int
+    events: int
+    cases: int
+    first_us: int | None
+    last_us: int | None
+    time_resolution_us: int
+    defects: tuple[Defect, ...]
+    notes: tuple[str, ...]
+
+    def find(self, code: str) -> tuple[Defect, ...]:
+        """Return the defects with this code."""
+        return tuple(defect for defect in self.defects if defect.code == code)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The facts that at least one defect makes unknown somewhere, sorted."""
+        return tuple(sorted({fact for defect in self.defects for fact in defect.makes_unknown}))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a defect."""
+        columns = ["code", "name", "subject", "count", "of", "unit", "share", "examples"]
+        columns += ["explanation", "makes_unknown"]
+        rows = [[getattr(defect, name) for name in columns] for defect in self.defects]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def inspect(log: EventLog) -> Quality:
+    """Return the counted, located and explained defects of a log."""
+    gate = _Gate(log)
+    found = [
+        *gate.duplicates(),
+        *gate.case_times(),
+        *gate.event_times(),
+        *gate.clock(),
+        *gate.missing(),
+        *gate.borders(),
+        *_from_notes(log),
+    ]
+    at = gate.at
+    return Quality(
+        rows_in=log.meta.rows_in or log.n_events,
+        rejected=log.meta.rejects.num_rows,
+        events=log.n_events,
+        cases=log.n_cases,
+        first_us=int(at.min()) if len(at) else None,
+        last_us=int(at.max()) if len(at) else None,
+        time_resolution_us=log.meta.time_resolution_us,
+        defects=tuple(sorted(found, key=lambda defect: (defect.code, defect.subject))),
+        notes=tuple(note for note in log.meta.notes if not _NOTE.fullmatch(note)),
+    )
+
+
+class _Hits(NamedTuple):
+    """How many of how many units a defect concerns."""
+
+    concerned: int
+    of: int
+    unit: Unit
+
+
+def _defect(
+    code: str, hits: _Hits, *, examples: tuple[str, ...] = (), subject: str = ""
+) -> Iterator[Defect]:
+    """Yield the defect if anything is concerned."""
+    if hits.concerned:
+        kind = KINDS[code]
+        yield Defect(
+            code=code,
+            name=kind.name,
+            count=hits.concerned,
+            of=hits.of,
+            unit=hits.unit,
+            examples=examples,
+            explanation=kind.explanation,
+            makes_unknown=kind.unknown,
+            subject=subject,
+        )
+
+
+def _from_notes(log: EventLog) -> Iterator[Defect]:
+    for note in log.meta.notes:
+        match = _NOTE.fullmatch(note)
+        if match and match["code"] in KINDS:
+            hits = _Hits(int(match["count"]), log.n_events, "events")
+            yield from _defect(match["code"], hits, subject=match["subject"])
+
+
+class _Gate:
+    """The columns that several checks share."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log, self.arrays = log, log.arrays
+        self.lengths = np.diff(self.arrays.offsets)
+        # Empty where the log has no times.
+        self.at: Ints = self.arrays.at if log.timed else np.empty(0, np.int64)
+
+    def duplicates(self) -> Iterator[Defect]:
+        """QG101: of k equal events k - 1 are counted."""
+        alike = self._tied(self.arrays.activity) if self.log.timed else np.zeros(0, bool)
+        rows = self.log.events.filter(pa.array(alike)) if alike.any() else None
+        if rows is None:
+            return
+        columns = [name for name in rows.column_names if name != s.SEQ]
+        groups = rows.group_by(columns, use_threads=False).aggregate([([], "count_all")])
+        again = groups.filter(pc.greater(groups["count_all"], 1))
+        count = int(pc.sum(again["count_all"]).as_py() or 0) - again.num_rows
+        names = tuple(sorted(set(again[s.CASE_ID].to_pylist()))[:EXAMPLES])
+        yield from _defect("QG101", _Hits(count, self.log.n_events, "events"), examples=names)
+
+    def case_times(self) -> Iterator[Defect]:
+        """QG102 to QG104: case times against each other."""
+        opened, resolved, closed = (self._case_time(n) for n in (s.OPENED, s.RESOLVED, s.CLOSED))
+        yield from self._cases("QG102", _before(closed, opened))
+        yield from self._cases("QG103", _before(resolved, opened))
+        yield from self._cases("QG104", _before(closed, resolved))
+
+    def event_times(self) -> Iterator[Defect]:
+        """QG105 to QG108, QG112, QG113: case times against events, and events without a time."""
+        if not self.log.timed:
+            n = self.log.n_events
+            yield from _defect("QG112", _Hits(n, n, "events"))
+            return
+        first, last = self._span()
+        yield from self._cases("QG105", _before(first, self._case_time(s.OPENED)))
+        yield from self._cases("QG106", _before(self._case_time(s.CLOSED), last))
+        yield from self._cases("QG107", self._without_event(self._case_time(s.RESOLVED)))
+        yield from self._cases("QG108", self._without_event(self._case_time(s.CLOSED)))
+        yield from self._events(
+            "QG113", np.isin(self.at, PLACEHOLDERS_US) | (self.at >= LAST_YEAR_US)
+        )
+
+    def clock(self) -> Iterator[Defect]:
+        """QG120 to QG122: resolution, ties, and minutes that stand out."""
+        n, unit_us = self.log.n_events, self.log.meta.time_resolution_us
+        if self.log.timed and unit_us >= COARSE_US:
+            subject = f"{unit_us // s.US_PER_MINUTE} min"
+            yield from _defect("QG120", _Hits(n, n, "events"), subject=subject)
+        if not len(self.at):
+            return
+        tied = self._tied(np.zeros_like(self.arrays.activity))
+        if tied.mean() >= TIED_SHARE:
+            yield from self._events("QG121", tied)
+        yield from self._bulk()
+
+    def missing(self) -> Iterator[Defect]:
+        """QG130 to QG132: who, which team, how urgent."""
+        yield from self._events("QG130", self.arrays.actor < 0)
+        yield from self._events("QG131", self.arrays.team < 0)
+        unset = self.log.cases[s.PRIORITY].is_null().to_numpy().astype(bool)
+        yield from self._cases("QG132", unset)
+
+    def borders(self) -> Iterator[Defect]:
+        """QG140 to QG144: what the export may have cut off."""
+        rows = self.log.meta.rows_in or self.log.n_events
+        if rows in ROUND_COUNTS:
+            yield from _defect("QG140", _Hits(rows, rows, "rows"))
+        yield from self._cases("QG141", self._unusual_start())
+        if len(self.at):
+            opened, first = self._case_time(s.OPENED), self.at.min()
+            yield from self._cases("QG142", _before(opened, np.full(len(opened), float(first))))
+        yield from self._cases("QG143", self.lengths == 1)
+        yield from self._cases("QG144", self.lengths == 0)
+
+    def _cases(self, code: str, mask: Bools) -> Iterator[Defect]:
+        rows = np.flatnonzero(mask)
+        names = self.log.cases[s.CASE_ID].take(pa.array(rows[:EXAMPLES])).to_pylist()
+        hits = _Hits(len(rows), self.log.n_cases, "cases")
+        yield from _defect(code, hits, examples=tuple(names))
+
+    def _events(self, code: str, mask: Bools) -> Iterator[Defect]:
+        cases = np.unique(self.arrays.case_of[mask])[:EXAMPLES]
+        names = tuple(self.log.cases[s.CASE_ID].take(pa.array(cases)).to_pylist())
+        hits = _Hits(int(mask.sum()), self.log.n_events, "events")
+        yield from _defect(code, hits, examples=names)
+
+    def _case_time(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a case time in µs, NaN where unknown; exact for the years 1684 to 2255."""
+        values: npt.NDArray[np.float64] = (
+            self.log.cases[name].cast(pa.float64(), safe=False).to_numpy()
+        )
+        return values
+
+    def _span(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return each case's first and last time, NaN for a case without events."""
+        first = np.full(len(self.lengths), np.nan)
+        last = first.copy()
+        some = self.lengths > 0
+        first[some] = self.at[self.arrays.offsets[:-1][some]]
+        last[some] = self.at[self.arrays.offsets[1:][some] - 1]
+        return first, last
+
+    def _without_event(self, time: npt.NDArray[np.float64]) -> Bools:
+        """Tell the cases whose time is known but stands on none of their events."""
+        hit = self.at == time[self.arrays.case_of]
+        counts = np.bincount(self.arrays.case_of[hit], minlength=len(time))
+        without: Bools = (counts == 0) & ~np.isnan(time) & (self.lengths > 0)
+        return without
+
+    def _tied(self, key: npt.NDArray[np.int32]) -> Bools:
+        """Tell the events that share case, time and key with another."""
+        order = np.lexsort((key, self.at, self.arrays.case_of))
+        columns = (self.arrays.case_of[order], self.at[order], key[order])
+        same = np.all([np.diff(column) == 0 for column in columns], axis=0)
+        tied = np.zeros(len(order), bool)
+        tied[order] = np.append(same, False) | np.insert(same, 0, False)
+        return tied
+
+    def _bulk(self) -> Iterator[Defect]:
+        """QG122: minutes with at least BULK_CASES cases and BULK_FACTOR times the median minute."""
+        minutes = self.at // s.US_PER_MINUTE
+        order = np.lexsort((self.arrays.case_of, minutes))
+        minute, case = minutes[order], self.arrays.case_of[order]
+        new = np.ones(len(order), bool)
+        new[1:] = (np.diff(minute) != 0) | (np.diff(case) != 0)
+        which, cases = np.unique(minute[new], return_counts=True)
+        bulk = cases >= max(BULK_CASES, BULK_FACTOR * float(np.median(cases)))
+        worst = sorted(zip(-cases[bulk], which[bulk], strict=True))[:EXAMPLES]
+        names = tuple(f"{np.datetime64(int(m), 'm')}Z: {-n} cases" for n, m in worst)
+        hits = _Hits(int(bulk.sum()), len(which), "minutes")
+        yield from _defect("QG122", hits, examples=names)
+
+    def _unusual_start(self) -> Bools:
+        """QG141: only judged where at least FIRST_SHARE of the cases start alike."""
+        first = np.full(len(self.lengths), -3)
+        some = self.lengths > 0
+        first[some] = self.arrays.activity[self.arrays.offsets[:-1][some]]
+        codes, counts = np.unique(first[some], return_counts=True)
+        if not len(codes) or counts.max() < FIRST_SHARE * some.sum():
+            return np.zeros(len(first), bool)
+        unusual: Bools = some & (first != codes[counts.argmax()])
+        return unusual
+
+
+def _before(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> Bools:
+    """Tell where both are known and `a` is earlier."""
+    earlier: Bools = np.less(a, b)
+    return earlier

@@ -1,0 +1,220 @@
+"""Which log do these files hold?
+
+A source is a module that lies in this folder (its name does not start with `_`): it has NAME,
+`sniff(path, head) -> bool`, which tells by content and not by name, and
+`read(paths, options) -> Parts`. `open_log` picks the source of every file, reads the files of each
+source together, joins what they give to one log and remembers name, SHA-256 and size of each file.
+
+Nothing is lost in silence: rows in = accepted + rejected. Rejects stop the reading unless
+`allow_rejects` is set; then they are kept in `LogMeta.rejects`.
+
+The clock's resolution is the coarsest of day, hour, minute, second, millisecond of which every
+time is a multiple, 1 µs below `MIN_TIMES` distinct times (too few to tell).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from process_mining import schema as s
+from process_mining.errors import CodedError, RunError, did_you_mean
+from process_mining.eventlog import POSITION, EventLog, LogMeta
+from process_mining.sources._files import check_file, fingerprint, head_of
+from process_mining.sources._rejects import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MIN_TIMES: Final = 30
+RESOLUTIONS: Final = (s.US_PER_DAY, s.US_PER_HOUR, s.US_PER_MINUTE, s.US_PER_SECOND, 1_000)
+CASE_TABLE: Final = "own_cases"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read: a source by name, a mapping file, the zone of stamps without offset."""
+
+    source: str | None = None
+    mapping: Path | None = None
+    timezone: str | None = None
+    pseudonym_key: bytes | None = None
+    clear_names: bool = False
+    allow_rejects: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What one source read: `events` and `cases` as `EventLog.build` takes them."""
+
+    events: pa.Table
+    cases: pa.Table | None
+    rows_in: int
+    rejects: pa.Table
+    timezone: str
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A module of this folder."""
+
+    NAME: str
+
+    def sniff(self, path: Path, head: bytes) -> bool:
+        """Whether the content is of this kind."""
+
+    def read(self, paths: Sequence[Path], options: ReadOptions) -> Parts:
+        """Read the files as one log."""
+
+
+def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> EventLog:
+    """Read the files as one log; coded errors say what cannot be read and how it is mended."""
+    options = options or ReadOptions()
+    _check_paths(paths)
+    before = [path.stat() for path in paths]
+    files = tuple(fingerprint(path) for path in paths)
+    chosen = _choose(paths, options)
+    parts = [source.read(own, options) for source, own in chosen]
+    for path, stat in zip(paths, before, strict=True):
+        now = path.stat()
+        if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            raise RunError("LG016", f"{path.name} changed while it was read", fix="Read it again")
+    meta = LogMeta(
+        source="+".join(source.NAME for source, _ in chosen),
+        files=files,
+        timezone=next((p.timezone for p in parts if p.events.num_rows), "UTC"),
+        rows_in=sum(part.rows_in for part in parts),
+        rejects=pa.concat_tables([part.rejects for part in parts]),
+        clear_names=options.clear_names,
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+    return _build(parts, meta, options)
+
+
+def sources() -> dict[str, Source]:
+    """Return the sources that lie in this folder, by name."""
+    modules = [entry.name for entry in pkgutil.iter_modules(__path__) if entry.name[0] != "_"]
+    loaded = [importlib.import_module(f"{__name__}.{name}") for name in sorted(modules)]
+    return {module.NAME: cast("Source", module) for module in loaded}
+
+
+def find_mapping(name_or_path: str | Path) -> Path:
+    """Return the path of a mapping: a file, or the name of one that ships."""
+    # Imported here: pydantic is needed only where there is a mapping.
+    from process_mining.sources import _mapping  # noqa: PLC0415
+
+    return _mapping.find_mapping(name_or_path)
+
+
+def refuse_mapping(options: ReadOptions, source: str) -> None:
+    """Raise CodedError LG033 where a mapping is given for a source that states its own columns."""
+    if options.mapping is not None:
+        msg = f"mapping {options.mapping.name} would not be used: {source} names its own columns"
+        raise CodedError("LG033", msg, fix="Leave --mapping out")
+
+
+def _check_paths(paths: Sequence[Path]) -> None:
+    if not paths:
+        raise CodedError("LG010", "no log is given", fix="Name one file or more")
+    for path in paths:
+        check_file(path)
+    real = [path.resolve() for path in paths]
+    twice = [path for path in paths if real.count(path.resolve()) > 1]
+    if twice:
+        msg = f"{twice[0]} is given twice"
+        raise CodedError("LG015", msg, why="every event would count twice", fix="Name it once")
+
+
+def _choose(paths: Sequence[Path], options: ReadOptions) -> list[tuple[Source, list[Path]]]:
+    """Give every file to its source; sources by name, files of a source by fingerprint order."""
+    known = sources()
+    if options.source is not None and options.source not in known:
+        msg = f"there is no source '{options.source}'"
+        raise CodedError("LG032", msg, fix=did_you_mean(options.source, known))
+    own: dict[str, list[Path]] = {}
+    for path in paths:
+        own.setdefault(_source_of(path, known, options.source), []).append(path)
+    if options.source is not None and options.source not in own:
+        own = {options.source: list(paths)}
+    return [(known[name], own[name]) for name in sorted(own)]
+
+
+def _source_of(path: Path, known: dict[str, Source], forced: str | None) -> str:
+    """Return the name of the source of a file; a case table stays one beside a forced source."""
+    head = head_of(path)
+    fits = [name for name, source in known.items() if source.sniff(path, head)]
+    if forced is not None:
+        return CASE_TABLE if fits == [CASE_TABLE] else forced
+    if not fits:
+        raise CodedError(
+            "LG030",
+            f"{path.name} holds nothing that a source knows",
+            fix=f"Known sources: {', '.join(known)}. Choose one with --source if it is one of them",
+        )
+    if len(fits) > 1:
+        msg = f"{path.name} could be read by {' or '.join(fits)}"
+        raise CodedError("LG031", msg, fix="Choose one with --source")
+    return fits[0]
+
+
+def _build(parts: Sequence[Parts], meta: LogMeta, options: ReadOptions) -> EventLog:
+    if meta.rejects.num_rows and not options.allow_rejects:
+        refuse(meta.rejects, meta.rows_in)
+    events = _joined([part.events for part in parts])
+    if events is None:
+        names = ", ".join(file.name for file in meta.files)
+        raise RunError("LG034", f"{names}: there is no event in it", fix="Give a log with events")
+    meta = replace(
+        meta,
+        time_resolution_us=resolution_us(events[s.AT]),
+        notes=(*meta.notes, *_contradictions(events)),
+    )
+    cases = _joined([part.cases for part in parts if part.cases is not None])
+    return EventLog.build(events, meta=meta, cases=cases, pseudonym_key=options.pseudonym_key)
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table | None:
+    """Return the rows of all tables; columns that a table lacks are null in its rows."""
+    filled = [table for table in tables if table.num_rows]
+    return pa.concat_tables(filled, promote_options="default") if filled else None
+
+
+def resolution_us(at: pa.ChunkedArray) -> int:
+    """Return the coarsest unit of which every time is a multiple, 1 where too few tell."""
+    times = pc.unique(at.drop_null()).to_numpy()
+    if len(times) < MIN_TIMES:
+        return 1
+    return next((unit for unit in RESOLUTIONS if not np.any(times % unit)), 1)
+
+
+def _contradictions(events: pa.Table) -> list[str]:
+    """Note what only the rows as read can show, in the form that the quality gate takes over."""
+    notes = []
+    for name in (s.RESOLVED, s.CLOSED):
+        column = s.CASE_PREFIX + name
+        if column in events.column_names:
+            ahead = pc.sum(pc.greater(events[column], events[s.AT])).as_py() or 0
+            if ahead:
+                notes.append(f"QG109 {ahead} events {name}")
+    backwards = _against_order(events)
+    if backwards:
+        notes.append(f"QG110 {backwards} events")
+    return notes
+
+
+def _against_order(events: pa.Table) -> int:
+    """Count the events that the declared order puts after an event with a later time."""
+    if POSITION not in events.column_names or events[s.AT].null_count:
+        return 0
+    case = events[s.CASE_ID].combine_chunks().dictionary_encode().indices.to_numpy()
+    position, at = (events[name].fill_null(0).to_numpy() for name in (POSITION, s.AT))
+    order = np.lexsort((at, position, case))
+    same = np.diff(case[order]) == 0
+    return int(np.sum(same & (np.diff(at[order]) < 0)))

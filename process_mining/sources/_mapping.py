@@ -1,0 +1,286 @@
+"""What does a mapping file say about somebody's table, and is what it says sound?
+
+A mapping is TOML. It names columns and never holds code:
+
+    name, title, notes                what it maps (notes: list of texts kept with the log)
+    [csv]   delimiter, encoding, missing   (missing: texts that mean "no value", besides "")
+    [time]  timezone, format, ambiguous, nonexistent   for every time column; see `_times`
+    [event] case_id, activity, at, order_by, actor, team, lifecycle, attributes
+    [case]  practice, priority, category, service, opened, resolved, closed, attributes
+
+A column is its name, or a table: `{ column = "prio", values = { "1 - Critical" = "P1" } }`
+translates (a text that `values` lacks is a reject), `{ constant = "incident" }` is the same in
+every row, `{ column = "opened_at", format = "iso" }` gives a time column its own format.
+`activity` may be several columns: their texts are joined by "+", absent ones left out.
+`order_by` says in which order events of one time happened: whole numbers, or `type = "text"`.
+`attributes` is a list of columns, or "all" (every column that nothing else uses).
+
+All mistakes of a file are reported together. A mapping that ships is found by its name.
+"""
+
+from __future__ import annotations
+
+import codecs
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from process_mining.errors import CodedError, did_you_mean, raise_all
+from process_mining.sources._times import EPOCHS, GapPolicy, Policy, compiled, load_zone
+
+ALL: Final = "all"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _as_table(value: object) -> object:
+    return {"column": value} if isinstance(value, str) else value
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _sound_format(value: str) -> str:
+    if value not in EPOCHS:
+        compiled(value)
+    return value
+
+
+Format = Annotated[str, BeforeValidator(_sound_format)]
+
+
+class Text(_Strict):
+    """A text column, or a constant; `values` translates its texts."""
+
+    column: str | None = None
+    constant: str | None = None
+    values: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Text:
+        if (self.column is None) == (self.constant is None):
+            msg = "give either column or constant"
+            raise ValueError(msg)
+        if self.values is not None and self.column is None:
+            msg = "values translate a column, a constant needs none"
+            raise ValueError(msg)
+        return self
+
+
+class Time(_Strict):
+    """A time column; without a format of its own it has the one of [time]."""
+
+    column: str
+    format: Format | None = None
+
+
+class Order(_Strict):
+    """A column that orders the events of one time."""
+
+    column: str
+    type: Literal["integer", "text"] = "integer"
+
+
+TextField = Annotated[Text, BeforeValidator(_as_table)]
+TimeField = Annotated[Time, BeforeValidator(_as_table)]
+OrderField = Annotated[Order, BeforeValidator(_as_table)]
+Attributes = tuple[str, ...] | Literal["all"]
+
+
+def _attributes(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+AttributesField = Annotated[Attributes, BeforeValidator(_attributes)]
+
+
+class Csv(_Strict):
+    """How the text is laid out."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: str | None = None
+    missing: list[str] = []
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        try:
+            codecs.lookup(value or "utf-8")
+        except LookupError as error:
+            msg = f"there is no encoding '{value}'"
+            raise ValueError(msg) from error
+        return value
+
+
+class Times(_Strict):
+    """What holds for all time columns."""
+
+    timezone: str | None = None
+    format: Format | None = None
+    ambiguous: Policy = "refuse"
+    nonexistent: GapPolicy = "refuse"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                load_zone(value)
+            except CodedError as error:
+                raise ValueError(f"{error.what}. {error.fix}") from error
+        return value
+
+
+class Events(_Strict):
+    """Which columns make the event."""
+
+    case_id: str
+    activity: Annotated[list[TextField], BeforeValidator(_as_list)] = Field(min_length=1)
+    at: TimeField
+    order_by: Annotated[list[OrderField], BeforeValidator(_as_list)] = []
+    actor: TextField | None = None
+    team: TextField | None = None
+    lifecycle: TextField | None = None
+    attributes: AttributesField = ()
+
+
+class Cases(_Strict):
+    """Which columns describe the case; the last known value of a case is its value."""
+
+    practice: TextField | None = None
+    priority: TextField | None = None
+    category: TextField | None = None
+    service: TextField | None = None
+    opened: TimeField | None = None
+    resolved: TimeField | None = None
+    closed: TimeField | None = None
+    attributes: tuple[str, ...] = ()
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _tuple(cls, value: object) -> object:
+        return _attributes(value)
+
+
+class Mapping(_Strict):
+    """One mapping file."""
+
+    name: str
+    title: str = ""
+    notes: list[str] = []
+    csv: Csv = Csv()
+    time: Times = Times()
+    event: Events
+    case: Cases = Cases()
+
+    @model_validator(mode="after")
+    def _every_time_has_a_format(self) -> Mapping:
+        bare = [time.column for time in self.times() if self.format_of(time) is None]
+        if bare:
+            msg = f"no format is declared for {', '.join(bare)}: set format under [time]"
+            raise ValueError(msg)
+        return self
+
+    def times(self) -> list[Time]:
+        """Return the time columns."""
+        case = self.case
+        return [t for t in (self.event.at, case.opened, case.resolved, case.closed) if t]
+
+    def format_of(self, time: Time) -> str | None:
+        """Return the declared format of a time column."""
+        return time.format or self.time.format
+
+    def columns(self) -> dict[str, str]:
+        """Return every column that is named, with the place in the mapping that names it first."""
+        named = {self.event.case_id: "event.case_id"}
+        for section, model in (("event", self.event), ("case", self.case)):
+            for key, value in model:
+                for part in value if isinstance(value, list) else [value]:
+                    column = getattr(part, "column", None)
+                    if column is not None:
+                        named.setdefault(column, f"{section}.{key}")
+            if model.attributes != ALL:
+                for column in model.attributes:
+                    named.setdefault(column, f"{section}.attributes")
+        return named
+
+
+def find_mapping(name_or_path: str | Path) -> Path:
+    """Return the path of a mapping: a file, or the name of one that ships."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = {entry.stem: entry for entry in sorted(_folder().glob("*.toml"))}
+    name = str(name_or_path)
+    if name in shipped:
+        return shipped[name]
+    msg = f"there is no mapping '{name}', neither as a file nor among those that ship"
+    raise CodedError("LG050", msg, fix=did_you_mean(name, shipped))
+
+
+def _folder() -> Path:
+    return Path(str(files("process_mining.sources").joinpath("mappings")))
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Read and check a mapping; all its mistakes at once."""
+    path = find_mapping(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CodedError("LG051", f"{path.name} is no TOML: {error}", fix="Mend it") from error
+    try:
+        return Mapping.model_validate(data)
+    except ValidationError as error:
+        raise_all([_mistake(path.name, item) for item in error.errors()])
+        raise
+
+
+def _mistake(file: str, item: Any) -> CodedError:  # noqa: ANN401 - pydantic's ErrorDetails
+    place = [str(part) for part in item["loc"] if part not in {"literal['all']", "tuple[str, ...]"}]
+    where = ".".join(place) or "the file"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        message, fix = f"unknown key '{place[-1]}'", did_you_mean(place[-1], _keys(place[:-1]))
+    elif item["type"] == "missing":
+        message, fix = "is missing", f"Add {place[-1]} to {'.'.join(place[:-1]) or 'the file'}"
+    else:
+        fix = "See the keys in a mapping that ships, such as uci_servicenow.toml"
+    return CodedError("LG052", f"{file}, {where}: {message}", fix=fix)
+
+
+def _keys(place: list[str]) -> list[str]:
+    """Return the keys that a section knows."""
+    model: type[BaseModel] = Mapping
+    for part in place:
+        if part.isdigit():
+            continue
+        if part not in model.model_fields:
+            return []
+        model = _model_in(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel]:
+    """Return the model that a field's annotation holds, through lists and `| None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _model_in(part)
+        if found is not _Strict:
+            return found
+    return _Strict

@@ -1,0 +1,149 @@
+"""Which events does a Parquet file hold, read as its mapping says?
+
+The same mapping as for CSV, or our own column names. Text is read as text and converted by the
+mapping's declared types; numbers and booleans become their text; timestamps are taken as they
+are: with a zone they are instants, without one they are wall-clock times of the declared zone.
+Digits past the microsecond are cut. Rows are placed by their number, counted from 1.
+
+Streams record batches of the columns that the mapping names. A column that holds lists, structs
+or bytes cannot be mapped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from process_mining.errors import CodedError, RunError
+from process_mining.sources import Parts
+from process_mining.sources._mapped import (
+    Converter,
+    canonical,
+    check_columns,
+    notes_of,
+    ranked,
+    zone_of,
+)
+from process_mining.sources._mapping import ALL, Mapping, load_mapping
+from process_mining.sources._rejects import RejectList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from process_mining.sources import ReadOptions
+
+NAME: Final = "parquet"
+BATCH: Final = 1 << 16
+MAGIC: Final = b"PAR1"
+HEADER_SHOWN: Final = 40
+
+
+def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the content decides, not the name
+    """Whether the file starts with Parquet's mark."""
+    return head.startswith(MAGIC)
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
+    """Read the files as one log."""
+    given = load_mapping(options.mapping) if options.mapping else None
+    rejects, policies = RejectList(), Counter[str]()
+    rows_in, tables = 0, []
+    for path in paths:
+        schema = _schema(path)
+        mapping = given or _own_names(path, schema.names)
+        columns = _columns(mapping, schema, path)
+        zone = _zone(mapping, schema, options.timezone)
+        converter = Converter(mapping, path.name, "row", zone, rejects, policies)
+        tables.append(converter.convert(_empty(schema, columns), np.empty(0, np.int64)))
+        first = 1
+        for batch in _batches(path, columns):
+            rows = np.arange(first, first + len(next(iter(batch.values()))))
+            tables.append(converter.convert(batch, rows))
+            first += len(rows)
+        rows_in += first - 1
+    return Parts(
+        events=ranked(pa.concat_tables(tables, promote_options="default")),
+        cases=None,
+        rows_in=rows_in,
+        rejects=rejects.table(),
+        timezone=zone or "UTC",
+        notes=notes_of(mapping, policies),
+    )
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    reason = str(error).splitlines()[0]
+    msg = f"{path.name} is cut or damaged ({reason})"
+    return RunError("LG065", msg, fix="Copy or export it again")
+
+
+def _own_names(path: Path, header: list[str]) -> Mapping:
+    mapping = canonical(header)
+    if mapping is not None:
+        return mapping
+    shown = ", ".join(header[:HEADER_SHOWN])
+    raise CodedError(
+        "LG042",
+        f"{path.name} has columns of its own: {shown}",
+        why="which of them is the case, the activity and the time is not guessed",
+        fix="Declare them in a mapping file and give it with --mapping",
+    )
+
+
+def _columns(mapping: Mapping, schema: pa.Schema, path: Path) -> list[str]:
+    check_columns(mapping, schema.names, path)
+    every = mapping.event.attributes == ALL
+    names = [name for name in schema.names if every or name in mapping.columns()]
+    for name in names:
+        if not _readable(schema.field(name).type):
+            msg = f"column '{name}' of {path.name} holds {schema.field(name).type}"
+            raise CodedError("LG066", msg, fix="Export it as text, number or timestamp")
+    return names
+
+
+def _readable(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    nested_or_bytes = pa.types.is_nested(kind) or pa.types.is_binary(kind)
+    return not (nested_or_bytes or pa.types.is_large_binary(kind))
+
+
+def _zone(mapping: Mapping, schema: pa.Schema, option: str | None) -> str | None:
+    """Return the declared zone; it may be left out if every time column is a zoned timestamp."""
+    kinds = [schema.field(time.column).type for time in mapping.times()]
+    if all(pa.types.is_timestamp(kind) and kind.tz for kind in kinds):
+        return option or mapping.time.timezone
+    return zone_of(mapping, option)
+
+
+def _batches(path: Path, columns: list[str]) -> Iterator[dict[str, pa.Array]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+                yield {name: _plain(batch[name]) for name in columns}
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _empty(schema: pa.Schema, columns: list[str]) -> dict[str, pa.Array]:
+    return {name: _plain(pa.nulls(0, schema.field(name).type)) for name in columns}
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Decode dictionaries, and bring every kind of text to one."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    return column

@@ -1,0 +1,349 @@
+"""Which cases keep which rules, and on what evidence does each finding rest?
+
+Every rule measures the whole desk in columns; durable-rules judges the distinct signatures in one
+worker process (`rules.engine`); the independent evaluator (`rules.spec.decide`) judges the raw
+facts of every case. Where the two differ the run stops (EN002): no finding rests on one engine.
+
+A rule is in force for a case whose first event lies on or after `valid_from` and before
+`valid_until` (both at 00:00 UTC, the second excluded); for every other case it is VACUOUS. In a
+log without times every rule is in force.
+
+A finding is one violating (rule, case). Its `seqs` are the distinct events that the template names,
+ascending, and empty where the offence is that something never happened; `at`, `actor` and `team`
+are those of the decisive event (the template's last named one), else of the case's last event.
+`measured` and `limit` are in `unit` ("us" = microseconds). The fingerprint is the first 16 hex
+digits of the SHA-256 of [rule, rule version, case, verdict, [[seq, activity, at in us] ...]] as
+JSON: it is stable over reruns and row order, and changes with the rule's version.
+
+Order: rules by code, findings by (rule, case_id). Cost: O(cases) a rule in columns; Python runs
+once a finding, for its message and fingerprint. Waivers are not applied here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from process_mining import schema as s
+from process_mining.errors import RunError
+from rules import engine
+from rules.spec import NO_EVENT, DecisionTable, Measure, Tally, Verdict, decide
+from rules.templates import not_recorded, templates, unobservable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from process_mining.eventlog import Ints
+    from rules.spec import Rule
+    from rules.templates import Desk
+
+    Bools = npt.NDArray[np.bool_]
+    Verdicts = npt.NDArray[np.int8]
+
+FINDINGS_SCHEMA: Final = pa.schema(
+    [
+        ("rule", pa.string()),
+        ("rule_version", pa.int64()),
+        ("case_id", pa.string()),
+        ("verdict", pa.string()),
+        ("severity", pa.string()),
+        ("seqs", pa.list_(pa.int64())),
+        ("at", s.UTC_US),
+        ("actor", pa.string()),
+        ("team", pa.string()),
+        ("measured", pa.int64()),
+        ("limit", pa.int64()),
+        ("unit", pa.string()),
+        ("message", pa.string()),
+        ("fingerprint", pa.string()),
+        ("waived_by", pa.string()),
+    ]
+)
+FINGERPRINT_DIGITS: Final = 16
+NOT_JUDGED: Final = -1  # in a merged result: the rule is about another practice's cases
+MICROSECONDS: Final = "us"
+_EPOCH: Final = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class CheckResult:
+    """Verdicts of every rule on every case, and the findings.
+
+    `verdicts[r, c]` is a `Verdict` number for rules[r] on case_ids[c] (NOT_JUDGED after `merge`
+    where a rule is about other cases). `causes` says for each rule with UNKNOWN verdicts why.
+    """
+
+    rules: tuple[Rule, ...]
+    case_ids: pa.Array
+    verdicts: Verdicts
+    findings: pa.Table
+    tallies: tuple[Tally, ...]
+    causes: Mapping[str, str]
+    log_sha256: str
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the findings as a tidy DataFrame."""
+        frame: pd.DataFrame = self.findings.to_pandas()
+        return frame
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One rule measured on a desk: what both engines judge, and what a finding shows."""
+
+    rule: Rule
+    table: DecisionTable
+    measure: Measure
+
+    @property
+    def question(self) -> engine.Question:
+        """The same as the rules engine asks it."""
+        return engine.Question(self.rule.code, self.table, self.measure.facts)
+
+
+def measure(desk: Desk, rule: Rule) -> Measured:
+    """Let the rule's template measure every case of the desk.
+
+    A rule about an activity that the log's source never records is UNKNOWN for every case.
+    """
+    silent = unobservable(desk, rule.params)
+    if silent:
+        return Measured(rule, *not_recorded(desk, silent))
+    template = templates()[rule.template]
+    return Measured(rule, template.decide(rule.params), template.measure(desk, rule.params))
+
+
+def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
+    """Judge every case by every rule with both engines, and collect the findings.
+
+    Raises RunError EN002 where the engines disagree, and what `engine.judge` and `decide` raise.
+    """
+    ordered = tuple(sorted(rules, key=lambda rule: rule.code))
+    measured = [measure(desk, rule) for rule in ordered]
+    by_engine = engine.judge([one.question for one in measured])
+    verdicts = np.empty((len(ordered), desk.log.n_cases), dtype=np.int8)
+    for row, (one, judged) in enumerate(zip(measured, by_engine, strict=True)):
+        _require_agreement(desk, one, judged)
+        verdicts[row] = np.where(_in_force(desk, one.rule), judged, np.int8(Verdict.VACUOUS))
+    tallies = _tallies(ordered, verdicts)
+    parts = [
+        _findings(desk, one, np.flatnonzero(verdicts[row] == Verdict.VIOLATES))
+        for row, one in enumerate(measured)
+    ]
+    return CheckResult(
+        rules=ordered,
+        case_ids=desk.log.cases[s.CASE_ID].combine_chunks(),
+        verdicts=verdicts,
+        findings=pa.concat_tables([FINDINGS_SCHEMA.empty_table(), *parts]).combine_chunks(),
+        tallies=tallies,
+        causes=_causes(measured, tallies),
+        log_sha256=log_sha256,
+    )
+
+
+def merge(results: Sequence[CheckResult]) -> CheckResult:
+    """Join one or more results of one log; rules by code, cases one after another.
+
+    A rule may stand in several results (it is then tallied over all of their cases); where a rule
+    was not asked about a case its verdict is NOT_JUDGED.
+    """
+    rules = {rule.code: rule for result in results for rule in result.rules}
+    ordered = tuple(rules[code] for code in sorted(rules))
+    verdicts = np.hstack([_spread(result, ordered) for result in results])
+    findings = pa.concat_tables([result.findings for result in results])
+    order = [("rule", "ascending"), ("case_id", "ascending"), ("fingerprint", "ascending")]
+    causes: dict[str, str] = {}
+    for result in results:
+        causes |= result.causes
+    return CheckResult(
+        rules=ordered,
+        case_ids=pa.concat_arrays([result.case_ids for result in results]),
+        verdicts=verdicts,
+        findings=findings.sort_by(order).combine_chunks(),
+        tallies=_tallies(ordered, verdicts),
+        causes=dict(sorted(causes.items())),
+        log_sha256=results[0].log_sha256,
+    )
+
+
+def _spread(result: CheckResult, rules: Sequence[Rule]) -> Verdicts:
+    """Lay one result's verdicts out over the rules of all results."""
+    verdicts = np.full((len(rules), len(result.case_ids)), NOT_JUDGED, dtype=np.int8)
+    row_of = {rule.code: row for row, rule in enumerate(rules)}
+    verdicts[[row_of[rule.code] for rule in result.rules]] = result.verdicts
+    return verdicts
+
+
+def _require_agreement(desk: Desk, one: Measured, judged: Verdicts) -> None:
+    """Stop the run where durable-rules and the independent evaluator give different verdicts."""
+    by_table = decide(one.table, one.measure.facts, one.rule.code)
+    differing = np.flatnonzero(by_table != judged)
+    if len(differing):
+        first = int(differing[0])
+        case = desk.log.cases[s.CASE_ID][first].as_py()
+        facts = {name: int(values[first]) for name, values in one.measure.facts.items()}
+        said, told = Verdict(int(judged[first])).word, Verdict(int(by_table[first])).word
+        msg = (
+            f"rule {one.rule.code}, case '{case}': durable-rules says {said}, the evaluator {told}"
+        )
+        why = f"facts {facts}; {len(differing)} cases differ; no finding may rest on one engine"
+        raise RunError("EN002", msg, why=why, fix="Report it as a defect with this line")
+
+
+def _in_force(desk: Desk, rule: Rule) -> Bools:
+    """Tell for each case whether the rule was in force when the case began."""
+    offsets, times = desk.log.arrays.offsets, desk.log.arrays.at
+    has_events = np.diff(offsets) > 0
+    if not desk.log.timed:
+        return np.ones(len(has_events), dtype=bool)
+    first = np.zeros(len(has_events), dtype=np.int64)
+    first[has_events] = times[offsets[:-1][has_events]]
+    in_force = first >= _midnight_us(rule.valid_from)
+    if rule.valid_until is not None:
+        in_force &= first < _midnight_us(rule.valid_until)
+    return in_force | ~has_events
+
+
+def _midnight_us(day: dt.date) -> int:
+    return (day - _EPOCH).days * s.US_PER_DAY
+
+
+def _tallies(rules: Sequence[Rule], verdicts: Verdicts) -> tuple[Tally, ...]:
+    """Count the verdicts of each rule; NOT_JUDGED counts nowhere."""
+    return tuple(
+        Tally(rule, **{v.word: int(np.count_nonzero(row == v)) for v in Verdict})
+        for rule, row in zip(rules, verdicts, strict=True)
+    )
+
+
+def _causes(measured: Sequence[Measured], tallies: Sequence[Tally]) -> dict[str, str]:
+    pairs = zip(measured, tallies, strict=True)
+    return {one.rule.code: one.measure.cause for one, tally in pairs if tally.unknown}
+
+
+# --- findings
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """The events behind each finding: finding i names positions[offsets[i]:offsets[i + 1]]."""
+
+    positions: Ints
+    offsets: Ints
+    decisive: Ints
+
+
+def _findings(desk: Desk, one: Measured, cases: Ints) -> pa.Table:
+    """Build the findings of one rule for the violating cases, in case order."""
+    rule, n = one.rule, len(cases)
+    evidence = _evidence(desk, one.measure.events, cases)
+    case_ids = desk.log.cases[s.CASE_ID].take(pa.array(cases)).combine_chunks()
+    measured, limit = (
+        pa.nulls(n, pa.int64()) if values is None else pa.array(values[cases])
+        for values in (one.measure.measured, one.measure.limit)
+    )
+    decisive = pa.array(evidence.decisive, mask=evidence.decisive == NO_EVENT)
+    events = desk.log.events
+    seqs = events[s.SEQ].take(pa.array(evidence.positions)).combine_chunks()
+    columns = {
+        "rule": _repeat(rule.code, n),
+        "rule_version": pa.array(np.full(n, rule.version, dtype=np.int64)),
+        "case_id": case_ids,
+        "verdict": _repeat(Verdict.VIOLATES.word, n),
+        "severity": _repeat(rule.severity.word, n),
+        "seqs": pa.ListArray.from_arrays(pa.array(evidence.offsets, pa.int32()), seqs),
+        "at": events[s.AT].take(decisive).cast(s.UTC_US),
+        "actor": events[s.ACTOR].take(decisive),
+        "team": events[s.TEAM].take(decisive),
+        "measured": measured,
+        "limit": limit,
+        "unit": _repeat(one.measure.unit, n),
+        "message": _messages(rule.title, measured, limit, one.measure.unit),
+        "fingerprint": _fingerprints(rule, case_ids.to_pylist(), events, evidence),
+        "waived_by": pa.nulls(n, pa.string()),
+    }
+    return pa.table(columns, schema=FINDINGS_SCHEMA)
+
+
+def _repeat(text: str, n: int) -> pa.Array:
+    return pa.repeat(pa.scalar(text, pa.string()), n)
+
+
+def _evidence(desk: Desk, events: Sequence[Ints], cases: Ints) -> _Evidence:
+    """Collect each case's distinct named events in log order, and the decisive one."""
+    bounds = desk.log.arrays.offsets
+    decisive = np.where(bounds[cases + 1] > bounds[cases], bounds[cases + 1] - 1, NO_EVENT)
+    if not events:
+        return _Evidence(np.empty(0, np.int64), np.zeros(len(cases) + 1, np.int64), decisive)
+    named = np.stack([column[cases] for column in events], axis=1)
+    for column in named.T:  # the last event that a template names for a case is the decisive one
+        decisive = np.where(column == NO_EVENT, decisive, column)
+    named = np.sort(named, axis=1)
+    keep = named != NO_EVENT
+    keep[:, 1:] &= named[:, 1:] != named[:, :-1]
+    return _Evidence(named[keep], np.append(0, np.cumsum(keep.sum(axis=1))), decisive)
+
+
+def _fingerprints(
+    rule: Rule, case_ids: Sequence[str], events: pa.Table, evidence: _Evidence
+) -> pa.Array:
+    """Hash what makes a finding itself: the rule's version, the case, the events concerned."""
+    taken = events.select([s.SEQ, s.ACTIVITY, s.AT]).take(pa.array(evidence.positions))
+    named = list(zip(*(column.to_pylist() for column in taken.columns), strict=True))
+    head = [rule.code, rule.version]
+    texts = (
+        json.dumps([*head, case_id, Verdict.VIOLATES.word, named[start:end]])
+        for case_id, (start, end) in zip(case_ids, pairwise(evidence.offsets.tolist()), strict=True)
+    )
+    digests = [hashlib.sha256(t.encode()).hexdigest()[:FINGERPRINT_DIGITS] for t in texts]
+    return pa.array(digests, pa.string())
+
+
+# --- messages
+
+
+def _messages(title: str, measured: pa.Array, limit: pa.Array, unit: str) -> pa.Array:
+    """Say in one line what was found: the title, then what was measured and what is allowed."""
+    name = "" if unit in ("", MICROSECONDS) else f"{unit}: "
+    start, value = pa.scalar(f"{title} ({name}"), _in_words(measured, unit)
+    with_value = pc.binary_join_element_wise(start, value, ")", "")
+    with_limit = pc.binary_join_element_wise(
+        start, value, "; limit ", _in_words(limit, unit), ")", ""
+    )
+    return pc.coalesce(with_limit, with_value, pa.scalar(title))
+
+
+def _in_words(values: pa.Array, unit: str) -> pa.Array:
+    """Write numbers, times as times; each distinct number is written once."""
+    coded = values.dictionary_encode()
+    write = duration_words if unit == MICROSECONDS else str
+    words = [write(value) for value in coded.dictionary.to_pylist()]
+    return pa.array(words, pa.string()).take(coded.indices)
+
+
+def duration_words(us: int) -> str:
+    """Write microseconds as hours, minutes and seconds; never days, for a business day has no 24 h.
+
+    >>> duration_words(180_060_000_000)
+    '50 h 1 min'
+    """
+    if us == 0:
+        return "0 s"
+    seconds, parts = abs(us) // s.US_PER_SECOND, []
+    for name, size in (("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}")
+    sign = "-" if us < 0 else ""
+    return sign + " ".join(parts) if parts else "under 1 s"

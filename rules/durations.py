@@ -1,0 +1,57 @@
+"""How long is "4h"? Durations as rule files, targets and examples write them.
+
+A duration is a whole number and one unit: `s` second, `m` minute, `h` hour, `d` day of 24 hours,
+`w` week of 7 such days. Inside it is int64 microseconds. Whether those microseconds are elapsed or
+business time is the calendar's matter. Nobody means 24 open hours by a day, so a rule gives days
+and weeks only for the calendar that never closes, and open hours for every other one (five days
+of ten open hours are "50h").
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field
+
+from process_mining import schema as s
+from process_mining.clock import ALWAYS
+
+UNIT_US: Final = {
+    "s": s.US_PER_SECOND,
+    "m": s.US_PER_MINUTE,
+    "h": s.US_PER_HOUR,
+    "d": s.US_PER_DAY,
+    "w": 7 * s.US_PER_DAY,
+}
+PATTERN: Final = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
+
+
+def parse_duration(text: object) -> int:
+    """Return the microseconds of a text like "90m"; ValueError says what is accepted."""
+    found = PATTERN.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        msg = f"{text!r} is no duration: write a whole number and s, m, h, d or w, like '4h'"
+        raise ValueError(msg)
+    return int(found[1]) * UNIT_US[found[2]]
+
+
+def format_duration(us: int) -> str:
+    """Write microseconds in the largest unit up to days that divides them: '4h', '90m', '5d'."""
+    for unit in ("d", "h", "m"):
+        if us and us % UNIT_US[unit] == 0:
+            return f"{us // UNIT_US[unit]}{unit}"
+    return f"{us / UNIT_US['s']:g}s"
+
+
+def refuse_days(params: object, *, limit: str) -> object:
+    """Raise ValueError where a rule's raw parameters give days for a calendar that closes."""
+    if isinstance(params, dict) and params.get("calendar") != ALWAYS.name:
+        text = params.get(limit)
+        if isinstance(text, str) and text[-1:] in ("d", "w"):
+            msg = f"{limit} '{text}' in a calendar that closes: write open hours, like '50h'"
+            raise ValueError(msg)
+    return params
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), Field(gt=0)]

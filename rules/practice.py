@@ -1,0 +1,491 @@
+"""In which words does a practice speak, and how does a tool's log say the same?
+
+A practice (ITIL 4's word: incident management, problem management) names its activities once;
+models and rules use those words only. Every tool has its own words, so a practice file ships
+*vocabularies*: maps from a source's raw words to the practice's. `translate` replaces the words of
+a log, column-wise over dictionary codes, O(events).
+
+Definitions
+- Raw word: the event's `activity`, or `activity+lifecycle` where the vocabulary's keys say so (a
+  missing lifecycle adds nothing).
+- Unmapped: a raw word that the vocabulary does not know. It stays as it is, and is counted; one
+  that already is a word of the practice is taken as that word.
+- Update: with `repeats = "updates"`, an event with the same word as the event before it in its
+  case. State-based tools write a row for each change of any field; only a change of state is a
+  step. An update keeps its row, and its activity becomes null.
+- Unobserved: words of the practice that the vocabulary cannot produce and the log does not have.
+  A source that cannot record a step cannot show that it was left out.
+- Implied: words that the vocabulary can produce, but the source shows only sometimes although
+  every case has them: a tool that records states has no row for "registered" where a ticket was
+  created in its next state. The model may pass such a step with or without an event.
+- Complete: the last step of the case, steps outside the model left out, is one of `ends`.
+
+The vocabulary is the one asked for, or the one that knows the largest share of the log's distinct
+raw words, among equals the first by name; the practice's own words are always a candidate, called
+"own". One that knows less than half is never taken in silence.
+
+Not checked: whether a vocabulary translates rightly; cases that began before the log does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 - pydantic reads the annotations
+import tomllib
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from process_mining import schema as s
+from process_mining.alignment import align, case_alignment
+from process_mining.columnar import segments
+from process_mining.columnar.sql import variants
+from process_mining.errors import CodedError, did_you_mean, raise_all
+from process_mining.model import ReferenceModel
+from rules.templates import Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+    from pydantic_core import ErrorDetails
+
+    from process_mining.alignment import Alignments
+    from process_mining.eventlog import EventLog, Ints
+    from process_mining.variants import Variants
+    from rules.service_level import ServiceLevels
+
+    Bools = npt.NDArray[np.bool_]
+
+BUILT_IN: Final = Path(__file__).parent / "itil"
+FILE_NAME: Final = "practice.toml"
+MAX_BYTES: Final = 256 * 1024
+OWN: Final = "own"
+JOINT: Final = "+"
+ENOUGH: Final = Fraction(1, 2)
+WORDS_SHOWN: Final = 12
+
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+Keys = tuple[Literal["activity", "lifecycle"], ...]
+KEYS: Final[tuple[Keys, ...]] = ((s.ACTIVITY,), (s.ACTIVITY, s.LIFECYCLE))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """How one tool's raw words map to a practice's words."""
+
+    name: str
+    title: str
+    keys: Keys
+    repeats: Literal["steps", "updates"]
+    words: Mapping[str, str]
+    implied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Practice:
+    """One practice as its file states it.
+
+    `activities` are the reference model's; `outside_model` are steps that its cases may show
+    besides, which neither the model nor the end of a case depends on.
+    """
+
+    name: str
+    title: str
+    itil: str
+    owner: str
+    version: int
+    valid_from: dt.date
+    activities: tuple[str, ...]
+    ends: tuple[str, ...]
+    outside_model: tuple[str, ...]
+    vocabularies: tuple[Vocabulary, ...]
+    model_path: Path | None
+    path: Path
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every word of the practice."""
+        return frozenset((*self.activities, *self.outside_model))
+
+    @property
+    def candidates(self) -> tuple[Vocabulary, ...]:
+        """Every vocabulary, sorted by name; the practice's own words are always one of them."""
+        same = MappingProxyType({word: word for word in sorted(self.words)})
+        own = Vocabulary(OWN, f"{self.title}: its own words", KEYS[0], "steps", same)
+        return tuple(sorted((*self.vocabularies, own), key=lambda one: one.name))
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """A log in a practice's words.
+
+    `log` has the practice's word in `activity` (null where the event is an update) and the source's
+    in `raw_activity`. `unmapped` counts the events of each unmapped word, by word; `complete` and
+    `has_unmapped` have one entry a case.
+    """
+
+    log: EventLog
+    practice: Practice
+    vocabulary: Vocabulary
+    steps: int
+    updates: int
+    unmapped: Mapping[str, int]
+    unobserved: tuple[str, ...]
+    complete: Bools
+    has_unmapped: Bools
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedDesk:
+    """What the templates read, and the alignment it rests on; None where there is no model."""
+
+    desk: Desk
+    variants: Variants | None
+    alignments: Alignments | None
+    model: ReferenceModel | None
+
+
+# --- the files
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class VocabularyForm(_Form):
+    """One `[[vocabularies]]`."""
+
+    name: Name
+    title: Word
+    keys: list[Literal["activity", "lifecycle"]] = [s.ACTIVITY]
+    repeats: Literal["steps", "updates"] = "steps"
+    implied: list[Word] = []
+    words: dict[Word, Word] = Field(min_length=1)
+
+
+class PracticeForm(_Form):
+    """A practice file."""
+
+    name: Name
+    title: Word
+    itil: Word
+    owner: Word
+    version: Annotated[int, Field(ge=1, le=100_000)]
+    valid_from: dt.date
+    activities: list[Word] = []
+    ends: list[Word] = []
+    outside_model: list[Word] = []
+    model: Word | None = None
+    vocabularies: list[VocabularyForm] = []
+
+
+def load_practices(extra: Sequence[Path] = ()) -> dict[str, Practice]:
+    """Read our own practices and those below further folders, by name, sorted.
+
+    Raises CodedError RU201 to RU208, every mistake of every file at once.
+    """
+    errors: list[CodedError] = []
+    files = [path for root in (BUILT_IN, *extra) for path in sorted(root.rglob(FILE_NAME))]
+    found = [_read(path, errors) for path in files]
+    practices = sorted((one for one in found if one), key=lambda one: (one.name, str(one.path)))
+    errors += _twice(practices)
+    raise_all(errors)
+    return {practice.name: practice for practice in practices}
+
+
+def _twice(practices: Sequence[Practice]) -> Iterator[CodedError]:
+    first: dict[str, Practice] = {}
+    for practice in practices:
+        other = first.setdefault(practice.name, practice)
+        if other is not practice:
+            files = f"{_shown(other.path)} and {_shown(practice.path)}"
+            msg = f"practice '{practice.name}' stands in {files}"
+            yield CodedError("RU208", msg, fix="Rename one of them")
+
+
+def _read(path: Path, errors: list[CodedError]) -> Practice | None:
+    """Read one practice file; its mistakes go to `errors`."""
+    try:
+        form = PracticeForm.model_validate(_parse(path))
+    except CodedError as error:
+        errors.append(error)
+        return None
+    except ValidationError as wrong:
+        errors += [_form_error(path, item) for item in wrong.errors()]
+        return None
+    mistakes = [*_word_errors(path, form), *_vocabulary_errors(path, form)]
+    errors += mistakes
+    return None if mistakes else _built(path, form)
+
+
+def _parse(path: Path) -> dict[str, object]:
+    fix = f"A practice file is UTF-8 TOML of at most {MAX_BYTES} bytes"
+    if path.stat().st_size > MAX_BYTES:
+        raise CodedError("RU201", f"{_shown(path)} is too large", fix=fix)
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CodedError("RU201", f"{_shown(path)} cannot be read: {error}", fix=fix) from None
+
+
+def _form_error(path: Path, item: ErrorDetails) -> CodedError:
+    """Turn one of pydantic's errors into ours."""
+    steps = [step for step in item["loc"] if step != "[key]"]
+    place = "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in steps).lstrip(".")
+    where = f"{_shown(path)}, {place}"
+    if item["type"] == "extra_forbidden":
+        form = VocabularyForm if steps[0] == "vocabularies" else PracticeForm
+        fix = did_you_mean(str(steps[-1]), form.model_fields)
+        return CodedError("RU202", f"unknown key '{steps[-1]}' in {where}", fix=fix)
+    if item["type"] == "missing":
+        return CodedError("RU203", f"'{steps[-1]}' is missing in {where}", fix="Give it")
+    return CodedError("RU204", f"wrong value in {where}", why=item["msg"], fix="Mend the value")
+
+
+def _word_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
+    """Words stand once each; the ends are words of the model; the model file is there."""
+    words = [*form.activities, *form.outside_model]
+    for word in sorted({word for word in words if words.count(word) > 1}):
+        msg = f"'{word}' stands twice among the activities of {_shown(path)}"
+        yield CodedError("RU205", msg, fix="Keep one")
+    for word in form.ends:
+        if word not in form.activities:
+            msg = f"unknown activity '{word}' in {_shown(path)}, ends"
+            yield CodedError("RU205", msg, fix=did_you_mean(word, form.activities))
+    if form.model is not None and not (path.parent / form.model).is_file():
+        msg = f"the model '{form.model}' named in {_shown(path)} does not exist"
+        yield CodedError("RU206", msg, fix="Name a .bpmn file beside practice.toml")
+
+
+def _vocabulary_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
+    known = {*form.activities, *form.outside_model}
+    names = [OWN, *(one.name for one in form.vocabularies)]
+    for index, one in enumerate(form.vocabularies):
+        where = f"{_shown(path)}, vocabularies[{index}] '{one.name}'"
+        if one.name in names[: index + 1]:
+            yield CodedError("RU207", f"the name of {where} is taken", fix="Give it another")
+        if tuple(one.keys) not in KEYS:
+            fix = 'Write keys = ["activity"] or keys = ["activity", "lifecycle"]'
+            yield CodedError("RU207", f"wrong keys in {where}", fix=fix)
+        named = [*sorted(one.words.items()), *(("implied", word) for word in one.implied)]
+        for key, word in named:
+            if word not in known:
+                msg = f"unknown activity '{word}' for '{key}' in {where}"
+                yield CodedError("RU205", msg, fix=did_you_mean(word, known))
+
+
+def _built(path: Path, form: PracticeForm) -> Practice:
+    return Practice(
+        name=form.name,
+        title=form.title,
+        itil=form.itil,
+        owner=form.owner,
+        version=form.version,
+        valid_from=form.valid_from,
+        activities=tuple(form.activities),
+        ends=tuple(form.ends),
+        outside_model=tuple(form.outside_model),
+        vocabularies=tuple(map(_vocabulary, form.vocabularies)),
+        model_path=None if form.model is None else path.parent / form.model,
+        path=path,
+    )
+
+
+def _vocabulary(form: VocabularyForm) -> Vocabulary:
+    return Vocabulary(
+        name=form.name,
+        title=form.title,
+        keys=tuple(form.keys),
+        repeats=form.repeats,
+        words=MappingProxyType(form.words),
+        implied=tuple(form.implied),
+    )
+
+
+def _shown(path: Path) -> str:
+    return "/".join(path.parts[-3:])
+
+
+# --- choosing a vocabulary
+
+
+def choose_vocabulary(practice: Practice, log: EventLog, name: str | None = None) -> Vocabulary:
+    """Return the vocabulary asked for, or the one that knows most of the log's distinct words.
+
+    Raises CodedError RU211 for a name that no vocabulary has, RU212 where none knows half of them.
+    """
+    candidates = {one.name: one for one in practice.candidates}
+    if name is not None:
+        if name not in candidates:
+            msg = f"practice '{practice.name}' has no vocabulary '{name}'"
+            raise CodedError("RU211", msg, fix=did_you_mean(name, candidates))
+        return candidates[name]
+    best = max(practice.candidates, key=lambda one: coverage(one, log))
+    if log.n_events and coverage(best, log) < ENOUGH:
+        raise _no_vocabulary(practice, log)
+    return best
+
+
+def knows_words(practice: Practice, log: EventLog) -> bool:
+    """Whether one of the practice's vocabularies knows at least half of the log's words."""
+    return any(coverage(one, log) >= ENOUGH for one in practice.candidates)
+
+
+def coverage(vocabulary: Vocabulary, log: EventLog) -> Fraction:
+    """Return the share of the log's distinct raw words that the vocabulary maps (0 for none)."""
+    words = _raw_words(log, vocabulary.keys).unique().to_pylist()
+    known = sum(word in vocabulary.words for word in words)
+    return Fraction(known, len(words)) if words else Fraction(0)
+
+
+def _no_vocabulary(practice: Practice, log: EventLog) -> CodedError:
+    words = sorted(_raw_words(log, KEYS[0]).unique().to_pylist())
+    names = ", ".join(one.name for one in practice.candidates)
+    msg = f"no vocabulary of practice '{practice.name}' knows half of the log's words"
+    return CodedError(
+        "RU212",
+        msg,
+        why=f"The log says {_listed(words)}",
+        fix=f"Name one of {names}, or give a practice.toml with a vocabulary for these words",
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    shown = ", ".join(repr(word) for word in words[:WORDS_SHOWN])
+    more = len(words) - WORDS_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _raw_words(log: EventLog, keys: Keys) -> pa.Array:
+    """The raw word of every event, dictionary-coded."""
+    activity = log.events[s.ACTIVITY].combine_chunks()
+    if keys == KEYS[0]:
+        return activity.dictionary_encode()
+    lifecycle = log.events[s.LIFECYCLE].combine_chunks()
+    joined = pc.binary_join_element_wise(activity, lifecycle, JOINT)
+    return pc.coalesce(joined, activity).dictionary_encode()
+
+
+# --- translating
+
+
+def translate(
+    log: EventLog, practice: Practice, vocabulary: str | Vocabulary | None = None
+) -> Translation:
+    """Say a log in the practice's words; the vocabulary is chosen where none is named."""
+    if not isinstance(vocabulary, Vocabulary):
+        vocabulary = choose_vocabulary(practice, log, vocabulary)
+    raw = _raw_words(log, vocabulary.keys)
+    said: list[str] = raw.dictionary.to_pylist()
+    foreign = [word not in vocabulary.words and word not in practice.words for word in said]
+    words = pa.array([vocabulary.words.get(word, word) for word in said], pa.string())
+    activity = words.take(raw.indices)
+    update = _updates(log, activity, vocabulary)
+    step = pc.if_else(pa.array(update), pa.scalar(None, pa.string()), activity)
+    translated = log.with_columns(
+        events={s.ACTIVITY: step, s.RAW_ACTIVITY: raw.dictionary_decode()}
+    )
+    index = raw.indices.to_numpy(zero_copy_only=False)
+    counts = np.bincount(index, minlength=len(said))
+    is_foreign = np.array(foreign, dtype=bool)[index]
+    producible = set(vocabulary.words.values()) | set(said)
+    return Translation(
+        log=translated,
+        practice=practice,
+        vocabulary=vocabulary,
+        steps=log.n_events - int(update.sum()),
+        updates=int(update.sum()),
+        unmapped={
+            said[i]: int(counts[i]) for i in sorted(np.flatnonzero(foreign), key=said.__getitem__)
+        },
+        unobserved=tuple(sorted(practice.words - producible)),
+        complete=_complete(translated, practice),
+        has_unmapped=segments.count(log.arrays, is_foreign) > 0,
+    )
+
+
+def _updates(log: EventLog, activity: pa.Array, vocabulary: Vocabulary) -> Bools:
+    """Tell for each event whether it repeats the word of the event before it in its case."""
+    arrays = log.arrays
+    if vocabulary.repeats == "steps" or not len(arrays.at):
+        return np.zeros(len(arrays.at), dtype=bool)
+    code = activity.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    same = np.append(False, (code[1:] == code[:-1]) & (np.diff(arrays.case_of) == 0))
+    return np.asarray(same, dtype=bool)
+
+
+def _complete(log: EventLog, practice: Practice) -> Bools:
+    """Tell for each case whether its last step inside the model ends it."""
+    arrays = log.arrays
+    outside, ends = _codes_of(log, practice.outside_model), _codes_of(log, practice.ends)
+    inside = (arrays.activity >= 0) & ~np.isin(arrays.activity, outside)
+    last = segments.take(arrays.activity, segments.last(arrays, inside), fill=segments.NONE)
+    return np.isin(last, ends)
+
+
+def _codes_of(log: EventLog, words: Iterable[str]) -> Ints:
+    return np.array([log.arrays.code_of(word) for word in words], dtype=np.int64)
+
+
+# --- the desk
+
+
+def prepare_desk(
+    translation: Translation,
+    *,
+    service_levels: ServiceLevels,
+    as_of_us: int,
+    model: ReferenceModel | None = None,
+) -> PreparedDesk:
+    """Align the log with the practice's model (or the given one) and put the desk together.
+
+    Steps outside the model are left out of the traces; unmapped words stay in them, as steps that
+    the model does not know; unobserved activities are silent in the model, implied ones may be.
+    For the rules both are unobserved: that one is missing says nothing.
+    """
+    practice = translation.practice
+    if model is None and practice.model_path is not None:
+        model = ReferenceModel.from_bpmn(
+            practice.model_path, name=practice.name, version=str(practice.version)
+        )
+    desk = Desk(
+        log=translation.log,
+        complete=translation.complete,
+        as_of_us=as_of_us,
+        service_levels=service_levels,
+        unmapped=translation.has_unmapped,
+        outside=frozenset(practice.outside_model),
+        unobserved=frozenset((*translation.unobserved, *translation.vocabulary.implied)),
+    )
+    if model is None:
+        return PreparedDesk(desk, None, None, None)
+    model = model.hide(translation.unobserved)
+    return _aligned(desk, _skippable(model, translation.vocabulary.implied))
+
+
+def _skippable(model: ReferenceModel, activities: Collection[str]) -> ReferenceModel:
+    """Return the model in which these activities may also leave no event."""
+    unseen = tuple(
+        replace(step, name=f"{step.name} (not recorded)", label=None)
+        for step in model.net.transitions
+        if step.label in activities
+    )
+    net = replace(model.net, transitions=(*model.net.transitions, *unseen))
+    return replace(model, net=net) if unseen else model
+
+
+def _aligned(desk: Desk, model: ReferenceModel) -> PreparedDesk:
+    """Add each case's alignment to the desk."""
+    leave_out = sorted(desk.outside - set(model.activities))
+    traces = variants(desk.log, leave_out=leave_out)
+    alignments = align(traces, model)
+    cases = case_alignment(desk.log, alignments, desk.complete, leave_out=leave_out)
+    return PreparedDesk(replace(desk, alignment=cases), traces, alignments, model)

@@ -1,0 +1,53 @@
+"""Does every case contain this activity?
+
+Declare's `existence` (Pesic, van der Aalst 2006). A complete case without the activity violates;
+an open case may still get it. The rule is never vacuous: every case must contain the step.
+
+Not checked: how often and when it happens, and by whom.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from process_mining.columnar import segments
+from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.templates import Activity, Desk, TemplateParams
+
+if TYPE_CHECKING:
+    from rules.spec import DecisionTable
+
+FORMULA = "F activity"
+
+
+class Params(TemplateParams):
+    """`activity` must happen at least once."""
+
+    activity: Activity
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Count the activity; what never came has no event to show."""
+    count = segments.count(desk.log.arrays, desk.mask(params.activity))
+    return Measure(
+        facts={"count": count, "complete": desk.complete.astype(np.int64)},
+        measured=count,
+        limit=np.ones_like(count),
+        unit="times",
+    )
+
+
+def decide(_: Params) -> DecisionTable:
+    """At least one conforms at once; none is final only when the case has ended."""
+    return (
+        Row(Verdict.CONFORMS, {"count": POSITIVE}),
+        Row(Verdict.VIOLATES, {"count": ZERO, "complete": Interval(1, 1)}),
+        Row(Verdict.PENDING, {"count": ZERO, "complete": ZERO}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    return f"Every case contains '{params.activity}'."

@@ -1,0 +1,73 @@
+"""Does a case meet the service level target of its priority?
+
+The clock of one metric (`rules.service_level`) is compared with the limit of the target in force:
+both in open time of the target's calendar, pauses left out. Past the limit is final, whether the
+clock still runs or not; equal to the limit is met. An open case within its limit is pending. A
+case that ended within the limit without stopping the clock (cancelled) owes nothing more, and a
+case whose priority has no target owes nothing at all: both are vacuous.
+
+Not checked: whether pauses were justified, whether the priority is right, whether there should be
+a target (`has_target`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from rules.service_level import case_clock
+from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.templates import Desk, TemplateParams
+
+if TYPE_CHECKING:
+    from rules.spec import DecisionTable
+
+FORMULA = "start -> F[0, limit] (stop | end), time measured without pauses"
+ONE = Interval(1, 1)
+WITHIN = Interval(None, 0)
+
+
+class Params(TemplateParams):
+    """The clock of `metric` stays within the limit of the case's target."""
+
+    metric: Literal["respond", "resolve"]
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Run the clock; its start and, where there is one, its stop are the evidence."""
+    clock = case_clock(desk, params.metric)
+    over = np.where(clock.has_target & clock.started, clock.elapsed_us - clock.limit_us, 0)
+    facts = {
+        "known": clock.known,
+        "target": clock.has_target,
+        "stopped": clock.stopped,
+        "ended": clock.ended,
+    }
+    return Measure(
+        facts={name: flag.astype(np.int64) for name, flag in facts.items()} | {"over_us": over},
+        events=(clock.start_event, clock.stop_event),
+        measured=clock.elapsed_us,
+        limit=clock.limit_us,
+        unit="us",
+        cause="the case has no priority or no times, or its source records no step that stops it",
+    )
+
+
+def decide(_: Params) -> DecisionTable:
+    """Being over the limit decides first; then the stop, the end, and else nothing yet."""
+    runs = {"known": ONE, "target": ONE}
+    within = runs | {"over_us": WITHIN}
+    return (
+        Row(Verdict.UNKNOWN, {"known": ZERO}),
+        Row(Verdict.VACUOUS, {"known": ONE, "target": ZERO}),
+        Row(Verdict.VIOLATES, runs | {"over_us": POSITIVE}),
+        Row(Verdict.CONFORMS, within | {"stopped": ONE}),
+        Row(Verdict.VACUOUS, within | {"stopped": ZERO, "ended": ONE}),
+        Row(Verdict.PENDING, within | {"stopped": ZERO, "ended": ZERO}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    return f"Every case keeps the '{params.metric}' target of its priority."

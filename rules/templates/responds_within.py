@@ -1,0 +1,222 @@
+"""Is every occurrence of one activity followed by another within a time limit?
+
+Declare's `response` with a metric bound (MTL; Koymans 1990). The first `then`, or `or_else` where
+one is named, after each occurrence stops its clock. Time runs in the named calendar. `where`
+narrows the occurrences to those whose event attribute is a whole number within bounds. With
+`earlier_counts` an answer that came before counts too: whether it was too early is another rule's
+matter (O below is the past operator "once").
+
+An answer after the limit is final, and so is none by the limit: open cases can violate, judged at
+the desk's `as_of`. An occurrence whose attribute is missing or no whole number is neither narrowed
+away nor counted: the case is unknown, unless another occurrence violates. In a complete case no
+answer can come any more, except a step outside the model (feedback comes after the end): for
+those the deadline alone decides. Logs without times are unknown.
+
+Not checked: that an answer belongs to this occurrence and no other; one may serve several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from process_mining import schema as s
+from process_mining.clock import business_us
+from process_mining.columnar import segments
+from rules.durations import Duration, format_duration, refuse_days
+from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.templates import Activity, Desk, OptionalActivity, TemplateParams
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Ints
+    from rules.spec import DecisionTable
+
+    Mask = npt.NDArray[np.bool_]
+
+FORMULA = (
+    "G ((activity & where) -> F[0, within] (then | or_else))"
+    "   with earlier_counts: G ((activity & where) -> O (then | or_else) | F[0, within] ...)"
+)
+ONE = Interval(1, 1)
+WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
+
+
+class Where(BaseModel):
+    """A condition on an event attribute that holds a whole number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    attribute: str = Field(min_length=1)
+    at_least: int | None = None
+    at_most: int | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Where:
+        if self.at_least is None and self.at_most is None:
+            msg = "where bounds nothing: give at_least, at_most or both"
+            raise ValueError(msg)
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            msg = f"no number is at least {self.at_least} and at most {self.at_most}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def interval(self) -> Interval:
+        """The numbers for which the condition holds."""
+        return Interval(self.at_least, self.at_most)
+
+
+class Params(TemplateParams):
+    """Every `activity` (`where` …) gets `then`, or `or_else`, `within` a time of the calendar."""
+
+    activity: Activity
+    then: Activity
+    or_else: OptionalActivity = None
+    within: Duration
+    calendar: str = Field(min_length=1)
+    where: Where | None = None
+    earlier_counts: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_days_of_open_hours(cls, params: object) -> object:
+        return refuse_days(params, limit="within")
+
+    @model_validator(mode="after")
+    def _two_activities(self) -> Params:
+        if self.activity in (self.then, self.or_else):
+            msg = "an activity cannot be its own answer"
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class _Asks:
+    """The events that ask for an answer, and those of which it cannot be told (one bool each)."""
+
+    sure: Mask
+    unsure: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class _Clocks:
+    """Per event: its answer's position, business time until then, and what else is known.
+
+    `ended`: no answer can come any more. `settled`: an earlier answer counts, no clock runs.
+    """
+
+    answer: Ints
+    elapsed_us: Ints
+    ended: Mask
+    settled: Mask
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Clock every asking event; the worst late one is the evidence, its answer decides."""
+    arrays = desk.log.arrays
+    asks, clocks = _asks(desk, params), _clocks(desk, params)
+    missing = clocks.answer == segments.NONE
+    running = asks.sure & ~clocks.settled
+    late = running & ((clocks.elapsed_us > params.within) | (missing & clocks.ended))
+    waiting = running & missing & ~late
+    worst = segments.argmax(arrays, late, clocks.elapsed_us)
+    return Measure(
+        facts={
+            "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
+            "late": segments.count(arrays, late),
+            "unsure": segments.count(arrays, asks.unsure & ~clocks.settled),
+            "waiting": segments.count(arrays, waiting),
+            "count": segments.count(arrays, asks.sure),
+            "complete": desk.complete.astype(np.int64),
+        },
+        events=(worst, segments.take(clocks.answer, worst, fill=segments.NONE)),
+        measured=segments.take(clocks.elapsed_us, worst, fill=0),
+        limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
+        unit="us",
+        cause=_cause(desk, params),
+    )
+
+
+def _asks(desk: Desk, params: Params) -> _Asks:
+    happens = desk.mask(params.activity)
+    if params.where is None:
+        return _Asks(sure=happens, unsure=np.zeros_like(happens))
+    values, known = _whole_numbers(desk.log.events, params.where.attribute)
+    return _Asks(
+        sure=happens & known & params.where.interval.holds(values), unsure=happens & ~known
+    )
+
+
+def _whole_numbers(events: pa.Table, attribute: str) -> tuple[Ints, Mask]:
+    """Read an attribute as int64; false where it is missing or anything but a whole number."""
+    name = s.ATTRIBUTE_PREFIX + attribute
+    if name not in events.column_names:
+        return np.zeros(events.num_rows, dtype=np.int64), np.zeros(events.num_rows, dtype=bool)
+    text = events[name].cast(pa.string()).combine_chunks()
+    known = pc.fill_null(pc.match_substring_regex(text, WHOLE_NUMBER), fill_value=False)
+    digits = pc.if_else(known, text, "0")
+    values: Ints = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return values, known.to_numpy(zero_copy_only=False)
+
+
+def _clocks(desk: Desk, params: Params) -> _Clocks:
+    """Let a clock run from every event to its answer, to `as_of`, or to the end of its case."""
+    arrays = desk.log.arrays
+    answers = desk.mask(params.then)
+    if params.or_else is not None:
+        answers |= desk.mask(params.or_else)
+    answer = segments.next_position(arrays, answers)
+    stop = np.maximum(segments.take(arrays.at, answer, fill=desk.as_of_us), arrays.at)
+    calendar = desk.service_levels.calendar(params.calendar)
+    over = desk.complete & (params.then not in desk.outside)
+    return _Clocks(
+        answer=answer,
+        elapsed_us=business_us(arrays.at, stop, calendar),
+        ended=over[arrays.case_of],
+        settled=(segments.count_before(arrays, answers) > 0) & params.earlier_counts,
+    )
+
+
+def _cause(desk: Desk, params: Params) -> str:
+    if not desk.log.timed:
+        return "the log has no times"
+    return f"the attribute '{params.where.attribute}' is no whole number" if params.where else ""
+
+
+def decide(_: Params) -> DecisionTable:
+    """Late violates for good; then what is unsure, then what may still come."""
+    timed = {"timed": ONE}
+    sure = timed | {"late": ZERO, "unsure": ZERO}
+    over = sure | {"waiting": ZERO, "complete": ONE}
+    return (
+        Row(Verdict.UNKNOWN, {"timed": ZERO}),
+        Row(Verdict.VIOLATES, timed | {"late": POSITIVE}),
+        Row(Verdict.UNKNOWN, timed | {"late": ZERO, "unsure": POSITIVE}),
+        Row(Verdict.PENDING, sure | {"waiting": POSITIVE}),
+        Row(Verdict.PENDING, sure | {"waiting": ZERO, "complete": ZERO}),
+        Row(Verdict.CONFORMS, over | {"count": POSITIVE}),
+        Row(Verdict.VACUOUS, over | {"count": ZERO}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    answer = f"'{params.then}'" + (f" or '{params.or_else}'" if params.or_else else "")
+    limit = f"within {format_duration(params.within)} (calendar {params.calendar})"
+    verb = "is preceded or followed" if params.earlier_counts else "is followed"
+    return f"Every '{params.activity}'{_condition(params.where)} {verb} by {answer} {limit}."
+
+
+def _condition(where: Where | None) -> str:
+    if where is None:
+        return ""
+    low = "" if where.at_least is None else f"{where.at_least} <= "
+    high = "" if where.at_most is None else f" <= {where.at_most}"
+    return f" with {low}{where.attribute}{high}"

@@ -1,0 +1,110 @@
+"""Does a case stay in a state no longer than a limit, each time?
+
+A state is entered by its activity and left by the next other step; updates, repetitions of the
+activity (a reminder does not start a new wait) and steps outside the model (feedback) do not leave
+it. Time runs in the named calendar. In first-order MTL (Koymans 1990) over maximal runs.
+
+A wait over the limit is final; a case that still waits is clocked up to the desk's `as_of`. A
+complete case waits no more: its last run counts no time. Logs without times are unknown.
+
+Not checked: the sum of several waits; whether the wait was justified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from process_mining.clock import business_us
+from process_mining.columnar import segments
+from rules.durations import Duration, format_duration, refuse_days
+from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.templates import Activity, Desk, TemplateParams
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Ints
+    from rules.spec import DecisionTable
+
+FORMULA = "G ((activity & !Y activity) -> (activity U[0, limit] (!activity | end)))"
+ONE = Interval(1, 1)
+
+
+class Params(TemplateParams):
+    """Each stay in `activity` lasts at most `limit` of the calendar's time."""
+
+    activity: Activity
+    limit: Duration
+    calendar: str = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_days_of_open_hours(cls, params: object) -> object:
+        return refuse_days(params, limit="limit")
+
+
+@dataclass(frozen=True, eq=False)
+class _Waits:
+    """Per event: whether it enters the state, the step that leaves it, the time between in µs."""
+
+    enters: npt.NDArray[np.bool_]
+    leaves: Ints
+    elapsed_us: Ints
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Clock every stay; the longest one over the limit is the evidence, its end decides."""
+    arrays = desk.log.arrays
+    waits = _waits(desk, params)
+    over = waits.enters & (waits.elapsed_us > params.limit)
+    worst = segments.argmax(arrays, over, waits.elapsed_us)
+    return Measure(
+        facts={
+            "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
+            "over": segments.count(arrays, over),
+            "count": segments.count(arrays, waits.enters),
+            "complete": desk.complete.astype(np.int64),
+        },
+        events=(worst, segments.take(waits.leaves, worst, fill=segments.NONE)),
+        measured=segments.take(waits.elapsed_us, worst, fill=0),
+        limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
+        unit="us",
+        cause="the log has no times",
+    )
+
+
+def _waits(desk: Desk, params: Params) -> _Waits:
+    arrays = desk.log.arrays
+    state = desk.mask(params.activity)
+    others = desk.steps & ~state
+    left_before = segments.previous_position(arrays, others)
+    here_before = segments.previous_position(arrays, state)
+    leaves = segments.next_position(arrays, others)
+    still = np.where(desk.complete[arrays.case_of], arrays.at, desk.as_of_us)
+    stop = np.where(leaves == segments.NONE, still, segments.take(arrays.at, leaves, fill=0))
+    calendar = desk.service_levels.calendar(params.calendar)
+    elapsed = business_us(arrays.at, np.maximum(stop, arrays.at), calendar)
+    return _Waits(enters=state & (here_before <= left_before), leaves=leaves, elapsed_us=elapsed)
+
+
+def decide(_: Params) -> DecisionTable:
+    """A wait over the limit violates for good; an open case may still wait too long."""
+    timed = {"timed": ONE}
+    within = timed | {"over": ZERO}
+    return (
+        Row(Verdict.UNKNOWN, {"timed": ZERO}),
+        Row(Verdict.VIOLATES, timed | {"over": POSITIVE}),
+        Row(Verdict.PENDING, within | {"complete": ZERO}),
+        Row(Verdict.CONFORMS, within | {"complete": ONE, "count": POSITIVE}),
+        Row(Verdict.VACUOUS, within | {"complete": ONE, "count": ZERO}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    limit = f"{format_duration(params.limit)} (calendar {params.calendar})"
+    return f"Each stay in '{params.activity}' lasts at most {limit}."

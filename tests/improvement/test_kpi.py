@@ -1,0 +1,368 @@
+"""Does each KPI say what its file defines, on cases small enough to count by hand?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from csi import kpi as kpis
+from csi.evidence import CASE_COLUMNS, Evidence, Scope
+from csi.kpi import Kpi, compare, load_kpis, measure
+from csi.statistics import DecisionRule, Outcome
+from process_mining.errors import CodedError, ManyCodedErrors
+from rules.spec import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUR, DAY = 3_600_000_000, 86_400_000_000
+C, V, P = Verdict.CONFORMS, Verdict.VIOLATES, Verdict.PENDING
+
+
+@dataclass(frozen=True)
+class Window:
+    """Days since 1970."""
+
+    start: int
+    end: int
+
+    @property
+    def start_us(self) -> int:
+        return self.start * DAY
+
+    @property
+    def end_us(self) -> int:
+        return self.end * DAY
+
+
+KPIS = load_kpis()
+WEEK = Window(100, 107)
+
+
+def _cases(rows: list[dict[str, object]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows)
+    for name in CASE_COLUMNS:
+        if name not in frame:
+            frame[name] = None
+    times = [name for name in CASE_COLUMNS if name.endswith("_us") or name == "handovers"]
+    return frame.astype(dict.fromkeys(times, "Int64"))
+
+
+def _ticket(number: int, opened: int, **more: object) -> dict[str, object]:
+    return {
+        "case_id": f"T{number}",
+        "case_type": "incident",
+        "priority": "P1",
+        "opened_us": opened,
+        "handovers": 0,
+        **more,
+    }
+
+
+def _week() -> Evidence:
+    """Seven incidents around a week; as-of two days after it."""
+    at = 100 * DAY
+    cases = _cases(
+        [
+            _ticket(1, at - 1, closed_us=at + 9 * DAY),  # a moment too early; open at the end
+            _ticket(2, at, resolved_us=at + 2 * HOUR, closed_us=at + 3 * HOUR, handovers=1),
+            _ticket(3, at, resolved_us=at + 4 * HOUR, closed_us=at + 5 * HOUR, handovers=4,
+                    reopened_us=at + 3 * HOUR),
+            _ticket(4, at + DAY, resolved_us=at + DAY + 6 * HOUR, handovers=1, priority="P2"),
+            _ticket(5, at + 2 * DAY),
+            _ticket(6, at + 6 * DAY, closed_us=at + 6 * DAY + HOUR),  # cancelled
+            _ticket(7, at + 7 * DAY, resolved_us=at + 7 * DAY + HOUR),  # a moment too late
+            {"case_id": "R1", "case_type": "problem", "opened_us": at, "handovers": 0,
+             "root_cause_us": at + 30 * HOUR},
+        ]
+    )  # fmt: skip
+    return Evidence(
+        cases=cases,
+        as_of_us=at + 9 * DAY,
+        verdicts={"INC006": np.array([V, C, V, C, P, C, V, Verdict.VACUOUS], dtype=np.int8)},
+        clocks=pd.DataFrame(
+            {
+                "case_id": ["T1", "T2", "T3", "T4", "T5", "T2"],
+                "metric": ["resolution"] * 5 + ["response"],
+                "status": ["breached", "met", "breached", "met", "running", "breached"],
+            }
+        ),
+        surveys=pd.DataFrame(
+            {
+                "ticket": ["T2", "T3", "T4", "T9", "T7"],
+                "asked_at": pd.to_datetime([at + 5 * HOUR] * 5, unit="us", utc=True),
+                "answered_at": pd.to_datetime([at + DAY, at + DAY, None, at, at + DAY], unit="us",
+                                              utc=True),
+                "score": [5, 2, None, 1, 1],
+            }
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "n"),
+    [
+        # hours 2, 4, 6 resolved; T5 still open; T6 cancelled after an hour (censored)
+        ("KPI01", 4.0, 5),
+        ("KPI02", None, 5),
+        ("KPI03", 2 / 3, 3),
+        ("KPI04", 0.0, 1),
+        ("KPI05", 1 / 3, 3),
+        ("KPI06", 3.5, 2),
+        ("KPI07", 2 / 3, 3),
+        ("KPI08", 3 / 4, 4),
+        ("KPI09", 2.0, 3),
+        ("KPI10", 3.0, 3),  # T1, T4, T5
+        ("KPI11", 30.0, 1),
+        ("KPI12", 1 / 2, 2),
+    ],
+)
+def test_each_kpi_counts_what_its_file_says(code: str, value: float | None, n: int) -> None:
+    found = measure(KPIS[code], _week(), WEEK)
+    assert found.value == (value if value is None else pytest.approx(value))
+    assert (found.n, found.unit, found.better) == (n, KPIS[code].unit, KPIS[code].better)
+    assert found.method
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_every_kpi_file_has_a_counted_example() -> None:
+    marks = test_each_kpi_counts_what_its_file_says.pytestmark  # type: ignore[attr-defined]
+    assert sorted(KPIS) == sorted(example[0] for example in marks[0].args[1])
+
+
+def test_open_cases_are_said_to_be_censored() -> None:
+    assert measure(KPIS["KPI01"], _week(), WEEK).note == "2 of 5 had not ended: censored"
+
+
+def test_a_scope_narrows_the_cases() -> None:
+    p2 = measure(KPIS["KPI01"], _week(), WEEK, Scope.of({"priority": ["P2"]}))
+    assert (p2.value, p2.n, p2.scope) == (6.0, 1, "priority P2")
+    with pytest.raises(CodedError, match=r"ST205 unknown field 'prioriti'.*'priority'"):
+        Scope.of({"prioriti": ["P2"]})
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    week, order = _week(), np.array([5, 2, 7, 0, 3, 6, 1, 4])
+    assert week.clocks is not None
+    assert week.surveys is not None
+    mixed = Evidence(
+        cases=week.cases.take(order).reset_index(drop=True),
+        as_of_us=week.as_of_us,
+        verdicts={code: array[order] for code, array in week.verdicts.items()},
+        clocks=week.clocks[::-1],
+        surveys=week.surveys[::-1],
+    )
+    for kpi in KPIS.values():
+        assert measure(kpi, week, WEEK) == measure(kpi, mixed, WEEK)
+
+
+def test_what_happened_later_is_not_known_yet() -> None:
+    early = measure(KPIS["KPI01"], _week(), WEEK, as_of_us=100 * DAY + 3 * HOUR)
+    assert (early.value, early.n) == (2.0, 2)
+    assert measure(KPIS["KPI05"], _week(), WEEK, as_of_us=100 * DAY + 3 * HOUR).n == 1
+
+
+def test_what_the_evidence_lacks_is_said_not_guessed() -> None:
+    bare = Evidence(cases=_week().cases, as_of_us=109 * DAY)
+    notes = {
+        code: measure(kpi, bare, WEEK).note
+        for code, kpi in KPIS.items()
+        if measure(kpi, bare, WEEK).method == "not measured"
+    }
+    assert sorted(notes) == ["KPI03", "KPI04", "KPI06", "KPI07", "KPI08", "KPI12"]
+    assert notes["KPI08"] == "rule INC006 was not checked"
+    found = compare(KPIS["KPI08"], bare, baseline=WEEK, current=WEEK, rule=DecisionRule(0.1))
+    assert found.verdict is Outcome.INCONCLUSIVE
+    assert "INC006 was not checked" in found.sentence
+
+
+def test_evidence_of_several_practices_is_joined() -> None:
+    week = _week()
+    is_problem = (week.cases["case_type"] == "problem").to_numpy()
+    parts = [
+        Evidence(
+            cases=week.cases[mask].reset_index(drop=True),
+            as_of_us=week.as_of_us,
+            verdicts={"INC006": week.verdicts["INC006"][mask]} if not mask[-1] else {},
+            clocks=week.clocks if not mask[-1] else None,
+            surveys=week.surveys if not mask[-1] else None,
+        )
+        for mask in (is_problem, ~is_problem)
+    ]
+    joined = Evidence.join(parts)
+    for kpi in KPIS.values():
+        assert measure(kpi, joined, WEEK) == measure(kpi, week, WEEK)
+
+
+def test_wrong_evidence_is_refused() -> None:
+    week = _week()
+    with pytest.raises(ManyCodedErrors) as caught:
+        Evidence(cases=week.cases.drop(columns=["team", "opened_us"]), as_of_us=0)
+    assert [error.code for error in caught.value.errors] == ["ST201", "ST201"]
+    with pytest.raises(CodedError, match="ST202 case 'R1'"):
+        Evidence(cases=pd.concat([week.cases, week.cases]), as_of_us=0)
+    with pytest.raises(CodedError, match="ST203"):
+        Evidence(cases=week.cases, as_of_us=0, verdicts={"X": np.zeros(2, np.int8)})
+    naive = pd.DataFrame(
+        {
+            "ticket": ["T2"],
+            "asked_at": pd.to_datetime(["1970-04-11"]),
+            "answered_at": pd.NaT,
+            "score": 1,
+        }
+    )
+    with pytest.raises(CodedError, match="ST204"):
+        measure(KPIS["KPI07"], Evidence(cases=week.cases, as_of_us=109 * DAY, surveys=naive), WEEK)
+
+
+# --- two windows ---------------------------------------------------------------------------
+
+
+def _months(ratio: float, seed: int = 1) -> Evidence:
+    """Two months of 20 incidents a day; the second month's take `ratio` times as long."""
+    rng = np.random.default_rng(seed)
+    opened = np.repeat(np.arange(60), 20) * DAY + rng.integers(0, DAY, 1200)
+    hours = rng.lognormal(2.5, 1.0, 1200) * np.where(opened < 30 * DAY, 1.0, ratio)
+    resolved = opened + (hours * HOUR).astype(np.int64)
+    as_of = 62 * DAY
+    scores = np.clip(np.round(rng.normal(3 + (opened >= 30 * DAY), 1.0, 1200)), 1, 5)
+    ids = [f"T{i:04d}" for i in range(1200)]
+    cases = _cases([{"case_id": one, "case_type": "incident"} for one in ids])
+    cases["opened_us"] = pd.array(opened, dtype="Int64")
+    done = pd.array(resolved, dtype="Int64")
+    done[resolved >= as_of] = pd.NA
+    cases["resolved_us"] = cases["closed_us"] = done
+    cases["handovers"] = pd.array(rng.poisson(1.5, 1200), dtype="Int64")
+    surveys = pd.DataFrame(
+        {"ticket": ids, "asked_at": opened + 1, "answered_at": opened + 2, "score": scores}
+    )
+    return Evidence(cases=cases, as_of_us=as_of, surveys=surveys)
+
+
+BEFORE, AFTER = Window(0, 30), Window(30, 60)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [(0.6, Outcome.IMPROVED), (1.7, Outcome.WORSE)],
+)
+def test_an_effect_on_times_is_found(ratio: float, verdict: Outcome) -> None:
+    found = compare(
+        KPIS["KPI01"], _months(ratio), baseline=BEFORE, current=AFTER, rule=DecisionRule(0.1)
+    )
+    assert found.verdict is verdict
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < ratio - 1 < found.high
+    assert "of clusters (30 and 30)" in found.method
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_scores_counts_and_totals_are_compared_each_in_its_way() -> None:
+    def run(code: str, minimum: float) -> Outcome:
+        desk = _months(1.0)
+        rule = DecisionRule(minimum)
+        return compare(KPIS[code], desk, baseline=BEFORE, current=AFTER, rule=rule).verdict
+
+    assert run("KPI06", 0.5) is Outcome.IMPROVED
+    assert run("KPI12", 0.1) is Outcome.IMPROVED
+    assert run("KPI07", 0.05) is Outcome.NO_EFFECT
+    assert run("KPI09", 0.5) is Outcome.NO_EFFECT
+    assert run("KPI10", 0.1) is Outcome.INCONCLUSIVE
+
+
+def test_both_windows_are_followed_for_equally_long() -> None:
+    """Reopened after ten days: seen for the old window only, unless both are cut alike."""
+    desk = _months(1.0)
+    cases = desk.cases.copy()
+    resolved = cases["opened_us"] + HOUR
+    cases["resolved_us"] = resolved
+    reopened = resolved + 10 * DAY
+    cases["reopened_us"] = reopened.mask(reopened >= desk.as_of_us)
+    uneven = Evidence(cases=cases, as_of_us=desk.as_of_us)
+    old = measure(KPIS["KPI05"], uneven, BEFORE).value
+    new = measure(KPIS["KPI05"], uneven, AFTER).value
+    assert old == 1.0
+    assert new is not None
+    assert new < 0.8
+    found = compare(KPIS["KPI05"], uneven, baseline=BEFORE, current=AFTER, rule=DecisionRule(0.1))
+    assert found.effect == pytest.approx(0.0, abs=0.02)
+    assert found.verdict is Outcome.NO_EFFECT
+
+
+# --- files ---------------------------------------------------------------------------------
+
+GOOD = """code = "XYZ01"
+name = "some-share"
+title = "t"
+definition = "d"
+unit = "share"
+better = "higher"
+practice = "p"
+case_type = "incident"
+kind = "share_of_rule"
+[params]
+rule = "INC001"
+"""
+
+
+def _folder(tmp_path: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_new_kpi_is_a_new_file(tmp_path: Path) -> None:
+    found = load_kpis([_folder(tmp_path, XYZ01_some_share=GOOD)])
+    assert list(found) == sorted([*KPIS, "XYZ01"])
+    assert isinstance(found["XYZ01"], Kpi)
+    assert kpis.pick(found, "some-share") is found["XYZ01"]
+    with pytest.raises(CodedError, match=r"ST110.*'some-share'"):
+        kpis.pick(found, "some-shares")
+
+
+def test_every_mistake_of_every_file_is_named_at_once(tmp_path: Path) -> None:
+    folder = _folder(
+        tmp_path,
+        broken="code = ",
+        XYZ01_some_share=GOOD.replace('better = "higher"', 'better = "up"\nbeter = "higher"'),
+        XYZ02_other=GOOD.replace("XYZ01", "XYZ02").replace("some-share", "other")
+        .replace("share_of_rule", "share_of_rules"),
+        XYZ03_third=GOOD.replace("XYZ01", "XYZ03").replace("some-share", "third")
+        .replace("rule = ", "rul = "),
+        misnamed=GOOD.replace("XYZ01", "XYZ04").replace("some-share", "fourth")
+        .replace('"share"', '"h"'),
+        XYZ05_some=GOOD.replace("XYZ01", "KPI01").replace("some-share", "median-time-to-resolve"),
+    )  # fmt: skip
+    (folder / "notes.txt").write_text("x")
+    with pytest.raises(ManyCodedErrors) as caught:
+        load_kpis([folder])
+    codes = [error.code for error in caught.value.errors]
+    expected = "ST101 ST103 ST102 ST105 ST106 ST106 ST107 ST109 ST107 ST104 ST104 ST108"
+    assert sorted(codes) == sorted(expected.split())
+    text = str(caught.value)
+    assert "unknown key 'beter' in XYZ01_some_share.toml. Did you mean 'better'?" in text
+    assert (
+        "unknown kind 'share_of_rules' in XYZ02_other.toml. Did you mean 'share_of_rule'?" in text
+    )
+    assert "params.rul in XYZ03_third.toml" in text
+    assert "Did you mean 'rule'?" in text
+
+
+def test_a_hostile_file_is_refused_not_read(tmp_path: Path) -> None:
+    (tmp_path / "XYZ01_some_share.toml").write_bytes(b"\xff" * 10)
+    (tmp_path / "XYZ02_large.toml").write_bytes(b"#" * 100_000)
+    with pytest.raises(ManyCodedErrors) as caught:
+        load_kpis([tmp_path, tmp_path / "none"])
+    assert [error.code for error in caught.value.errors] == ["ST101"] * 3
+
+
+def test_measurements_become_a_tidy_table() -> None:
+    frame = kpis.to_pandas([measure(one, _week(), WEEK) for one in KPIS.values()])
+    assert list(frame["kpi"]) == list(KPIS)
+    assert str(frame["start"].iloc[0]) == "1970-04-11 00:00:00+00:00"

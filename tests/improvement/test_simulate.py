@@ -1,0 +1,512 @@
+"""The simulated desk: same bytes, a sound log, and a truth that a plain recount confirms."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csi.cycle import load_cycle
+from csi.feedback import read_surveys
+from csi.simulate import Request, Simulation, simulate, write
+from csi.simulate.office import ALWAYS, OFFICE
+from process_mining.errors import CodedError, ManyCodedErrors
+from rules.service_level import load_service_levels
+
+ROOT = Path(__file__).parents[2]
+FILES = (
+    "events.ndjson",
+    "tickets.csv",
+    "surveys.csv",
+    "truth.parquet",
+    "targets.toml",
+    "cycle.toml",
+)
+INCIDENT_WORDS = {
+    "Register",
+    "Classify",
+    "Assign",
+    "Diagnose",
+    "Escalate",
+    "Await customer",
+    "Await supplier",
+    "Await problem",
+    "Await evidence",
+    "Resolve",
+    "Reopen",
+    "Close",
+    "Cancel",
+    "Ask feedback",
+    "Receive feedback",
+    "Contact customer",
+}
+PROBLEM_WORDS = {
+    "Register",
+    "Classify",
+    "Queue",
+    "Assign",
+    "Investigate",
+    "Wait",
+    "Identify root cause",
+    "Record known error",
+    "Find workaround",
+    "Resolve",
+    "Reopen",
+    "Close",
+    "Cancel",
+}
+FEEDBACK = ("Ask feedback", "Receive feedback", "Contact customer")
+HOUR = 3600
+Event = dict[str, Any]
+
+
+@cache
+def desk(seed: int = 1, effect: str = "none", tickets: int = 600) -> Simulation:
+    return simulate(Request(seed=seed, tickets=tickets, effect=effect))  # type: ignore[arg-type]
+
+
+def cases(simulation: Simulation) -> dict[str, list[Event]]:
+    """The events of each case in the order of seq; `at` in seconds."""
+    found = defaultdict(list)
+    for row in simulation.events.to_pylist():
+        found[row["case_id"]].append(row | {"at": int(row["at"].timestamp())})
+    return {case: sorted(rows, key=lambda row: row["seq"]) for case, rows in found.items()}
+
+
+# --- the same request, the same bytes
+
+
+def test_the_same_request_writes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert [p.name for p in write(simulate(Request(tickets=120)), tmp_path / name)] == [*FILES]
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_another_process_with_another_hash_seed_writes_the_same_bytes(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from csi.cycle import load_cycle
+from csi.feedback import read_surveys
+from csi.simulate import Request, simulate, write;"
+        "write(simulate(Request(tickets=80)), Path(sys.argv[1]))"
+    )
+    env = {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
+    command = [sys.executable, "-c", script, str(tmp_path / "there")]
+    subprocess.run(command, check=True, cwd=ROOT, env=env)
+    write(simulate(Request(tickets=80)), tmp_path / "here")
+    for name in FILES:
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_another_seed_gives_another_desk() -> None:
+    assert not desk(1).events.equals(desk(2).events)
+
+
+def test_cases_do_not_depend_on_one_another() -> None:
+    """What is planted in others leaves a case untouched."""
+    clean = cases(simulate(Request(seed=1, tickets=600, deviation_share=0)))
+    touched = set(desk(1).truth["case_id"].to_pylist())
+    same = [clean[case] == rows for case, rows in cases(desk(1)).items() if case not in touched]
+    assert len(same) > 400
+    # late ones move on to other cases where no deviation takes theirs; nothing else changes
+    assert sum(same) > 0.9 * len(same)
+
+
+# --- a sound log
+
+
+def test_events_are_in_our_schema_and_in_order(tmp_path: Path) -> None:
+    write(desk(), tmp_path)
+    lines = [json.loads(x) for x in (tmp_path / "events.ndjson").read_text().splitlines()]
+    keys = {"case_id", "practice", "activity", "at", "seq", "actor", "team", "attributes"}
+    assert len(lines) == desk().events.num_rows
+    assert all(set(line) == keys for line in lines)
+    order = [(line["at"], line["case_id"], line["seq"]) for line in lines]
+    assert order == sorted(order)
+    seqs: dict[str, list[int]] = defaultdict(list)
+    for line in lines:
+        at = dt.datetime.fromisoformat(line["at"])
+        assert at.utcoffset() == dt.timedelta(0)
+        assert dt.date(2025, 1, 6) <= at.date() < dt.date(2025, 7, 7)
+        words = INCIDENT_WORDS if line["practice"] == "incident" else PROBLEM_WORDS
+        assert line["activity"] in words
+        assert (line["activity"] == "Receive feedback") == ("score" in line["attributes"])
+        seqs[line["case_id"]].append(line["seq"])
+    assert all(numbers == list(range(len(numbers))) for numbers in seqs.values())
+
+
+def test_no_two_steps_of_a_case_share_a_moment() -> None:
+    for rows in cases(desk()).values():
+        assert all(a["at"] < b["at"] for a, b in pairwise(rows)), rows
+
+
+def test_tickets_tell_what_their_events_tell(tmp_path: Path) -> None:
+    write(desk(), tmp_path)
+    found = cases(desk())
+    with (tmp_path / "tickets.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["case_id"] for row in rows] == sorted(found)
+    assert len(rows) == 600
+    for row in rows:
+        events = found[row["case_id"]]
+        assert seconds(row["opened"]) == events[0]["at"]
+        ends = [e["at"] for e in events if e["activity"] in ("Close", "Cancel")]
+        assert seconds(row["closed"]) == (ends[-1] if ends else None)
+        turns = [e for e in events if e["activity"] in ("Resolve", "Reopen")]
+        resolved = turns and turns[-1]["activity"] == "Resolve"
+        assert seconds(row["resolved"]) == (turns[-1]["at"] if resolved else None)
+
+
+def seconds(text: str) -> int | None:
+    return int(dt.datetime.fromisoformat(text).timestamp()) if text else None
+
+
+def test_the_desk_looks_like_a_desk() -> None:
+    simulation = desk(7, "none", 1500)
+    tickets, surveys = simulation.tickets.to_pandas(), simulation.surveys.to_pandas()
+    assert 0.80 < (tickets["practice"] == "incident").mean() < 0.90
+    assert set(tickets["priority"]) == {"P1", "P2", "P3", "P4"}
+    assert simulation.events["team"].to_pandas().nunique() >= 6
+    assert 0.02 < tickets["closed"].isna().mean() < 0.15
+    assert 0.40 < surveys["answered_at"].notna().mean() < 0.50
+    weekdays = tickets["opened"].dt.day_of_week.value_counts()
+    assert weekdays[0] > 5 * weekdays[6]
+    hours = (tickets["resolved"] - tickets["opened"]).dropna().dt.total_seconds()
+    assert hours.mean() > 1.3 * hours.median()
+
+
+def test_customers_of_late_incidents_are_less_content() -> None:
+    simulation = desk(7, "none", 1500)
+    late = set(truth(simulation, "SLM002"))
+    answered = simulation.surveys.to_pandas().dropna(subset=["score"])
+    score, is_late = answered["score"].astype(int), answered["ticket"].isin(late)
+    assert score[is_late].mean() + 0.8 < score[~is_late].mean()
+
+
+def test_the_log_never_ends_between_two_steps_that_belong_together() -> None:
+    for rows in cases(desk(3, "none", 1500)).values():
+        if rows[-1]["activity"] == "Close" and rows[-1]["practice"] == "incident":
+            assert rows[-1]["case_id"] in truth(desk(3, "none", 1500), "FBK001", "FBK003", "INC006")
+        low = rows[-1]["activity"] == "Receive feedback" and rows[-1]["attr.score"] in "12"
+        assert not low or rows[-1]["case_id"] in truth(desk(3, "none", 1500), "FBK002")
+
+
+# --- the truth, counted again without the generator
+
+
+def truth(simulation: Simulation, *rules: str) -> list[str]:
+    rows = simulation.truth.to_pylist()
+    return [row["case_id"] for row in rows if not rules or row["rule"] in rules]
+
+
+def table_of_open_seconds(start: dt.date, days: int) -> tuple[int, np.ndarray]:
+    """Open seconds of the office before each hour: counted hour by hour, 08-18, Monday-Friday."""
+    first = int(dt.datetime.combine(start, dt.time(), dt.UTC).timestamp())
+    hours = [dt.datetime.fromtimestamp(first + h * HOUR, dt.UTC) for h in range(days * 24)]
+    is_open = [moment.weekday() < 5 and 8 <= moment.hour < 18 for moment in hours]
+    return first, np.concatenate([[0], np.cumsum(is_open) * HOUR])
+
+
+FIRST, OPEN = table_of_open_seconds(dt.date(2025, 1, 6), 400)
+
+
+def office(start: int, end: int) -> int:
+    """Open seconds of the office between two moments."""
+    return open_before(end) - open_before(start)
+
+
+def open_before(at: int) -> int:
+    hour, second = divmod(at - FIRST, HOUR)
+    return int(OPEN[hour] + (second if OPEN[hour + 1] > OPEN[hour] else 0))
+
+
+def first_at(rows: list[Event], *words: str, after: int = -1) -> int | None:
+    return next((i for i, e in enumerate(rows) if i > after and e["activity"] in words), None)
+
+
+def came_early(rows: list[Event], word: str, before: str) -> bool:
+    """`word` happens and `before` has not happened yet."""
+    first = first_at(rows, word)
+    return first is not None and before not in [e["activity"] for e in rows[:first]]
+
+
+def complete(rows: list[Event]) -> bool:
+    own = [e["activity"] for e in rows if e["activity"] not in FEEDBACK]
+    return own[-1] in ("Close", "Cancel")
+
+
+def team_changes(rows: list[Event]) -> int:
+    return sum(a != b for a, b in pairwise([e["team"] for e in rows if e["team"] is not None]))
+
+
+def longest(rows: list[Event], word: str, *ends: str) -> int:
+    """The longest office time from `word` to the next of `ends` (any step where none is named)."""
+    spans = [0]
+    for i, event in enumerate(rows):
+        if event["activity"] == word:
+            stop = first_at(rows, *(ends or INCIDENT_WORDS | PROBLEM_WORDS), after=i)
+            spans += [office(event["at"], rows[stop]["at"])] if stop is not None else []
+    return max(spans)
+
+
+def unanswered(rows: list[Event], as_of: int) -> bool:
+    """A low score gets no contact within 20 hours of office time."""
+    for i, event in enumerate(rows):
+        if event["activity"] == "Receive feedback" and event["attr.score"] in ("1", "2"):
+            contact = first_at(rows, "Contact customer", after=i)
+            stop = as_of if contact is None else rows[contact]["at"]
+            return office(event["at"], stop) > 20 * HOUR
+    return False
+
+
+def never_asked(rows: list[Event]) -> bool:
+    """Closed, and not even asked too early."""
+    words = [e["activity"] for e in rows]
+    return "Close" in words and "Ask feedback" not in words
+
+
+def recount(simulation: Simulation) -> dict[str, set[str]]:
+    """Every rule that reads order, people or waits, judged by plain Python."""
+    found: dict[str, set[str]] = defaultdict(set)
+    as_of = int(simulation.as_of.timestamp())
+    for case, rows in cases(simulation).items():
+        words = [e["activity"] for e in rows]
+        if rows[0]["practice"] == "incident":
+            judged = {
+                "INC001": came_early(rows, "Close", "Resolve"),
+                "INC002": came_early(rows, "Resolve", "Diagnose"),
+                "INC003": came_early(rows, "Diagnose", "Classify"),
+                "INC004": team_changes(rows) > 3,
+                "INC005": words.count("Reopen") > 1,
+                "INC007": longest(rows, "Await customer") > 50 * HOUR,
+                "INC008": longest(rows, "Resolve", "Close", "Reopen") > 100 * HOUR,
+                "INC009": longest(rows, "Await supplier") > 50 * HOUR,
+                "FBK001": never_asked(rows),
+                "FBK002": unanswered(rows, as_of),
+                "FBK003": came_early(rows, "Ask feedback", "Close"),
+            }
+        else:
+            investigators = {e["actor"] for e in rows if e["activity"] == "Investigate"}
+            judged = {
+                "PRB001": came_early(rows, "Resolve", "Identify root cause"),
+                "PRB002": "Identify root cause" in words
+                and complete(rows)
+                and "Record known error" not in words,
+                "PRB003": any(
+                    e["actor"] in investigators for e in rows if e["activity"] == "Close"
+                ),
+                "PRB005": longest(rows, "Register", "Investigate") > 50 * HOUR,
+                "PRB006": came_early(rows, "Close", "Resolve"),
+            }
+        for rule, broken in judged.items():
+            if broken:
+                found[rule].add(case)
+    return found
+
+
+PROMISES = {"P1": (15, 4), "P2": (30, 8), "P3": (240, 30), "P4": (600, 50)}
+
+
+def recount_promises(simulation: Simulation) -> dict[str, set[str]]:
+    """Response and resolution, read off the events second by second of the office."""
+    found: dict[str, set[str]] = defaultdict(set)
+    priority = {r["case_id"]: r["priority"] for r in simulation.tickets.to_pylist()}
+    now = int(simulation.as_of.timestamp())
+    for case, rows in cases(simulation).items():
+        if rows[0]["practice"] == "problem":
+            continue
+        minutes, hours = PROMISES[priority[case]]
+        office_hours = priority[case] in ("P3", "P4")
+        own = [e for e in rows if e["activity"] not in FEEDBACK]
+        until = own[-1]["at"] if complete(rows) else now
+        first = first_at(own, "Assign", "Diagnose", "Resolve")
+        turns = [i for i, e in enumerate(own) if e["activity"] in ("Resolve", "Reopen")]
+        last = turns[-1] if turns and own[turns[-1]]["activity"] == "Resolve" else None
+        if active(own, first, until, office_hours=office_hours) > minutes * 60:
+            found["SLM001"].add(case)
+        if active(own, last, until, office_hours=office_hours) > hours * HOUR:
+            found["SLM002"].add(case)
+    return found
+
+
+def active(own: list[Event], stop: int | None, until: int, *, office_hours: bool) -> int:
+    end = until if stop is None else own[stop]["at"]
+    total = 0
+    for i, event in enumerate(own):
+        leaves = min(own[i + 1]["at"] if i + 1 < len(own) else end, end)
+        if event["activity"] != "Await customer" and leaves > event["at"]:
+            span = office(event["at"], leaves) if office_hours else leaves - event["at"]
+            total += span
+    return total
+
+
+@pytest.mark.parametrize("effect", ["none", "improved", "worse"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_plain_recount_finds_exactly_the_truth(seed: int, effect: str) -> None:
+    simulation = desk(seed, effect)
+    found = recount(simulation) | recount_promises(simulation)
+    told: dict[str, set[str]] = defaultdict(set)
+    for row in simulation.truth.to_pylist():
+        told[row["rule"]].add(row["case_id"])
+    for rule in sorted((set(found) | set(told)) - {"INC006", "PRB004"}):
+        assert found[rule] == told[rule], rule
+
+
+def test_every_rule_is_broken_somewhere() -> None:
+    rules = {rule for seed in (1, 2, 3) for rule in desk(seed).truth["rule"].to_pylist()}
+    expected = [f"INC{n:03d}" for n in range(1, 10)] + [f"PRB{n:03d}" for n in range(1, 7)]
+    assert rules == {*expected, "FBK001", "FBK002", "FBK003", "SLM001", "SLM002"}
+
+
+def test_every_case_has_one_kind_and_shows_it() -> None:
+    rows, events = desk().truth.to_pylist(), cases(desk())
+    order = [(row["case_id"], row["rule"]) for row in rows]
+    assert order == sorted(set(order))
+    kinds = defaultdict(set)
+    for row in rows:
+        kinds[row["case_id"]].add(row["kind"])
+        assert row["seqs"] == sorted(set(row["seqs"]) & set(range(len(events[row["case_id"]]))))
+        assert row["seqs"]
+    assert all(len(found) == 1 for found in kinds.values())
+
+
+def test_a_desk_without_deviations_has_no_truth() -> None:
+    clean = Request(tickets=400, deviation_share=0, late_share=0, late_response_share=0)
+    simulation = simulate(clean)
+    assert simulation.truth.num_rows == 0
+    assert recount(simulation) | recount_promises(simulation) == {}
+
+
+def test_shares_are_kept() -> None:
+    simulation = desk(7, "none", 1500)
+    planted = {r["case_id"]: r["kind"] for r in simulation.truth.to_pylist()}
+    incidents = sum(case.startswith("INC") for case in cases(simulation))
+    lates = [case for case, kind in planted.items() if kind.endswith(" late") and case[0] == "I"]
+    others = [case for case in planted if case not in lates and case.startswith("INC")]
+    assert len(others) == round(0.06 * incidents)
+    assert 0.10 * incidents < len(lates) <= 0.11 * incidents + 1
+
+
+# --- the intervention
+
+
+def test_the_effect_touches_nothing_but_later_p3_and_p4_incidents() -> None:
+    none, improved = cases(desk(1)), cases(desk(1, "improved"))
+    priority = {r["case_id"]: r["priority"] for r in desk(1).tickets.to_pylist()}
+    changed_on = int(dt.datetime(2025, 4, 7, tzinfo=dt.UTC).timestamp())
+    assert set(none) == set(improved)
+    changed = {case for case in none if none[case] != improved[case]}
+    after = {
+        case
+        for case, rows in none.items()
+        if rows[0]["at"] >= changed_on
+        and rows[0]["practice"] == "incident"
+        and priority[case] in ("P3", "P4")
+    }
+    assert changed <= after
+    assert len(changed) > 0.8 * len(after)
+
+
+@pytest.mark.parametrize(("effect", "factor"), [("improved", 0.7), ("worse", 1.35)])
+def test_the_effect_is_the_known_factor(effect: str, factor: float) -> None:
+    """Office time from registration to the last resolution, of cases without any deviation."""
+    before, after = cases(desk(2)), cases(desk(2, effect))
+    assert desk(2, effect).factor == factor
+    planted = {*truth(desk(2)), *truth(desk(2, effect))}
+    ratios = []
+    for case in sorted(set(before) - planted):
+        spans = [time_to_resolve(rows[case]) for rows in (before, after)]
+        if before[case] != after[case] and min(spans) > HOUR:
+            ratios.append(spans[1] / spans[0])
+    assert len(ratios) > 100
+    assert median(ratios) == pytest.approx(factor, rel=0.01)
+    assert max(abs(ratio / factor - 1) for ratio in ratios) < 0.05
+
+
+def time_to_resolve(rows: list[Event]) -> int:
+    """Office seconds; 0 where the case is not resolved."""
+    last = max((e["at"] for e in rows if e["activity"] == "Resolve"), default=rows[0]["at"])
+    return office(rows[0]["at"], last)
+
+
+def test_what_is_planted_does_not_depend_on_the_effect() -> None:
+    planted = [
+        {(r["case_id"], r["kind"]) for r in desk(1, effect).truth.to_pylist()}
+        for effect in ("none", "improved", "worse")
+    ]
+    own = [{p for p in found if not p[1].startswith(("slowed", "resol"))} for found in planted]
+    assert own[0] == own[1] == own[2]
+
+
+# --- the files that others read
+
+
+def test_the_truth_knows_the_intervention(tmp_path: Path) -> None:
+    write(desk(1, "improved"), tmp_path)
+    facts = pq.read_schema(tmp_path / "truth.parquet").metadata
+    assert (facts[b"factor"], facts[b"effect"]) == (b"0.7", b"improved")
+    assert facts[b"intervention"] == b"2025-04-07"
+
+
+def test_others_read_the_files(tmp_path: Path) -> None:
+    write(desk(), tmp_path)
+    assert load_cycle(tmp_path / "cycle.toml").settings.improvement.kpi == "KPI01"
+    feedback = read_surveys(tmp_path / "surveys.csv")
+    assert feedback.responses.num_rows == desk().surveys.num_rows
+    assert feedback.rejects.num_rows == 0
+    own, shipped = load_service_levels(tmp_path / "targets.toml"), load_service_levels()
+    assert [(t.name, t.limit_us, t.calendar, t.stops, t.pauses) for t in own.targets] == [
+        (t.name, t.limit_us, t.calendar, t.stops, t.pauses) for t in shipped.targets
+    ]
+
+
+def test_the_cycle_file_cuts_at_the_intervention(tmp_path: Path) -> None:
+    write(simulate(Request(tickets=30, intervention=dt.date(2025, 3, 1))), tmp_path)
+    cycle = tomllib.loads((tmp_path / "cycle.toml").read_text())
+    assert all((tmp_path / name).is_file() for name in cycle["log"])
+    assert cycle["baseline"] == {"start": dt.date(2025, 1, 6), "end": dt.date(2025, 3, 1)}
+    assert cycle["current"] == {"start": dt.date(2025, 3, 1), "end": dt.date(2025, 7, 7)}
+    assert cycle["report_date"] == dt.date(2025, 7, 7)
+    assert cycle["improvement"]["scope"] == {"priority": ["P3", "P4"]}
+
+
+def test_mistakes_of_a_request_are_told_at_once() -> None:
+    with pytest.raises(ManyCodedErrors) as caught:
+        simulate(Request(tickets=0, months=0, effect="better"))  # type: ignore[arg-type]
+    assert [error.code for error in caught.value.errors] == ["CY801"] * 3
+    with pytest.raises(CodedError, match=r"CY801 .*2026-01-01.*2025-01-06"):
+        simulate(Request(intervention=dt.date(2026, 1, 1)))
+
+
+def test_one_ticket_is_a_desk_too() -> None:
+    assert simulate(Request(tickets=1, months=1)).tickets.num_rows == 1
+
+
+# --- the clock of the generator
+
+MOMENTS = st.integers(min_value=FIRST, max_value=FIRST + 300 * 24 * HOUR)
+AMOUNTS = st.integers(min_value=1, max_value=200 * HOUR)
+
+
+@given(at=MOMENTS, amount=AMOUNTS)
+def test_adding_office_time_and_counting_it_agree(at: int, amount: int) -> None:
+    end = OFFICE.add(at, amount)
+    assert OFFICE.between(at, end) == amount == office(at, end)
+    assert OFFICE.between(at, end - 1) == amount - 1
+    assert ALWAYS.add(at, amount) == at + amount
+    assert ALWAYS.between(at, at + amount) == amount

@@ -1,0 +1,288 @@
+"""What is read from BPMN 2.0, what is refused, and how errors name the place and the mend."""
+
+from __future__ import annotations
+
+from itertools import starmap
+from pathlib import Path
+
+import pytest
+
+from process_mining.errors import CodedError, ManyCodedErrors
+from process_mining.model import Diagram, Edge, ReferenceModel, Shape
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+FIXTURE = Path(__file__).parents[1] / "data" / "small_incident.bpmn"
+MIWG = sorted((SHARED / "models").glob("**/*.bpmn"))
+NAMESPACE = "http://www.omg.org/spec/BPMN/20100524/MODEL"
+
+
+def bpmn(nodes: str, flows: str, *, more: str = "", layout: str = "") -> bytes:
+    """`nodes`: "id:element:name" apart by commas, one a line of the file; `flows`: "a>b c>d"."""
+    parts = [node.strip().split(":") for node in nodes.split(",")]
+    lines = [f'<definitions xmlns="{NAMESPACE}"><process id="p" name="P">']
+    lines += [f'<{kind} id="{i}" name="{name}"/>' for i, kind, name in parts]
+    ends = [flow.split(">") for flow in flows.split()]
+    lines += [f'<sequenceFlow id="{a}-{b}" sourceRef="{a}" targetRef="{b}"/>' for a, b in ends]
+    return "\n".join([*lines, more, "</process>", layout, "</definitions>"]).encode()
+
+
+def error_of(source: bytes | Path) -> CodedError:
+    with pytest.raises(CodedError) as caught:
+        ReferenceModel.from_bpmn(source)
+    return caught.value
+
+
+def codes_of(error: CodedError) -> list[str]:
+    return [e.code for e in (error.errors if isinstance(error, ManyCodedErrors) else (error,))]
+
+
+LINE = "s:startEvent:, t:task:T, e:endEvent:"
+
+
+def test_fixture_is_read_with_version_activities_and_layout() -> None:
+    model = ReferenceModel.from_bpmn(FIXTURE)
+    assert (model.name, model.version) == ("Small incident", "2.1")
+    assert model.activities == ("Close", "Diagnose", "Inform customer", "Register", "Resolve")
+    assert model.diagram.shapes[0] == Shape("desk", "lane", "Service desk", 50, 40, 1180, 300)
+    assert model.diagram.shapes[2] == Shape("register", "userTask", "Register", 180, 128, 100, 80)
+    points = ((590.0, 143.0), (590.0, 100.0), (350.0, 100.0), (350.0, 143.0))
+    assert Edge("f5", "solved", "again", points, "no") in model.diagram.edges
+    assert (len(model.diagram.shapes), len(model.diagram.edges)) == (12, 12)
+
+
+def test_translation_of_each_element() -> None:
+    net = ReferenceModel.from_bpmn(FIXTURE).net
+    assert len(net.places) == 12  # one a flow
+    assert net.initial[0] == sum(net.initial) == 1
+    assert sum(net.final) == 0
+    silent = [t.name for t in net.transitions if t.label is None]
+    assert silent == ["again#0", "again#1", "solved#0", "solved#1", "split", "join", "end"]
+    split = next(t for t in net.transitions if t.name == "split")
+    assert (len(split.consumes), len(split.produces)) == (1, 2)
+
+
+def test_states_of_the_fixture() -> None:
+    automaton = ReferenceModel.from_bpmn(FIXTURE).automaton
+    # one a flow before the split (6), four pairs of flows between, one on each flow after, empty
+    assert automaton.n_states == 6 + 4 + 2 + 1
+    assert automaton.markings[automaton.final] == (0,) * 12
+
+
+def test_task_with_two_flows_out_runs_them_in_parallel_and_two_in_run_it_twice() -> None:
+    nodes = "s:startEvent:, a:task:A, b:task:B, c:task:C, d:task:D, e:endEvent:"
+    model = ReferenceModel.from_bpmn(bpmn(nodes, "s>a a>b a>c b>d c>d d>e"))
+    automaton = model.automaton
+    d = automaton.activities.index("D")
+    doubled = max(sum(marking) for marking in automaton.markings)
+    assert doubled == 2
+    assert (automaton.labels == d).sum() > 2
+
+
+def test_two_end_events_wait_for_all_tokens() -> None:
+    nodes = "s:startEvent:, a:task:A, g:parallelGateway:, b:task:B, e:endEvent:, f:endEvent:"
+    model = ReferenceModel.from_bpmn(bpmn(nodes, "s>a a>g g>b g>f b>e"))
+    assert model.automaton.final == model.automaton.markings.index((0,) * 5)
+
+
+def test_model_without_layout_has_an_empty_diagram() -> None:
+    assert ReferenceModel.from_bpmn(bpmn(LINE, "s>t t>e")).diagram == Diagram()
+
+
+def test_hide_makes_activities_silent() -> None:
+    model = ReferenceModel.from_bpmn(FIXTURE)
+    hidden = model.hide(["Inform customer", "No such"])
+    assert "Inform customer" not in hidden.activities
+    assert hidden.automaton.n_states == model.automaton.n_states
+    assert model.hide(["No such"]) is model
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ('<subProcess id="sub" name="Deep">', "<subProcess id='sub' name='Deep'>"),
+        ('<inclusiveGateway id="or">', "<inclusiveGateway id='or'>"),
+        ('<intermediateCatchEvent id="i" name="wait">', "<intermediateCatchEvent id='i'"),
+        ('<textAnnotation id="note">', "<textAnnotation id='note'>"),
+        ('<boundaryEvent id="b" attachedToRef="t">', "<boundaryEvent id='b'>"),
+        ('<foreign xmlns="http://example.org" id="x">', "<foreign id='x'>"),
+        ('<callActivity id="c"><documentation/>', "<callActivity id='c'>"),
+    ],
+)
+def test_unsupported_element_is_named_with_its_line(more: str, named: str) -> None:
+    tag = more[1:].split(maxsplit=1)[0]
+    error = error_of(bpmn(LINE, "s>t t>e", more=f"{more}</{tag}>"))
+    assert error.code == "MO105"
+    assert named in error.what
+    assert "line 7" in error.what
+    assert "Supported:" in error.fix
+
+
+def test_unsupported_parts_of_supported_elements() -> None:
+    nodes = "s:startEvent:, e:endEvent:"
+    more = (
+        '<task id="t" name="T" isForCompensation="true">\n<standardLoopCharacteristics/></task>\n'
+        '<task id="u" name="U" startQuantity="2"/>'
+        '<endEvent id="x"><terminateEventDefinition/></endEvent>'
+    )
+    error = error_of(bpmn(nodes, "s>t t>u u>e t>x", more=more))
+    assert codes_of(error) == ["MO105"] * 4
+    assert "terminateEventDefinition" in str(error)
+
+
+def test_collaboration_is_refused() -> None:
+    pool = '<collaboration id="c"><participant id="q" processRef="p"/></collaboration>'
+    assert "<collaboration id='c'>" in error_of(bpmn(LINE, "s>t t>e", layout=pool)).what
+
+
+def test_condition_belongs_behind_an_exclusive_gateway() -> None:
+    flow = '<sequenceFlow id="c" sourceRef="{}" targetRef="e"><conditionExpression/></sequenceFlow>'
+    nodes = f"{LINE}, x:exclusiveGateway:"
+    assert error_of(bpmn(nodes, "s>t t>x x>e", more=flow.format("t"))).code == "MO106"
+    assert ReferenceModel.from_bpmn(bpmn(nodes, "s>t t>x x>e", more=flow.format("x")))
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    nodes = "s:startEvent:, t:task:, t:task:T, e:endEvent:"
+    error = error_of(bpmn(nodes, "s>t t>nowhere", more='<subProcess id="b"/><task name="N"/>'))
+    assert codes_of(error) == ["MO114", "MO107", "MO105", "MO107", "MO108"]
+    assert "line 4: <task id='t' name='T'> has the id of line 3" in str(error)
+    assert "targetRef='nowhere'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "flows", "codes"),
+    [
+        ("t:task:T, e:endEvent:", "t>e", ["MO110", "MO112"]),
+        ("s:startEvent:, s2:startEvent:, t:task:T, e:endEvent:", "s>t s2>t t>e", ["MO110"]),
+        ("s:startEvent:, t:task:T", "s>t", ["MO111", "MO112"]),
+        (LINE, "s>t t>e e>t", ["MO112"]),
+        (LINE, "s>t t>e t>s", ["MO112"]),
+        (f"{LINE}, a:task:A, b:task:B", "s>t t>e a>b b>a", ["MO113"] * 4),
+        (f"{LINE}, a:task:A, b:task:B", "s>t t>e t>a a>b b>a", ["MO113"] * 2),
+    ],
+)
+def test_structure(nodes: str, flows: str, codes: list[str]) -> None:
+    assert codes_of(error_of(bpmn(nodes, flows))) == codes
+
+
+def test_unbounded_model_is_refused_with_a_witness() -> None:
+    nodes = f"{LINE}, x:exclusiveGateway:, g:parallelGateway:Fork, u:task:U"
+    error = error_of(bpmn(nodes, "s>x x>t t>g g>x g>u u>e"))
+    assert error.code == "MO201"
+    assert "Repeating" in error.why
+    assert "'T'" in error.why
+
+
+def test_deadlock_is_refused_with_a_run() -> None:
+    nodes = f"{LINE}, x:exclusiveGateway:, a:task:A, b:task:B, j:parallelGateway:Join"
+    error = error_of(bpmn(nodes, "s>t t>x x>a x>b a>j b>j j>e"))
+    assert error.code == "MO203"
+    assert "After 'T', 'A' the end cannot be reached" in error.why
+    assert "parallelGateway 'Join'" in error.why
+
+
+def test_dead_branch_and_stuck_branch_are_refused() -> None:
+    nodes = (
+        f"{LINE}, x:exclusiveGateway:, y:exclusiveGateway:, a:task:A, b:task:B,"
+        "j:parallelGateway:Join, c:task:C"
+    )
+    error = error_of(bpmn(nodes, "s>t t>x x>e x>y y>a y>b a>j b>j j>c c>e"))
+    assert codes_of(error) == ["MO204", "MO205", "MO205"]
+    assert "parallelGateway 'Join'" in str(error)
+    assert "task 'C'" in str(error)
+
+
+def test_state_explosion_is_refused() -> None:
+    tasks = [f"t{i}" for i in range(17)]
+    nodes = f"{LINE}, g:parallelGateway:, h:parallelGateway:," + ",".join(
+        f"{t}:task:{t}" for t in tasks
+    )
+    flows = "s>t t>g h>e " + " ".join(f"g>{t} {t}>h" for t in tasks)
+    assert error_of(bpmn(nodes, flows)).code == "MO202"
+
+
+DI = (
+    '<d:BPMNDiagram xmlns:d="http://www.omg.org/spec/BPMN/20100524/DI" '
+    'xmlns:c="http://www.omg.org/spec/DD/20100524/DC"><d:BPMNPlane bpmnElement="p">{}'
+    "</d:BPMNPlane></d:BPMNDiagram>"
+)
+SHAPE = '<d:BPMNShape bpmnElement="t"><c:Bounds {}/></d:BPMNShape>'
+
+
+@pytest.mark.parametrize(
+    ("shape", "fault"),
+    [
+        ('<d:BPMNShape bpmnElement="gone"/>', "'gone'"),
+        ('<d:BPMNShape bpmnElement="t"/>', "no Bounds"),
+        (SHAPE.format('x="a" y="1" width="1" height="1"'), "x='a'"),
+        (SHAPE.format('x="1" y="1" width="nan" height="1"'), "width='nan'"),
+        ('<d:BPMNEdge bpmnElement="t"/>', "no flow has the id 't'"),
+    ],
+)
+def test_broken_layout(shape: str, fault: str) -> None:
+    error = error_of(bpmn(LINE, "s>t t>e", layout=DI.format(shape)))
+    assert error.code == "MO115"
+    assert fault in error.what
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "MO101"),
+        (b"not xml", "MO101"),
+        (FIXTURE.read_bytes()[:2000], "MO101"),
+        (b'<?xml version="1.0" encoding="no-such"?><definitions/>', "MO101"),
+        (b"\x00\xff\xfe<definitions/>", "MO101"),
+        (b'<!DOCTYPE d [<!ENTITY a "b">]><definitions/>', "MO102"),
+        (b"<!DOCTYPE d><definitions/>", "MO102"),
+        (b" " * (16 * 1024 * 1024 + 1), "MO103"),
+        (b"<pnml/>", "MO104"),
+        (b"<definitions/>", "MO104"),
+        (f'<definitions xmlns="{NAMESPACE}"/>'.encode(), "MO109"),
+    ],
+)
+def test_what_is_not_a_bpmn_process(data: bytes, code: str) -> None:
+    assert error_of(data).code == code
+
+
+def test_deeply_nested_file_does_not_break_the_reader() -> None:
+    depth = 50_000
+    lanes = "<laneSet>" + "<lane>" * depth + "</lane>" * depth + "</laneSet>"
+    error = error_of(bpmn(LINE, "s>t t>e", more=lanes))
+    assert codes_of(error)[0] == "MO107"
+
+
+def test_missing_file() -> None:
+    error = error_of(FIXTURE.with_name("none.bpmn"))
+    assert error.code == "MO100"
+    assert "none.bpmn" in error.what
+
+
+@pytest.mark.skipif(not MIWG, reason=f"no reference models in {SHARED}")
+def test_every_reference_model_is_read_or_refused_with_coded_errors() -> None:
+    outcome = {path.name: _states_or_codes(path) for path in MIWG}
+    read = {name: n for name, n in outcome.items() if isinstance(n, int)}
+    assert read == {"A.1.0.bpmn": 5, "A.2.0.bpmn": 10}
+    refused = {code for codes in outcome.values() if isinstance(codes, list) for code in codes}
+    assert refused == {"MO105", "MO106", "MO109"}
+
+
+def _states_or_codes(path: Path) -> int | list[str]:
+    try:
+        return ReferenceModel.from_bpmn(path).automaton.n_states
+    except CodedError as error:
+        return codes_of(error)
+
+
+@pytest.mark.parametrize("name", ["xxe.bpmn", "bomb.pnml"])
+def test_hostile_files(name: str) -> None:
+    path = SHARED / "hostile" / "xml" / name
+    if not path.exists():
+        pytest.skip(f"{path} is missing")
+    assert error_of(path).code == "MO102"
+
+
+def test_same_bytes_same_model() -> None:
+    first, second = starmap(ReferenceModel.from_bpmn, [(FIXTURE,), (FIXTURE.read_bytes(),)])
+    assert first == second
+    assert first.automaton.markings == second.automaton.markings

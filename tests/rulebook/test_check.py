@@ -1,0 +1,304 @@
+"""Findings: right evidence, stable fingerprints, two engines that must agree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from process_mining import schema as s
+from process_mining.errors import RunError
+from process_mining.eventlog import POSITION, EventLog, LogMeta
+from process_mining.sources import ReadOptions, open_log
+from rules import check as check_module
+from rules.catalogue import load_catalogue
+from rules.check import FINDINGS_SCHEMA, NOT_JUDGED, CheckResult, check, duration_words, merge
+from rules.practice import prepare_desk, translate
+from rules.service_level import load_service_levels
+from rules.spec import Reference, Rule, Severity, Verdict, decide
+from rules.templates import Desk, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rules.catalogue import Catalogue
+    from rules.spec import DecisionTable
+
+BPI13 = Path(__file__).parents[2].parent / "shared/data/bpic13/BPIC13_closed_problems.xes.gz"
+START = dt.datetime(2024, 5, 6, 8, tzinfo=dt.UTC)
+START_US = int(START.timestamp()) * s.US_PER_SECOND
+Row = tuple[str, str, int, str | None]  # case, activity, hours after START, actor
+
+ROWS: tuple[Row, ...] = (
+    ("A", "Register", 0, "ann"),
+    ("A", "Diagnose", 1, "ben"),
+    ("A", "Resolve", 2, "ben"),
+    ("A", "Close", 3, "ann"),
+    ("B", "Register", 0, "ann"),
+    ("B", "Resolve", 1, "ben"),
+    ("B", "Diagnose", 2, "cem"),
+    ("B", "Resolve", 3, "ben"),
+    ("B", "Close", 5, "ben"),
+    ("C", "Register", 4, None),
+    ("D", "Register", 5, "ann"),
+    ("D", "Cancel", 6, "ann"),
+)
+
+
+def desk_of(rows: Sequence[Row], *, ended: str = "ABD") -> Desk:
+    events = pa.table(
+        {
+            s.CASE_ID: [case for case, _, _, _ in rows],
+            s.ACTIVITY: [activity for _, activity, _, _ in rows],
+            s.AT: pa.array([START_US + h * s.US_PER_HOUR for _, _, h, _ in rows], pa.int64()),
+            s.ACTOR: pa.array([actor for _, _, _, actor in rows], pa.string()),
+            s.TEAM: pa.array(["desk" for _ in rows], pa.string()),
+        }
+    )
+    log = EventLog.build(events, meta=LogMeta("test", clear_names=True))
+    ids = log.cases[s.CASE_ID].to_pylist()
+    complete = np.array([case in ended for case in ids], dtype=bool)
+    no_levels: Any = None
+    return Desk(log, complete, START_US + 100 * s.US_PER_HOUR, no_levels)
+
+
+def rule_of(code: str, template: str, **params: object) -> Rule:
+    return Rule(
+        code=code,
+        name=f"{template.replace('_', '-')}-{code.lower()}",
+        title=f"Offence of {code}",
+        practice="incident",
+        case_type="incident",
+        template=template,
+        params=templates()[template].Params.model_validate(params),
+        severity=Severity.HIGH,
+        version=3,
+        valid_from=dt.date(2024, 1, 1),
+        valid_until=None,
+        reference=Reference("Incident management"),
+        owner="Process owner",
+        why="why",
+        remedy="remedy",
+        known_problems=(),
+        examples=(),
+        path="INC.toml",
+    )
+
+
+PRECEDES = rule_of("INC002", "precedes", before="Diagnose", activity="Resolve")
+EXISTS = rule_of("INC001", "exists", activity="Resolve")
+FOUR_EYES = rule_of("INC003", "four_eyes", first="Resolve", second="Close")
+RULES = (PRECEDES, EXISTS, FOUR_EYES)
+
+
+def run(desk: Desk, rules: Sequence[Rule] = RULES) -> CheckResult:
+    return check(desk, rules, log_sha256="0" * 64)
+
+
+def test_verdicts_tallies_and_order() -> None:
+    result = run(desk_of(ROWS))
+    words = [[Verdict(v).word for v in row] for row in result.verdicts]
+    assert [rule.code for rule in result.rules] == ["INC001", "INC002", "INC003"]
+    assert result.case_ids.to_pylist() == ["A", "B", "C", "D"]
+    assert words == [
+        ["conforms", "conforms", "pending", "violates"],
+        ["conforms", "violates", "pending", "vacuous"],
+        ["conforms", "violates", "pending", "vacuous"],
+    ]
+    tally = result.tallies[1]
+    assert (tally.conforms, tally.violates, tally.pending, tally.vacuous) == (1, 1, 1, 1)
+
+
+def test_a_finding_shows_its_evidence() -> None:
+    result = run(desk_of(ROWS))
+    assert result.findings.schema.equals(FINDINGS_SCHEMA)
+    by_rule = {row["rule"]: row for row in result.findings.to_pylist()}
+    early = by_rule["INC002"]
+    assert early["case_id"] == "B"
+    assert early["seqs"] == [1, 2]  # the early Resolve, and the Diagnose that came too late
+    assert early["at"] == START + dt.timedelta(hours=1)
+    assert (early["actor"], early["team"]) == ("ben", "desk")
+    assert (early["verdict"], early["severity"], early["rule_version"]) == ("violates", "high", 3)
+    assert early["message"] == "Offence of INC002 (times too early: 1; limit 0)"
+    assert early["waived_by"] is None
+    assert by_rule["INC003"]["seqs"] == [1, 4]  # B: resolved and closed by ben
+    assert by_rule["INC003"]["at"] == START + dt.timedelta(hours=5)
+
+
+def test_what_never_happened_is_dated_by_the_last_event() -> None:
+    (finding,) = run(desk_of(ROWS), [EXISTS]).findings.to_pylist()
+    assert (finding["case_id"], finding["seqs"]) == ("D", [])
+    assert finding["at"] == START + dt.timedelta(hours=6)
+    assert finding["actor"] == "ann"
+
+
+def test_findings_do_not_depend_on_the_order_of_rows_or_rules() -> None:
+    first = run(desk_of(ROWS))
+    for rows in itertools.islice(itertools.permutations(ROWS), 1, 5):
+        again = run(desk_of(rows[::-1]), RULES[::-1])
+        assert again.findings.equals(first.findings)
+        assert np.array_equal(again.verdicts, first.verdicts)
+
+
+def test_fingerprints_are_those_of_the_finding_and_nothing_else() -> None:
+    first = run(desk_of(ROWS)).findings
+    assert len(set(first["fingerprint"].to_pylist())) == first.num_rows
+    hour = s.US_PER_HOUR
+    named = [[1, "Resolve", START_US + hour], [2, "Diagnose", START_US + 2 * hour]]
+    text = json.dumps(["INC002", 3, "B", "violates", named])
+    assert first["fingerprint"][1].as_py() == hashlib.sha256(text.encode()).hexdigest()[:16]
+    other_cases = [row for row in ROWS if row[0] != "A"]
+    kept = run(desk_of(other_cases)).findings
+    assert kept["fingerprint"].to_pylist() == first["fingerprint"].to_pylist()
+    newer = run(desk_of(ROWS), [replace(rule, version=4) for rule in RULES]).findings
+    assert set(newer["fingerprint"].to_pylist()).isdisjoint(first["fingerprint"].to_pylist())
+
+
+def test_a_disagreement_of_the_engines_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(table: DecisionTable, facts: dict[str, Any], rule: str) -> Any:  # noqa: ANN401 - an array
+        verdicts = decide(table, facts, rule)
+        verdicts[1] = Verdict.CONFORMS
+        return verdicts
+
+    monkeypatch.setattr(check_module, "decide", wrong)
+    message = r"EN002 rule INC002, case 'B': durable-rules says violates, the evaluator conforms"
+    with pytest.raises(RunError, match=message):
+        run(desk_of(ROWS), [PRECEDES])
+
+
+def test_an_activity_that_the_source_never_records_makes_a_rule_unknown() -> None:
+    desk = replace(desk_of(ROWS), unobserved=frozenset({"Diagnose"}))
+    result = run(desk)
+    assert [tally.unknown for tally in result.tallies] == [0, 4, 0]
+    assert result.causes == {"INC002": "the log's source does not record 'Diagnose'"}
+    assert "INC002" not in result.findings["rule"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("valid_from", "valid_until", "in_force"),
+    [
+        (dt.date(2024, 5, 6), None, True),
+        (dt.date(2024, 5, 7), None, False),
+        (dt.date(2024, 1, 1), dt.date(2024, 5, 6), False),
+        (dt.date(2024, 1, 1), dt.date(2024, 5, 7), True),
+    ],
+)
+def test_a_rule_is_in_force_for_the_cases_that_began_in_its_dates(
+    valid_from: dt.date, valid_until: dt.date | None, *, in_force: bool
+) -> None:
+    rule = replace(EXISTS, valid_from=valid_from, valid_until=valid_until)
+    (tally,) = run(desk_of(ROWS), [rule]).tallies
+    assert (tally.vacuous, tally.violates) == ((0, 1) if in_force else (4, 0))
+
+
+def test_no_rules_no_cases_no_findings() -> None:
+    assert run(desk_of(ROWS), []).findings.num_rows == 0
+    empty = run(desk_of(()))
+    assert empty.findings.schema.equals(FINDINGS_SCHEMA)
+    assert empty.verdicts.shape == (3, 0)
+
+
+def test_merge_joins_two_practices() -> None:
+    other = [(f"P{case}", activity, h, who) for case, activity, h, who in ROWS]
+    one, two = run(desk_of(ROWS), [EXISTS, PRECEDES]), run(desk_of(other), [FOUR_EYES])
+    both = merge([two, one])
+    assert [rule.code for rule in both.rules] == ["INC001", "INC002", "INC003"]
+    assert both.verdicts.shape == (3, 8)
+    assert np.count_nonzero(both.verdicts == NOT_JUDGED) == 12
+    assert {t.rule.code: t.violates for t in both.tallies} == {
+        "INC001": 1,
+        "INC002": 1,
+        "INC003": 1,
+    }
+    assert both.findings["rule"].to_pylist() == sorted(both.findings["rule"].to_pylist())
+    assert both.findings.num_rows == one.findings.num_rows + two.findings.num_rows
+
+
+words = st.sampled_from(["Register", "Diagnose", "Resolve", "Close", "Reopen"])
+events = st.tuples(words, st.integers(0, 4), st.sampled_from(["ann", "ben", None]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(events, min_size=1, max_size=8), min_size=1, max_size=12))
+def test_random_desks_each_finding_is_a_violation_and_each_violation_a_finding(
+    cases: list[list[tuple[str, int, str | None]]],
+) -> None:
+    rows = [(f"c{i:02d}", w, h, who) for i, case in enumerate(cases) for w, h, who in case]
+    result = run(desk_of(rows, ended="c00c01c02c03c04c05"))
+    ids = result.case_ids.to_pylist()
+    violating = [
+        (rule.code, ids[case])
+        for rule, row in zip(result.rules, result.verdicts, strict=True)
+        for case in np.flatnonzero(row == Verdict.VIOLATES)
+    ]
+    found = result.findings.to_pylist()
+    assert [(row["rule"], row["case_id"]) for row in found] == violating
+    lengths = dict(zip(ids, map(len, cases), strict=True))
+    for row in found:
+        assert row["seqs"] == sorted(set(row["seqs"]))
+        assert all(0 <= seq < lengths[row["case_id"]] for seq in row["seqs"])
+
+
+@pytest.mark.parametrize(
+    ("us", "said"),
+    [
+        (180_060_000_000, "50 h 1 min"),
+        (0, "0 s"),
+        (999_999, "under 1 s"),
+        (-61_000_000, "-1 min 1 s"),
+    ],
+)
+def test_times_are_said_in_hours(us: int, said: str) -> None:
+    assert duration_words(us) == said
+
+
+def test_real_problems_shuffled_give_the_same_findings() -> None:
+    """BPI Challenge 2013, closed problems: 1,487 cases under all of our problem rules."""
+    if not BPI13.exists():
+        pytest.skip(f"{BPI13.name} is not there")
+    log = open_log([BPI13], ReadOptions(clear_names=True))
+    catalogue = load_catalogue()
+    first = problems(log, catalogue)
+    order = np.random.default_rng(7).permutation(log.n_events)
+    position = log.events.rename_columns(
+        [POSITION if name == s.SEQ else name for name in log.events.column_names]
+    )
+    shuffled = EventLog.build(position.take(pa.array(order)), meta=log.meta, cases=log.cases)
+    again = problems(shuffled, catalogue)
+    assert again.findings.equals(first.findings)
+    assert np.array_equal(again.verdicts, first.verdicts)
+    assert first.verdicts.shape[1] == 1_487
+    assert first.findings.num_rows == sum(tally.violates for tally in first.tallies) > 0
+    assert first.findings["at"].null_count == 0
+
+
+def problems(log: EventLog, catalogue: Catalogue) -> CheckResult:
+    translation = translate(log, catalogue.practices["problem"])
+    as_of_us = int(log.arrays.at.max())
+    prepared = prepare_desk(translation, service_levels=load_service_levels(), as_of_us=as_of_us)
+    return check(prepared.desk, catalogue.for_cases("problem"), log_sha256=log.meta.sha256)
+
+
+@pytest.mark.benchmark
+def test_speed_of_20_rules_on_100_000_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"{case}{i:06d}", a, h, who) for i in range(25_000) for case, a, h, who in ROWS]
+    desk = desk_of(rows)
+    rules = [replace(rule, code=f"INC{i:03d}") for i, rule in enumerate(RULES * 7)][:20]
+    begun = time.perf_counter()
+    result = run(desk, rules)
+    seconds = time.perf_counter() - begun
+    said = f"20 rules x {desk.log.n_cases:,} cases: {seconds:.1f} s"
+    with capsys.disabled():
+        print(f"\n{said}, {result.findings.num_rows:,} findings")  # noqa: T201 - a benchmark prints
+    assert seconds < 60
