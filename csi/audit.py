@@ -9,37 +9,38 @@ judged at `as_of`, by default the last event of the log.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from csi.feedback import read_surveys
 from process_mining import schema as s
 from process_mining.errors import CodedError, did_you_mean
+from process_mining.model import ReferenceModel
 from process_mining.quality import inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
-from rules.check import FINDINGS_SCHEMA, check
-from rules.practice import choose_vocabulary, prepare_desk, translate
+from rules.check import check, merge
+from rules.practice import knows_words, prepare_desk, translate
 from rules.service_level import clocks, load_service_levels
-from rules.spec import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
 
     from csi.feedback import Feedback
     from process_mining.eventlog import EventLog
-    from process_mining.model import ReferenceModel
     from process_mining.quality import Quality
     from rules.catalogue import Catalogue
     from rules.check import CheckResult
     from rules.practice import Practice, PreparedDesk, Translation
     from rules.service_level import ServiceLevels
-    from rules.spec import Rule, Tally
+    from rules.spec import Severity
 
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -50,7 +51,7 @@ class AuditRequest:
     """What to audit, and by what; every field is one option of `trueloop audit`."""
 
     logs: tuple[Path, ...]
-    read: ReadOptions = ReadOptions()
+    read: ReadOptions = field(default_factory=ReadOptions)
     practice: str | None = None
     model: Path | None = None
     rules: tuple[Path, ...] = ()
@@ -73,7 +74,7 @@ class PracticeAudit:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """Everything that an audit found; `findings` are those of all practices, by rule and case."""
+    """Everything that an audit found; `result` joins the verdicts of all practices."""
 
     request: AuditRequest
     log: EventLog
@@ -82,8 +83,7 @@ class Audit:
     catalogue: Catalogue
     service_levels: ServiceLevels
     practices: tuple[PracticeAudit, ...]
-    findings: pa.Table
-    tallies: tuple[Tally, ...]
+    result: CheckResult
     feedback: Feedback | None
 
     @property
@@ -92,7 +92,7 @@ class Audit:
         limit = self.request.fail_on
         if limit is None:
             return 0
-        return int(any(t.violates and t.rule.severity >= limit for t in self.tallies))
+        return int(any(t.violates and t.rule.severity >= limit for t in self.result.tallies))
 
 
 def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -> Audit:
@@ -105,10 +105,13 @@ def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -
     step("reading")
     log = open_log(request.logs, request.read)
     as_of_us = _as_of(log, request.as_of)
+    model = None if request.model is None else ReferenceModel.from_bpmn(request.model)
     parts = []
     for practice, part in split_by_practice(log, catalogue.practices, request.practice):
         step(practice.name)
-        parts.append(_audit_practice(practice, part, catalogue, levels, as_of_us))
+        translation = translate(part, practice)
+        prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
+        parts.append(_judged(translation, prepared, catalogue))
     return Audit(
         request=request,
         log=log,
@@ -117,8 +120,7 @@ def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -
         catalogue=catalogue,
         service_levels=levels,
         practices=tuple(parts),
-        findings=merge_findings([part.result.findings for part in parts]),
-        tallies=tuple(t for part in parts for t in part.result.tallies),
+        result=merge([part.result for part in parts]),
         feedback=feedback,
     )
 
@@ -160,29 +162,17 @@ def _fitting(log: EventLog, practices: Mapping[str, Practice]) -> Practice:
     raise CodedError("CL011", msg, fix=f"Say --practice with one of: {names}")
 
 
-def _audit_practice(
-    practice: Practice,
-    log: EventLog,
-    catalogue: Catalogue,
-    levels: ServiceLevels,
-    as_of_us: int,
+def _judged(
+    translation: Translation, prepared: PreparedDesk, catalogue: Catalogue
 ) -> PracticeAudit:
-    translation = translate(log, practice)
-    prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us)
-    rules = [rule for rule in catalogue.rules if rule.case_type == practice.name]
+    practice, sha256 = translation.practice, translation.log.meta.sha256
     return PracticeAudit(
         practice=practice,
         translation=translation,
         prepared=prepared,
-        result=check(prepared.desk, rules, log_sha256=log.meta.sha256),
-        clocks=clocks(prepared.desk),
+        result=check(prepared.desk, catalogue.for_cases(practice.name), log_sha256=sha256),
+        clocks=clocks(prepared.desk, practice=practice.name),
     )
-
-
-def merge_findings(tables: Sequence[pa.Table]) -> pa.Table:
-    """Put the findings of all practices into one table, by rule and case."""
-    table = pa.concat_tables(tables) if tables else FINDINGS_SCHEMA.empty_table()
-    return table.sort_by([("rule", "ascending"), ("case_id", "ascending")])
 
 
 def _as_of(log: EventLog, moment: dt.datetime | None) -> int:

@@ -8,14 +8,20 @@ them names the files that were read and the SHA-256 of every file that was writt
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from csi.feedback import join, summarise
+from csi.manifest import sha256_of
 from csi.outputs import write_csv, write_json, write_parquet, write_text
+from csi.report.audit_page import audit_page
+from csi.report.words import moment
 from process_mining import schema as s
+from process_mining.columnar.sql import variants
 from rules.service_level import attainment
 from rules.spec import Verdict
 
@@ -23,15 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from csi.audit import Audit, PracticeAudit
+    from process_mining.quality import Defect
     from rules.spec import Tally
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-FLOAT_DIGITS = 6
-
-
-def moment(us: int) -> str:
-    """Return the ISO 8601 text of a time in microseconds since 1970 UTC."""
-    return (EPOCH + dt.timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+FILES: Final = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", "report.html")
+DURATION: Final = "us"
 
 
 def summary_of(audit: Audit) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def summary_of(audit: Audit) -> dict[str, Any]:
             "source": log.meta.source,
             "events": log.n_events,
             "cases": log.n_cases,
-            "variants": sum(len(part.variants) for part in audit.practices),
+            "variants": len(variants(log)),
             "rejected": log.meta.rejects.num_rows,
             "rows_in": log.meta.rows_in,
             "first": moment(int(log.arrays.at.min())) if log.n_events and log.timed else None,
@@ -54,10 +57,149 @@ def summary_of(audit: Audit) -> dict[str, Any]:
         "as_of": moment(audit.as_of_us),
         "practices": [_practice(part) for part in audit.practices],
         "conformance": [_conformance(part) for part in audit.practices if part.prepared.alignments],
-        "rules": [_rule(tally) for tally in audit.tallies],
-        "findings": audit.findings.num_rows,
+        "rules": [_rule(tally, audit) for tally in audit.result.tallies],
+        "findings": audit.result.findings.num_rows,
         "quality": [_defect(defect) for defect in audit.quality.defects],
-        "service_levels": [row for part in audit.practices for row in attainment(part.clocks)],
+        "service_levels": [row for part in audit.practices for row in _levels(part, audit)],
         "feedback": _feedback(audit),
         "exit_code": audit.exit_code,
+    }
+
+
+def write_audit(
+    audit: Audit, summary: dict[str, Any], out: Path, report_date: dt.datetime | None
+) -> None:
+    """Write every file of an audit; each is written whole or not at all."""
+    date = (report_date or EPOCH + dt.timedelta(microseconds=audit.as_of_us)).date()
+    write_json(out / "summary.json", summary)
+    write_parquet(out / "findings.parquet", audit.result.findings)
+    write_csv(out / "findings.csv", audit.result.findings)
+    write_parquet(out / "cases.parquet", cases_of(audit))
+    write_text(out / "report.html", audit_page(audit, summary, date))
+    files = {name: sha256_of(out / name) for name in FILES}
+    read = [asdict(file) for file in audit.log.meta.files]
+    write_json(out / "provenance.json", {"read": read, "written": files})
+
+
+def cases_of(audit: Audit) -> pa.Table:
+    """One row a case: its columns, whether it is complete, its cost, and the rules it breaks."""
+    parts = [_case_rows(part) for part in audit.practices]
+    table = pa.concat_tables(parts, promote_options="default")
+    return table.sort_by([(s.CASE_ID, "ascending")])
+
+
+def _case_rows(part: PracticeAudit) -> pa.Table:
+    cases, aligned = part.translation.log.cases, part.prepared.desk.alignment
+    for name in (s.OPENED, s.RESOLVED, s.CLOSED):
+        index = cases.schema.get_field_index(name)
+        cases = cases.set_column(index, name, cases[name].cast(s.UTC_US))
+    index = cases.schema.get_field_index(s.PRACTICE)
+    cases = cases.set_column(index, s.PRACTICE, pa.repeat(part.practice.name, cases.num_rows))
+    cases = cases.append_column(s.COMPLETE, pa.array(part.translation.complete))
+    none = pa.nulls(cases.num_rows, pa.int64())
+    cases = cases.append_column("cost", none if aligned is None else pa.array(aligned.upper))
+    return cases.append_column("violates", _broken(part))
+
+
+def _broken(part: PracticeAudit) -> pa.Array:
+    """The codes of the rules that each case violates, as a list."""
+    broken = part.result.verdicts == Verdict.VIOLATES
+    rules, cases = np.nonzero(broken)
+    order = np.lexsort((rules, cases))
+    codes = pa.array([rule.code for rule in part.result.rules], pa.string())
+    offsets = np.concatenate([[0], np.cumsum(broken.sum(axis=0))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), codes.take(pa.array(rules[order])))
+
+
+def _practice(part: PracticeAudit) -> dict[str, Any]:
+    found = part.translation
+    return {
+        "practice": part.practice.name,
+        "cases": found.log.n_cases,
+        "complete": int(found.complete.sum()),
+        "vocabulary": found.vocabulary.name,
+        "steps": found.steps,
+        "updates": found.updates,
+        "unmapped": dict(found.unmapped),
+        "unobserved": list(found.unobserved),
+    }
+
+
+def _conformance(part: PracticeAudit) -> dict[str, Any]:
+    """Figures over the ended cases: those still open may yet do what the model asks."""
+    prepared = part.prepared
+    aligned, alignments = prepared.desk.alignment, prepared.alignments
+    assert aligned is not None  # noqa: S101 - the caller asks only where there is a model
+    assert alignments is not None  # noqa: S101 - the same
+    complete = part.translation.complete
+    cases = int(complete.sum())
+    fitness = alignments.fitness[alignments.variants.variant_of_case[complete]]
+    return {
+        "practice": part.practice.name,
+        "model": f"{part.practice.name} {part.practice.version}",
+        "cases": cases,
+        "fitting_cases": int((aligned.upper[complete] == 0).sum()),
+        "cost": int(aligned.upper[complete].sum()),
+        "fitness_mean": round(float(fitness.mean()), 6) if cases else None,
+    }
+
+
+def _levels(part: PracticeAudit, audit: Audit) -> list[dict[str, Any]]:
+    limits = {target.name: target.limit_us for target in audit.service_levels.targets}
+    rows = attainment(part.clocks).to_pylist()
+    return [row | {"limit_us": limits[row["target"]]} for row in rows]
+
+
+def _rule(tally: Tally, audit: Audit) -> dict[str, Any]:
+    rule, interval = tally.rule, tally.interval
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "title": rule.title,
+        "practice": rule.practice,
+        "severity": rule.severity.word,
+        "severity_rank": int(rule.severity),
+        "owner": rule.owner,
+        "version": rule.version,
+        "conforms": tally.conforms,
+        "violates": tally.violates,
+        "pending": tally.pending,
+        "vacuous": tally.vacuous,
+        "unknown": tally.unknown,
+        "waived": tally.waived,
+        "rate": tally.rate,
+        "interval": None if interval is None else list(interval),
+        "excess_us": _excess(rule.code, audit.result.findings),
+        "unknown_because": audit.result.causes.get(rule.code, ""),
+    }
+
+
+def _excess(code: str, findings: pa.Table) -> int:
+    """The time by which the findings of a rule exceed their limits, in all; 0 for other units."""
+    mine = findings.filter(
+        pc.and_(pc.equal(findings["rule"], code), pc.equal(findings["unit"], DURATION))
+    )
+    over = pc.sum(pc.subtract(mine["measured"], mine["limit"])).as_py()
+    return max(0, over or 0)
+
+
+def _defect(defect: Defect) -> dict[str, Any]:
+    return asdict(defect) | {"share": defect.share}
+
+
+def _feedback(audit: Audit) -> dict[str, Any] | None:
+    if audit.feedback is None:
+        return None
+    joined = join(audit.feedback, audit.log)
+    (found,) = summarise(joined.responses)
+    return {
+        "asked": found.asked,
+        "answered": found.answered,
+        "response_rate": asdict(found.response_rate),
+        "csat": asdict(found.csat),
+        "csat_bounds": asdict(found.csat_bounds),
+        "satisfied": asdict(found.satisfied),
+        "unmatched": joined.unmatched.num_rows,
+        "refused": audit.feedback.rejects.num_rows,
+        "never_asked": joined.never_asked,
     }

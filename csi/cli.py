@@ -151,7 +151,7 @@ def read_key(path: Path) -> bytes:
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.pass_context
 def audit_command(ctx: click.Context, **options: Any) -> None:
-    """Judge a ticket log by the rulebook: how conformant, where not, who must act.
+    r"""Judge a ticket log by the rulebook: how conformant, where not, who must act.
 
     \b
     Example:
@@ -189,7 +189,7 @@ RULE_FOLDERS = click.option("--rules", "folders", multiple=True, type=IN_FILE, h
 @RULE_FOLDERS
 @click.option("--json", "as_json", is_flag=True)
 def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
-    """List every rule: code, severity, practice, kind of constraint, title.
+    r"""List every rule: code, severity, practice, kind of constraint, title.
 
     \b
     Example:
@@ -217,7 +217,7 @@ def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
 @click.argument("code")
 @RULE_FOLDERS
 def rules_explain(code: str, folders: tuple[Path, ...]) -> None:
-    """Say in words what a rule demands, why, and what to do.
+    r"""Say in words what a rule demands, why, and what to do.
 
     \b
     Example:
@@ -232,7 +232,7 @@ def rules_explain(code: str, folders: tuple[Path, ...]) -> None:
 @click.argument("folders", nargs=-1, type=IN_FILE)
 @click.pass_context
 def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
-    """Run every rule's examples through both engines; exit 1 if one gives another verdict.
+    r"""Run every rule's examples through both engines; exit 1 if one gives another verdict.
 
     \b
     Example:
@@ -256,7 +256,7 @@ def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
 @RULE_FOLDERS
 @click.option("--out", type=OUT_DIR, default=Path("docs/rules"), show_default=True)
 def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
-    """Write the catalogue as Markdown pages, one a rule.
+    r"""Write the catalogue as Markdown pages, one a rule.
 
     \b
     Example:
@@ -266,3 +266,193 @@ def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
     from rules.catalogue import load_catalogue
 
     click.echo(f"{write_pages(load_catalogue(folders), out)} pages in {out}")
+
+
+@cli.command()
+@click.option("--out", type=OUT_DIR, required=True, help="Folder for the six files.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
+@click.option("--tickets", type=click.IntRange(1), default=1500, show_default=True)
+@click.option("--months", type=click.IntRange(1), default=6, show_default=True)
+@click.option("--effect", type=click.Choice(["none", "improved", "worse"]), default="none")
+def simulate(out: Path, seed: int, tickets: int, months: int, effect: str) -> None:
+    r"""Simulate a service desk with planted deviations and their truth.
+
+    \b
+    Example:
+      trueloop simulate --out desk --tickets 1500 --effect improved
+      trueloop audit desk/events.ndjson desk/tickets.csv --targets desk/targets.toml
+    """
+    from csi.console import steps
+    from csi.simulate import Request, write
+    from csi.simulate import simulate as tell
+
+    with steps("simulate"):
+        paths = write(tell(Request(seed=seed, tickets=tickets, months=months, effect=effect)), out)
+    click.echo(f"{', '.join(path.name for path in paths)} in {out}")
+
+
+@cli.group()
+def cycle() -> None:
+    """One turn of the improvement loop: measure, analyse, improve, evaluate."""
+
+
+@cycle.command("run")
+@click.argument("cycle_file", type=IN_FILE, metavar="CYCLE.toml")
+@click.option("--out", type=OUT_DIR, help="Default: beside the file, by the window's end.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json.")
+@click.pass_context
+def cycle_run(ctx: click.Context, cycle_file: Path, out: Path | None, *, as_json: bool) -> None:
+    r"""Run the four notebooks on the two windows of a log; exit 1 where it got worse.
+
+    \b
+    Example:
+      trueloop cycle run desk/cycle.toml --out cycle-out
+    """
+    from csi.console import cycle_lines, steps
+    from csi.cycle_run import run
+
+    with steps("cycle") as step:
+        outcome = run(cycle_file, out, step)
+    echo_result(outcome.results, cycle_lines(outcome.results, outcome.out), as_json=as_json)
+    ctx.exit(outcome.exit_code)
+
+
+@cli.command()
+@click.option("--out", type=OUT_DIR, default=Path("demo-out"), show_default=True)
+@click.option("--tickets", type=click.IntRange(1), default=1500, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
+def demo(out: Path, tickets: int, seed: int) -> None:
+    r"""Simulate a desk, audit it, and run one full cycle on it: OUT/report.html.
+
+    \b
+    Example:
+      trueloop demo --out demo-out
+    """
+    from csi.console import audit_lines, cycle_lines, steps
+    from csi.demo import run_demo
+
+    with steps("demo") as step:
+        found = run_demo(out, tickets=tickets, seed=seed, step=step)
+    lines = ["The desk, audited", *audit_lines(found.summary, out / "audit"), ""]
+    lines += ["One turn of the loop", *cycle_lines(found.results, out / "cycle"), ""]
+    click.echo(printable("\n".join([*lines, f"Start here: {out / 'report.html'}"])))
+
+
+@cli.group()
+def register() -> None:
+    """The improvement register: an append-only file, its records chained by their hashes."""
+
+
+REGISTER = click.argument("path", type=IN_FILE, metavar="REGISTER")
+
+
+@register.command("list")
+@REGISTER
+@click.option("--json", "as_json", is_flag=True)
+def register_list(path: Path, *, as_json: bool) -> None:
+    r"""List every improvement: state, metric, owner, verdict.
+
+    \b
+    Example:
+      trueloop register list desk/register.sqlite
+    """
+    from csi.console import table_lines
+    from csi.register import Register
+
+    frame = Register.open(path, create=False).to_pandas()
+    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    shown = ("id", "title", "kpi", "owner", "state", "verdict")
+    cells = [[row[name] or "" for name in shown] for row in rows]
+    echo_result(rows, table_lines(shown, cells), as_json=as_json)
+
+
+@register.command("show")
+@REGISTER
+@click.argument("entry")
+def register_show(path: Path, entry: str) -> None:
+    r"""Show one improvement with its history.
+
+    \b
+    Example:
+      trueloop register show desk/register.sqlite IMP-0001
+    """
+    from csi.console import entry_lines
+    from csi.register import Register
+
+    found = Register.open(path, create=False).show(entry)
+    click.echo(printable("\n".join(entry_lines(found))))
+
+
+@register.command("verify")
+@REGISTER
+@click.pass_context
+def register_verify(ctx: click.Context, path: Path) -> None:
+    r"""Walk the chain of hashes; exit 3 where it is broken.
+
+    \b
+    Example:
+      trueloop register verify desk/register.sqlite
+    """
+    from csi.register import Register
+
+    found = Register.open(path, create=False).verify()
+    if found.ok:
+        click.echo(f"{found.records} records, the chain holds; head {found.head}")
+        return
+    click.echo(printable(f"RG120 the register is damaged: {found.why}"), err=True)
+    ctx.exit(3)
+
+
+@cli.command()
+@click.argument("folder", type=OUT_DIR, metavar="DIR")
+def init(folder: Path) -> None:
+    r"""Copy the four notebooks and a demo desk into a folder of your own.
+
+    \b
+    Example:
+      trueloop init my-desk
+    """
+    from csi.demo import copy_notebooks
+
+    for path in copy_notebooks(folder):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("folder", type=OUT_DIR, default=Path("trueloop-lab"), metavar="[DIR]")
+def lab(folder: Path) -> None:
+    r"""Open the four notebooks in JupyterLab, copied into a folder of your own.
+
+    \b
+    Example:
+      trueloop lab my-desk
+    """
+    import subprocess
+
+    from csi.demo import copy_notebooks
+
+    copy_notebooks(folder)
+    command = [sys.executable, "-m", "jupyterlab", str(folder)]
+    sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own interpreter
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def doctor(ctx: click.Context, *, as_json: bool) -> None:
+    r"""Check that this machine can run trueloop, and say what to mend.
+
+    \b
+    Example:
+      trueloop doctor
+    """
+    from dataclasses import asdict
+
+    from csi.console import table_lines
+    from csi.doctor import examine
+
+    checks = examine()
+    cells = [("ok" if c.ok else "FAILED", c.name, c.seen, c.fix) for c in checks]
+    lines = table_lines(("", "check", "seen", "what to do"), cells)
+    echo_result([asdict(c) for c in checks], lines, as_json=as_json)
+    ctx.exit(0 if all(c.ok for c in checks) else 2)

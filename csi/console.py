@@ -6,10 +6,14 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from csi.ranking import worst_rules
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
+
+    from csi.register import Entry
 
     Step = Callable[[str], None]
 
@@ -53,14 +57,13 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     """Say on one screen how conformant the log is, the worst offences, and where to look."""
     log = summary["log"]
     lines = [
-        f"{log['cases']:,} cases, {log['events']:,} events, {log['variants']:,} variants, "
-        f"{log['rejected']:,} rows refused. Open cases are judged as of {summary['as_of']}.",
+        f"{log['cases']:,} cases, {log['events']:,} events, {log['rejected']:,} rows refused.",
+        f"{log['variants']:,} variants. Open cases are judged as of {summary['as_of']}.",
         "",
     ]
     lines += [_conformance_line(row) for row in summary["conformance"]]
     lines += _unmapped_lines(summary["practices"])
-    worst = [row for row in summary["rules"] if row["violates"]]
-    worst.sort(key=lambda row: (-row["severity_rank"], -row["violates"], row["code"]))
+    worst = worst_rules(summary)
     lines += ["", "Worst offences" if worst else "No offence was found."]
     cells = [
         (r["code"], r["severity"], share(r["violates"], r["conforms"] + r["violates"]), r["title"])
@@ -77,13 +80,46 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
 
 def _conformance_line(row: dict[str, Any]) -> str:
     fits = share(row["fitting_cases"], row["cases"])
-    return f"{row['practice']}: {fits} ended cases fit {row['model']}, mean fitness {row['fitness_mean']:.3f}"
+    fitness = "" if row["fitness_mean"] is None else f", mean fitness {row['fitness_mean']:.3f}"
+    return f"{row['practice']}: {fits} ended cases fit the model {row['model']}{fitness}"
 
 
 def _unmapped_lines(practices: Sequence[dict[str, Any]]) -> list[str]:
     return [
-        f"{row['practice']}: {sum(row['unmapped'].values()):,} events have words outside the vocabulary "
-        f"'{row['vocabulary']}': {', '.join(sorted(row['unmapped']))}"
+        f"{row['practice']}: {sum(row['unmapped'].values()):,} events have words that the "
+        f"vocabulary '{row['vocabulary']}' lacks: {', '.join(sorted(row['unmapped']))}"
         for row in practices
         if row["unmapped"]
+    ]
+
+
+def cycle_lines(results: dict[str, Any], out: Path) -> list[str]:
+    """Say what a cycle found: the verdict first, then where to look."""
+    found = results["evaluate"]
+    lines = [f"{found['title']}: {found['verdict']}.", found["sentence"]]
+    if found["guardrails"]:
+        said = ", ".join(f"{code} {verdict}" for code, verdict in found["guardrails"].items())
+        lines.append(f"Guardrails: {said}.")
+    return [
+        *lines,
+        f"Entry {found['entry']} of the register.",
+        "",
+        f"Look at {out / 'report.html'}",
+    ]
+
+
+def entry_lines(entry: Entry) -> list[str]:
+    """Lay out one improvement and its history."""
+    plan = entry.improvement
+    verdict = entry.verdict.value if entry.verdict else "none yet"
+    lines = [
+        f"{entry.id} {plan.title}",
+        f"state {entry.state}, verdict {verdict}, owner {plan.owner}, metric {plan.kpi}",
+        f"opportunity: {plan.opportunity}",
+        f"hypothesis: {plan.hypothesis}",
+        f"minimum effect {plan.minimum_effect:g}, decision rule version {entry.rule_version}",
+        "",
+    ]
+    return lines + [
+        f"{r.seq:>4}  {r.at}  {r.kind:<9} {r.actor}  {r.hash[:12]}" for r in entry.history
     ]

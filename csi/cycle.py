@@ -19,7 +19,6 @@ import datetime as dt
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,6 +27,7 @@ from process_mining.errors import CodedError, did_you_mean, raise_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 DAY = dt.timedelta(days=1)

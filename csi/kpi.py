@@ -142,8 +142,7 @@ def measure(
     as_of_us: int | None = None,
 ) -> Measurement:
     """Measure a KPI on the cases opened in a window, as known at `as_of_us` or the log's end."""
-    seen = view(evidence, case_type=kpi.case_type, window=window, scope=scope, as_of_us=as_of_us)
-    found = KINDS[kpi.kind].sample(seen, kpi.params)
+    found = sampled(kpi, evidence, window, scope, as_of_us=as_of_us)
     result = estimate(found, unit=kpi.unit, seed=SEED)
     return Measurement(
         kpi=kpi.code,
@@ -156,7 +155,7 @@ def measure(
         method=result.method,
         start_us=window.start_us,
         end_us=window.end_us,
-        as_of_us=seen.as_of_us,
+        as_of_us=evidence.as_of_us if as_of_us is None else min(as_of_us, evidence.as_of_us),
         scope=scope.words,
         better=kpi.better,
         note=_note(found),
@@ -174,14 +173,22 @@ def compare(  # noqa: PLR0913 - what, on what, when, when, by which rule, on who
 ) -> Comparison:
     """Compare a KPI in two windows of one log, both followed for equally long."""
     ends = matched_follow_up(evidence, baseline, current)
-    found = [
-        KINDS[kpi.kind].sample(
-            view(evidence, case_type=kpi.case_type, window=window, scope=scope, as_of_us=until),
-            kpi.params,
-        )
-        for window, until in zip((baseline, current), ends, strict=True)
-    ]
-    return compare_found(found[0], found[1], rule=rule, better=kpi.better, unit=kpi.unit)
+    before = sampled(kpi, evidence, baseline, scope, as_of_us=ends[0])
+    after = sampled(kpi, evidence, current, scope, as_of_us=ends[1])
+    return compare_found(before, after, rule=rule, better=kpi.better, unit=kpi.unit)
+
+
+def sampled(
+    kpi: Kpi,
+    evidence: Evidence,
+    window: Span,
+    scope: Scope = EVERYTHING,
+    *,
+    as_of_us: int | None = None,
+) -> Sampled:
+    """Return what a KPI counts in a window: durations, scores, a share, a total, or a reason."""
+    seen = view(evidence, case_type=kpi.case_type, window=window, scope=scope, as_of_us=as_of_us)
+    return KINDS[kpi.kind].sample(seen, kpi.params)
 
 
 def to_pandas(measurements: Iterable[Measurement]) -> pd.DataFrame:

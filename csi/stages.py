@@ -31,9 +31,9 @@ from csi.audit_outputs import summary_of
 from csi.cycle import Cycle, Window, load_cycle
 from csi.evidence import EVERYTHING, Scope, matched_follow_up, view
 from csi.manifest import Manifest
-from csi.outputs import read_json, write_json, write_parquet
-from csi.register import Evaluation, Improvement, Register
+from csi.outputs import read_json, write_json, write_parquet, write_text
 from csi.pictures import Picture, before_after, offences, process_picture, rates
+from csi.register import Evaluation, Improvement, Register
 from csi.statistics import DecisionRule, Outcome, overall
 from process_mining.discovery import process_map, waiting
 from process_mining.errors import CodedError
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 DEMO_TICKETS: Final = 1500
 DEMO_SEED: Final = 7
+PICTURE: Final = "picture.svg"
 EVALUATOR: Final = "trueloop cycle"
 WAITS_SHOWN: Final = 15
 
@@ -144,64 +145,61 @@ class Loop:
     def measure(self) -> Measured:
         """Measure every KPI and count every rule's verdicts, in both windows."""
         self._require_tickets()
-        found = self._measurements()
-        rules = self._rule_rows()
-        levels = pa.Table.from_pylist(summary_of(self.audit)["service_levels"]).to_pandas()
+        found, rows = self._measurements(), self._rule_rows()
+        frame = pd.DataFrame(rows)
+        picture = rates(frame)
         with self.manifest.step("1_measure") as folder:
             write_json(folder / "snapshot.json", self._snapshot())
-            write_json(
-                folder / "kpis.json", {n: [m.to_dict() for m in ms] for n, ms in found.items()}
-            )
-            write_json(folder / "rules.json", rules)
+            plain = {name: [one.to_dict() for one in side] for name, side in found.items()}
+            write_json(folder / "kpis.json", plain)
+            write_json(folder / "rules.json", rows)
             write_parquet(folder / "cases.parquet", pa.Table.from_pandas(self.evidence.cases))
-            write_parquet(folder / "findings.parquet", self.audit.findings)
-        frame = pd.DataFrame(rules)
+            write_parquet(folder / "findings.parquet", self.audit.result.findings)
+            write_text(folder / PICTURE, picture.svg)
         return Measured(
             story=stories.measure_story(found, frame),
             kpis=stories.kpi_frame(found),
             rules=frame,
-            service_levels=levels,
-            picture=rates(frame),
+            service_levels=pd.DataFrame(summary_of(self.audit)["service_levels"]),
+            picture=picture,
         )
 
     def analyse(self) -> Analysed:
-        """Rank the offences of the current window, the waits, and the opportunities that follow."""
+        """Rank the offences of the current window, the waits, and what could be done about them."""
         self._after("1_measure", self.measure)
-        frame = pd.DataFrame(read_json(self.out / "1_measure" / "rules.json"))
-        pareto = stories.pareto(frame)
+        rules = pd.DataFrame(read_json(self.out / "1_measure" / "rules.json"))
+        pareto = stories.pareto(rules)
         main = self.audit.practices[0]
-        leave_out = main.practice.outside_model
-        waits = waiting(main.translation.log, leave_out=leave_out).head(WAITS_SHOWN)
-        flow = process_map(main.translation.log, leave_out=leave_out)
+        log, leave_out = main.translation.log, main.practice.outside_model
+        waits = waiting(log, leave_out=leave_out).head(WAITS_SHOWN)
         opportunities = self._opportunities(pareto)
+        picture = offences(pareto)
         with self.manifest.step("2_analyse") as folder:
             write_parquet(folder / "pareto.parquet", pa.Table.from_pandas(pareto))
             write_parquet(folder / "waits.parquet", pa.Table.from_pandas(waits))
             write_json(folder / "opportunities.json", opportunities.to_dict(orient="records"))
+            write_text(folder / PICTURE, picture.svg)
         return Analysed(
             story=stories.analyse_story(pareto, waits),
             pareto=pareto,
             waits=waits,
             opportunities=opportunities,
-            process_map=process_picture(flow),
-            picture=offences(pareto),
+            process_map=process_picture(process_map(log, leave_out=leave_out)),
+            picture=picture,
         )
 
     def improve(self) -> Improved:
-        """Register the improvement and freeze its decision rule; the same run gives the same entry."""
+        """Register the improvement and freeze its rule; the same run gives the same entry."""
         self._after("2_analyse", self.analyse)
         plan, register = self.cycle.settings.improvement, self.register
         kpi = kpis.pick(kpis.load_kpis(), plan.kpi)
-        key, at = self.cycle.identity, self._moment(plan.started)
+        key, at = self.cycle.identity, _moment(plan.started)
         entry_id = register.add(self._improvement(kpi), at=at, actor=plan.owner, key=f"{key}/add")
         register.start(entry_id, at=at, actor=plan.owner, key=f"{key}/start")
-        entry = register.show(entry_id)
+        rule = register.show(entry_id).improvement.decision_rule
         with self.manifest.step("3_improve") as folder:
-            rule = entry.improvement.decision_rule
-            write_json(
-                folder / "plan.json",
-                {"entry": entry_id, "kpi": kpi.code, "decision_rule": rule.to_dict()},
-            )
+            frozen = {"entry": entry_id, "kpi": kpi.code, "decision_rule": rule.to_dict()}
+            write_json(folder / "plan.json", frozen)
         return Improved(
             story=stories.improve_story(entry_id, plan.title, kpi, rule),
             entry_id=entry_id,
@@ -216,26 +214,24 @@ class Loop:
         kpi = kpis.load_kpis()[plan["kpi"]]
         rule = DecisionRule.from_dict(plan["decision_rule"])
         scope = Scope.of(self.cycle.settings.improvement.scope)
-        comparison = self._compare(kpi, rule, scope)
-        guards = self._guardrails(rule)
+        comparison, guards = self._compare(kpi, rule, scope), self._guardrails(rule)
         verdict = overall(comparison, list(guards.values()))
         self._record(plan["entry"], kpi, comparison, verdict, guards)
-        others = self._others(kpi, rule)
+        others, picture = self._others(kpi, rule), self._before_after(kpi, scope)
+        found = stories.evaluation_of(plan["entry"], kpi, comparison, verdict, guards)
         with self.manifest.step("4_evaluate") as folder:
-            write_json(
-                folder / "evaluation.json",
-                stories.evaluation_of(plan["entry"], kpi, comparison, verdict, guards),
-            )
-            write_parquet(folder / "others.parquet", pa.Table.from_pandas(others))
+            write_json(folder / "evaluation.json", found)
+            write_json(folder / "others.json", others)
+            write_json(folder / "register.json", self._register_rows())
+            write_text(folder / PICTURE, picture.svg)
+        row = stories.comparison_row(kpi, comparison) | {"verdict": verdict.value}
         return Evaluated(
             story=f"{verdict.value.capitalize()}. {comparison.sentence}",
             verdict=verdict,
             comparison=comparison,
-            result=pd.DataFrame(
-                [stories.comparison_row(kpi, comparison) | {"verdict": verdict.value}]
-            ),
-            others=others,
-            picture=self._before_after(kpi, scope),
+            result=pd.DataFrame([row]),
+            others=pd.DataFrame(others),
+            picture=picture,
         )
 
     # --- parts of the steps
@@ -304,9 +300,6 @@ class Loop:
         frame["owner"] = [remedies[code][1] for code in frame["code"]]
         return frame
 
-    def _moment(self, day: dt.date) -> dt.datetime:
-        return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
-
     def _improvement(self, kpi: Kpi) -> Improvement:
         plan = self.cycle.settings.improvement
         return Improvement(
@@ -358,19 +351,33 @@ class Loop:
         self.register.record_evaluation(
             entry_id,
             evaluation,
-            at=self._moment(settings.report_date),
+            at=_moment(settings.report_date),
             actor=EVALUATOR,
             key=f"{self.cycle.identity}/evaluate/{self.audit.log.meta.sha256[:16]}",
         )
 
-    def _others(self, primary: Kpi, rule: DecisionRule) -> pd.DataFrame:
+    def _others(self, primary: Kpi, rule: DecisionRule) -> list[dict[str, Any]]:
         """Every other KPI compared without scope: for orientation, no verdict rests on it."""
-        rows = []
-        for kpi in self.catalogue.values():
-            if kpi.code != primary.code:
-                found = self._compare(kpi, rule, EVERYTHING)
-                rows.append(stories.comparison_row(kpi, found))
-        return pd.DataFrame(rows)
+        return [
+            stories.comparison_row(kpi, self._compare(kpi, rule, EVERYTHING))
+            for kpi in self.catalogue.values()
+            if kpi.code != primary.code
+        ]
+
+    def _register_rows(self) -> list[dict[str, Any]]:
+        """Every entry of the register as it stands now."""
+        return [
+            {
+                "id": entry.id,
+                "title": entry.improvement.title,
+                "hypothesis": entry.improvement.hypothesis,
+                "kpi": entry.improvement.kpi,
+                "state": entry.state,
+                "owner": entry.improvement.owner,
+                "verdict": entry.verdict.value if entry.verdict else None,
+            }
+            for entry in self.register.list()
+        ]
 
     def _before_after(self, kpi: Kpi, scope: Scope) -> Picture:
         until = self._until()
@@ -392,7 +399,7 @@ def _audit_request(cycle: Cycle) -> AuditRequest:
         logs=tuple(cycle.file(name) for name in settings.log),
         read=ReadOptions(
             source=settings.source,
-            mapping=find_mapping(mapping, cycle.path.parent) if mapping else None,
+            mapping=find_mapping(mapping) if mapping else None,
             timezone=settings.timezone,
         ),
         practice=settings.practice,
@@ -400,6 +407,11 @@ def _audit_request(cycle: Cycle) -> AuditRequest:
         targets=optional["targets"],
         surveys=optional["surveys"],
     )
+
+
+def _moment(day: dt.date) -> dt.datetime:
+    """Midnight UTC of a day."""
+    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
 
 
 def _span_of(opened: pd.Series) -> str:

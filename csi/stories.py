@@ -40,14 +40,17 @@ def value_in_words(value: float | None, unit: str) -> str:
     return f"{number(value)} {unit}"
 
 
-def measured_in_words(one: Measurement) -> str:
-    """Say a measurement with its interval: "1 d 4 h (1 d 1 h to 1 d 6 h)"."""
-    said = value_in_words(one.value, one.unit) or "not measured"
-    if one.value is None or one.low is None or one.high is None:
-        return said
-    if one.unit == "share":
-        return percent(one.value, (one.low, one.high))
-    return f"{said} ({value_in_words(one.low, one.unit)} to {value_in_words(one.high, one.unit)})"
+def measured_in_words(one: Mapping[str, Any]) -> str:
+    """Say a measurement (as `Measurement.to_dict` gives it) with its interval."""
+    value, low, high, unit = one["value"], one["low"], one["high"], one["unit"]
+    if value is None:
+        return "not measured"
+    if low is None or high is None:
+        return value_in_words(value, unit)
+    if unit == "share":
+        return percent(value, (low, high))
+    said = [value_in_words(part, unit) for part in (value, low, high)]
+    return f"{said[0]} ({said[1]} to {said[2]})"
 
 
 def kpi_frame(found: Mapping[str, Sequence[Measurement]]) -> pd.DataFrame:
@@ -58,8 +61,8 @@ def kpi_frame(found: Mapping[str, Sequence[Measurement]]) -> pd.DataFrame:
             {
                 "kpi": before.kpi,
                 "title": before.title,
-                BASELINE: measured_in_words(before),
-                CURRENT: measured_in_words(after),
+                BASELINE: measured_in_words(before.to_dict()),
+                CURRENT: measured_in_words(after.to_dict()),
                 "n_baseline": before.n,
                 "n_current": after.n,
                 "better": before.better,
@@ -98,8 +101,9 @@ def pareto(rules: pd.DataFrame) -> pd.DataFrame:
 
 def measure_story(found: Mapping[str, Sequence[Measurement]], rules: pd.DataFrame) -> str:
     """Say where we stand."""
+    said = measured_in_words
     moved = [
-        f"{after.title}: {measured_in_words(before)} before, {measured_in_words(after)} now."
+        f"{after.title}: {said(before.to_dict())} before, {said(after.to_dict())} now."
         for before, after in zip(found[BASELINE], found[CURRENT], strict=True)
         if before.value is not None and after.value is not None
     ]
@@ -117,7 +121,7 @@ def analyse_story(found: pd.DataFrame, waits: pd.DataFrame) -> str:
         first = found.iloc[0]
         said = (
             f"Most frequent offence: {first['title']} ({first['code']}), "
-            f"{plural(int(first['violates']), 'ticket')}, {percent(first['share'])} of all offences."
+            f"{plural(int(first['violates']), 'ticket')}, {percent(first['share'])} of all."
         )
     if len(waits):
         most = waits.iloc[0]

@@ -104,7 +104,9 @@ KINDS: Final = {
         ("closed",),
         "cases closed at a time at which no event of theirs stands",
     ),
-    "QG109": _Kind("back-filled-time", ("known_then",), "events with a case time that lies after them: it was filled in later"),
+    "QG109": _Kind(
+        "back-filled-time", ("known_then",), "events with a case time that lies after them"
+    ),
     "QG110": _Kind(
         "order-against-time",
         ("order",),

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from markupsafe import Markup
 
-from csi.report.drawings.bpmn import Mark, bpmn_svg
-from csi.report.drawings.process_map import process_map_svg
+from csi.ranking import worst_rules
+from csi.report.drawings.bpmn import Mark, draw_bpmn
+from csi.report.drawings.process_map import draw_process_map
 from csi.report.page import render
-from csi.report.words import duration, interval, number, percent
+from csi.report.words import duration, moment, number, percent, plural
 from process_mining import schema as s
 from process_mining.discovery import handover_summary, process_map
 from rules.catalogue import describe
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from csi.audit import Audit, PracticeAudit
+    from process_mining.discovery import Handover, HandoverSummary, ProcessMap
     from rules.spec import Rule, Tally
 
 TICKETS_SHOWN = 8
@@ -74,17 +78,13 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
         levels=[_level(row) for row in summary["service_levels"]],
         levels_note=_levels_note(summary),
         feedback=_feedback(summary["feedback"]),
-        offences=[_offence(part, tally) for part in audit.practices for tally in part.result.tallies],
+        offences=[
+            _offence(part, tally) for part in audit.practices for tally in part.result.tallies
+        ],
         quality_note=_quality_note(summary),
         defects=[_defect(row) for row in summary["quality"]],
         provenance=_provenance(summary),
     )
-
-
-def worst_rules(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the violated rules: the gravest first, then by cases, then by code."""
-    rows = [row for row in summary["rules"] if row["violates"]]
-    return sorted(rows, key=lambda r: (-r["severity_rank"], -r["violates"], r["code"]))
 
 
 def _scope(summary: dict[str, Any]) -> str:
@@ -97,9 +97,13 @@ def _scope(summary: dict[str, Any]) -> str:
     )
 
 
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole) if whole else "none"
+
+
 def _headline(summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
     fits = [
-        f"{percent(row['fitting_cases'], row['cases'])} of the ended {row['practice']} tickets "
+        f"{_share(row['fitting_cases'], row['cases'])} of the ended {row['practice']} tickets "
         f"follow the reference model"
         for row in summary["conformance"]
         if row["cases"]
@@ -108,7 +112,7 @@ def _headline(summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
     if not worst:
         return f"{said}. No rule was violated."
     first = worst[0]
-    return f"{said}. The gravest offence: {_lower(first['title'])} ({_of(first)})."
+    return f"{said}. The worst offence: {_lower(first['title'])} ({_of(first)})."
 
 
 def _lower(text: str) -> str:
@@ -117,7 +121,7 @@ def _lower(text: str) -> str:
 
 def _of(row: dict[str, Any]) -> str:
     decided = row["conforms"] + row["violates"]
-    share = percent(row["violates"], decided)
+    share = _share(row["violates"], decided)
     return f"{number(row['violates'])} of {number(decided)} decided tickets, {share}"
 
 
@@ -125,7 +129,7 @@ def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
     cards = [
         {
             "label": f"Follow the {row['practice']} model",
-            "value": percent(row["fitting_cases"], row["cases"]),
+            "value": _share(row["fitting_cases"], row["cases"]),
             "note": f"{number(row['fitting_cases'])} of {number(row['cases'])} ended tickets; "
             f"mean fitness {row['fitness_mean']:.3f}",
         }
@@ -147,7 +151,7 @@ def _attainment_card(levels: Sequence[dict[str, Any]], metric: str) -> dict[str,
     if not met + breached:
         return {}
     note = f"{number(met)} of {number(met + breached)} clocks that have ended, all targets"
-    return {"label": METRICS[metric], "value": percent(met, met + breached), "note": note}
+    return {"label": METRICS[metric], "value": _share(met, met + breached), "note": note}
 
 
 def _offence_card(row: dict[str, Any]) -> dict[str, str]:
@@ -183,8 +187,7 @@ BAR = (("c", "conforms"), ("v", "violates"), ("p", "pending"), ("u", "unknown"),
 def _rule_row(row: dict[str, Any]) -> dict[str, Any]:
     total = sum(row[name] for _, name in BAR)
     shown = {name: number(row[name]) for _, name in BAR}
-    low_high = row["interval"]
-    rate = "" if row["rate"] is None else f"{row['rate']:.1%} ({interval(low_high)})"
+    rate = "" if row["rate"] is None else percent(row["rate"], row["interval"])
     return shown | {
         "code": row["code"],
         "title": row["title"],
@@ -207,7 +210,7 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
         "model": Markup(_model_svg(part)),  # noqa: S704 - our own drawing
         "model_name": f"{practice.name} {practice.version}",
         "model_note": _model_note(part),
-        "map": Markup(process_map_svg(flow)),  # noqa: S704 - our own drawing
+        "map": Markup(draw_process_map(flow, name=f"map-{practice.name}")),  # noqa: S704 - our own drawing
         "map_note": _map_note(flow),
         "variants": _variants(part),
         "handovers": [_handover(row) for row in hands.top],
@@ -219,8 +222,8 @@ def _words(part: PracticeAudit) -> str:
     found = part.translation
     said = (
         f"{number(part.translation.log.n_cases)} tickets, read in the words of vocabulary "
-        f"'{found.vocabulary.name}': {number(found.steps)} steps and {number(found.updates)} updates "
-        f"that are no step."
+        f"'{found.vocabulary.name}': {number(found.steps)} steps, and {number(found.updates)} "
+        f"updates that are no step."
     )
     if found.unobserved:
         said += f" This source cannot record: {', '.join(found.unobserved)}."
@@ -234,7 +237,9 @@ def _model_svg(part: PracticeAudit) -> str:
     model, alignments = part.prepared.model, part.prepared.alignments
     if model is None or alignments is None or model.diagram is None:
         return ""
-    return bpmn_svg(model.diagram, marks=_marks(alignments.deviation_counts(), len(part.prepared.desk.complete)))
+    return draw_bpmn(
+        model.diagram, marks=_marks(alignments.deviation_counts(), len(part.prepared.desk.complete))
+    )
 
 
 def _marks(counts: pd.DataFrame, cases: int) -> dict[str, Mark]:
@@ -262,9 +267,13 @@ def _model_note(part: PracticeAudit) -> str:
     surplus = counts.sort_values(["unexpected", "activity"], ascending=[False, True]).iloc[0]
     said = []
     if skipped.skipped:
-        said.append(f"Skipped most often: {skipped.activity} ({number(int(skipped.skipped))} times).")
+        said.append(
+            f"Skipped most often: {skipped.activity} ({number(int(skipped.skipped))} times)."
+        )
     if surplus.unexpected:
-        said.append(f"Unexpected most often: {surplus.activity} ({number(int(surplus.unexpected))} times).")
+        said.append(
+            f"Unexpected most often: {surplus.activity} ({number(int(surplus.unexpected))} times)."
+        )
     return " ".join(said)
 
 
@@ -285,7 +294,7 @@ def _variants(part: PracticeAudit) -> list[dict[str, str]]:
     return [
         {
             "n": number(int(variants.counts[i])),
-            "share": percent(int(variants.counts[i]), total),
+            "share": _share(int(variants.counts[i]), total),
             "fitness": "" if alignments is None else f"{alignments.fitness[i]:.3f}",
             "trace": " → ".join(variants.trace(i)) or "(no step)",
         }
@@ -309,6 +318,7 @@ def _handover_note(hands: HandoverSummary) -> str:
 def _offence(part: PracticeAudit, tally: Tally) -> dict[str, Any]:
     rule = tally.rule
     tickets = _tickets(part, rule)
+    shown = f"{len(tickets)} of {plural(tally.violates, 'ticket')} shown; findings.csv has all."
     return {
         "code": rule.code,
         "title": rule.title,
@@ -322,7 +332,7 @@ def _offence(part: PracticeAudit, tally: Tally) -> dict[str, Any]:
         "known": " ".join(rule.known_problems),
         "cause": part.result.causes.get(rule.code, ""),
         "tickets": tickets,
-        "shown": f"{len(tickets)} of {number(tally.violates)} tickets are shown; findings.csv has all.",
+        "shown": shown,
     }
 
 
@@ -330,7 +340,7 @@ def _verdicts(tally: Tally) -> str:
     words = [f"{number(getattr(tally, name))} {name}" for _, name in BAR]
     rate = ""
     if tally.interval is not None:
-        rate = f" Rate {tally.rate:.1%} ({interval(tally.interval)}), n = {number(tally.n)}."
+        rate = f" Rate {percent(tally.rate or 0.0, tally.interval)}, n = {number(tally.n)}."
     return ", ".join(words) + "." + rate
 
 
@@ -374,3 +384,106 @@ def _event(event: dict[str, Any], seqs: set[int]) -> dict[str, Any]:
         "actor": event[s.ACTOR] or "",
         "hit": event[s.SEQ] in seqs,
     }
+
+
+def _level(row: dict[str, Any]) -> dict[str, str]:
+    bounds = (row["low"], row["high"])
+    return {
+        "target": row["target"],
+        "limit": duration(row["limit_us"]),
+        "met": number(row["met"]),
+        "breached": number(row["breached"]),
+        "running": number(row["running"]),
+        "rate": "" if row["rate"] is None else percent(row["rate"], bounds),
+        "objective": percent(row["objective"]),
+        "verdict": row["verdict"],
+    }
+
+
+def _levels_note(summary: dict[str, Any]) -> str:
+    missed = [row["target"] for row in summary["service_levels"] if row["verdict"] == "missed"]
+    said = "Clocks run in the calendar of their target, pauses taken out. "
+    said += "A target is missed where the whole 95 % interval lies under its objective."
+    return f"{said} Missed: {', '.join(missed)}." if missed else f"{said} None is missed."
+
+
+def _feedback_card(found: dict[str, Any]) -> dict[str, str]:
+    csat = found["csat"]
+    if csat["value"] is None:
+        return {"label": "Satisfaction", "value": "unknown", "note": csat["method"]}
+    return {
+        "label": "Satisfaction (1 to 5)",
+        "value": number(csat["value"], 2),
+        "note": f"{number(found['answered'])} of {number(found['asked'])} asked have answered; "
+        f"95 % interval {_ends(csat, 2)}",
+    }
+
+
+def _ends(estimate: dict[str, Any], digits: int) -> str:
+    if estimate["low"] is None:
+        return "not computed"
+    return f"{number(estimate['low'], digits)} to {number(estimate['high'], digits)}"
+
+
+def _feedback(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if found is None:
+        return []
+    rate, csat, bounds, happy = (
+        found[name] for name in ("response_rate", "csat", "csat_bounds", "satisfied")
+    )
+    rows = [
+        ("Asked", number(found["asked"])),
+        ("Answered", f"{number(found['answered'])}, {_estimate(rate)}"),
+    ]
+    if csat["value"] is not None:
+        rows += [
+            (
+                "Mean score, 1 to 5",
+                f"{number(csat['value'], 2)} ({_ends(csat, 2)}); {csat['method']}",
+            ),
+            ("If the silent gave 1, or 5", _ends(bounds, 2)),
+            ("Satisfied (4 or 5)", _estimate(happy)),
+        ]
+    rows.append(("Asks whose ticket is not in the log", number(found["unmatched"])))
+    rows.append(("Survey rows refused", number(found["refused"])))
+    rows.append(("Tickets that nobody was asked about", number(found["never_asked"])))
+    return rows
+
+
+def _estimate(found: dict[str, Any]) -> str:
+    if found["value"] is None:
+        return "not known"
+    return f"{percent(found['value'], (found['low'], found['high']))}, n = {number(found['n'])}"
+
+
+def _quality_note(summary: dict[str, Any]) -> str:
+    log = summary["log"]
+    said = (
+        f"{number(log['rows_in'])} rows were read, {number(log['rejected'])} refused. Nothing was "
+        "dropped in silence."
+    )
+    names = "shown in clear" if log["clear_names"] else "replaced by pseudonyms"
+    notes = " ".join(f"{note.rstrip('.')}." for note in log["notes"])
+    return f"{said} People's names are {names}. {notes}".strip()
+
+
+def _defect(row: dict[str, Any]) -> dict[str, str]:
+    subject = f" ({row['subject']})" if row["subject"] else ""
+    often = f"{number(row['count'])} of {number(row['of'])} {row['unit']}"
+    return {
+        "code": row["code"],
+        "what": f"{row['explanation']}{subject}",
+        "n": f"{often} ({percent(row['share'])})",
+        "examples": ", ".join(row["examples"]),
+        "doubt": ", ".join(row["makes_unknown"]),
+    }
+
+
+def _provenance(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("Log, SHA-256 of its content", summary["log"]["sha256"])]
+    rows.append(("Read by source", summary["log"]["source"]))
+    rows.append(("Judged as of", summary["as_of"]))
+    rows += [
+        (f"Vocabulary of {row['practice']}", row["vocabulary"]) for row in summary["practices"]
+    ]
+    return rows

@@ -7,6 +7,7 @@ that: "100.0 %" would hide the last deviating case.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 
 from process_mining import schema as s
@@ -33,6 +34,12 @@ def duration(us: int) -> str:
         if small and _rounded(us, small) * small >= unit:
             return _in_two(_rounded(us, small), unit // small, name, small_name)
     return f"{_rounded(us, s.US_PER_SECOND)} s"
+
+
+def moment(us: int) -> str:
+    """Write a time, int64 microseconds since 1970 UTC, as ISO 8601: "2025-06-30T16:05:00Z"."""
+    at = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=us)
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def number(value: float, digits: int = 1) -> str:

@@ -1,10 +1,13 @@
 """Which deviations can be planted, which rules does each break, and which cases get one?
 
-Every kind breaks exactly the rules named here, as the rulebook that ships states them, and nothing
-else; a departure from the reference model is listed wherever the order of steps is touched. A case
-gets at most one kind. Whether a case is chosen does not depend on the intervention: candidates are
-taken in a random order of their own, kinds in turn, and a case is passed over only where its whole
-story, with the deviation, would not end before the log does.
+Every kind breaks exactly the rules named here, as the rulebook that ships states them; a departure
+from the reference model is listed wherever the order of steps is touched. What a story does to its
+promises of time (SLM001, SLM002) is counted afterwards, for every case (`csi.simulate.promises`): a
+planted wait for a supplier makes a case late as well.
+
+A case gets at most one kind. Whether a case is chosen does not depend on the intervention:
+candidates are taken in a random order of their own, kinds in turn, and a case is passed over only
+where its story, with the deviation, would not end before the log does.
 """
 
 from __future__ import annotations

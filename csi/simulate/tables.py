@@ -163,10 +163,8 @@ def _truths(story: Story, as_of: int) -> Iterator[tuple[object, ...]]:
         return
     planted = {RESPONSE: RESPONSE_LATE, RESOLUTION: RESOLUTION_LATE}
     for rule, at in broken_promises(steps, story.ticket.promise, as_of=as_of).items():
-        if story.kind == planted[rule]:
-            yield (case_id, rule, story.kind, list(at), "planted")
-        else:
-            yield (case_id, rule, story.kind or SLOWED, list(at), "follows from the kind")
+        note = "planted" if story.kind == planted[rule] else "follows from the kind"
+        yield (case_id, rule, story.kind or SLOWED, list(at), note)
 
 
 def _resolved(steps: Sequence[Step]) -> int | None:

@@ -30,7 +30,7 @@ from process_mining.errors import RunError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from csi.statistics.bootstrap import Bools, Floats
+    from csi.statistics.bootstrap import Floats
 
 CONFIDENCE: Final = 0.95
 REPLICATES: Final = 1999
@@ -122,12 +122,11 @@ def censored_quantile(
         return Estimate(None, None, None, n, method, unit, confidence)
     curve = ecdf(CensoredData.right_censored(lengths, running)).sf
     with warnings.catch_warnings():
-        # log(-log S) has no value where nobody or everybody has ended; filled in below
+        # log(-log S) has no value where everybody has ended: such a time gives no limit
         warnings.filterwarnings("ignore", "The confidence interval", RuntimeWarning)
         band = curve.confidence_interval(confidence, method="log-log")
     share = _shares(curve)
     low, high = (_shares(cast("Curve", side)) for side in (band.low, band.high))
-    low, high = _filled(low, high, share)
     at = np.asarray(curve.quantiles, dtype=np.float64)
     return Estimate(
         value=_first(at, share, q),
@@ -148,7 +147,10 @@ def mean(
     confidence: float = CONFIDENCE,
     clusters: npt.NDArray[np.generic] | None = None,
 ) -> Estimate:
-    """Estimate the mean of scores or counts (not of skewed times) with a bootstrap interval."""
+    """Estimate the mean of scores or counts (not of skewed times) with a bootstrap interval.
+
+    There are no limits where all values are equal: the data do not show how they vary.
+    """
     given = _finite(values)
     order = np.argsort(given, kind="stable")
     ordered, n = given[order], len(given)
@@ -158,7 +160,7 @@ def mean(
     codes = None if clusters is None else bootstrap.cluster_codes(clusters)[order]
     units = n if codes is None else int(codes.max()) + 1
     value = float(ordered.sum() / n)
-    if units == 1:
+    if units == 1 or ordered[0] == ordered[-1]:
         return Estimate(value, None, None, n, method, unit, confidence)
     rng = np.random.default_rng(seed)
     drawn = bootstrap.means(ordered, codes, replicates=REPLICATES, rng=rng)
@@ -181,16 +183,6 @@ def _finite(values: npt.ArrayLike) -> Floats:
         msg = f"{bad} of {len(given)} values are missing or infinite"
         raise RunError("ST221", msg, fix="Leave out or censor them before they are summed up")
     return given
-
-
-def _filled(low: Floats, high: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """Fill the band where it is undefined: nobody has ended, or everybody has."""
-    before, after = share >= 1.0 - bootstrap.TOLERANCE, share <= bootstrap.TOLERANCE
-    low = np.where(before, 1.0, np.where(after, 0.0, low))
-    # where everybody has ended the upper limit says no more than it did before
-    known: Bools = ~after
-    last = float(high[known][-1]) if known.any() else 1.0
-    return low, np.where(before, 1.0, np.where(after, last, high))
 
 
 def _first(at: Floats, share: Floats, q: float) -> float | None:

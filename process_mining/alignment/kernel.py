@@ -165,7 +165,7 @@ def _one_round(
     source, target, weight = moves
     grown = bounds.copy()
     np.maximum.at(grown, source, bounds[target] - weight[:, None])
-    for begin, end in sync:
+    for begin, end in (arcs for arcs in sync if len(arcs[0])):
         ends, which = np.unique(end, return_inverse=True)
         # way[m, e]: the cheapest way from m over one of the activity's arcs into the end e
         way = np.full((len(distance), len(ends)), 2 * UNREACHABLE)

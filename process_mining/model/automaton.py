@@ -8,7 +8,7 @@ finite; by Koenig's and Dickson's lemmas the check stops on every unbounded one.
 
 `Automaton` keeps only the states from which the final marking can be reached. `require_sound`
 refuses what would have to be cut away: markings from which the end cannot be reached, and
-transitions that no run fires.
+elements that no run passes.
 
 Complexity: O(states x transitions x places), and O(path length) comparisons for a new state.
 The number of states can be exponential in the parallelism; `budget` bounds it.
@@ -147,7 +147,7 @@ def automaton_of(graph: Reachability) -> Automaton:
 
 
 def require_sound(graph: Reachability) -> None:
-    """Refuse a net with a run that cannot end (MO203, MO204) or a dead transition (MO205)."""
+    """Refuse a net with a run that cannot end (MO203, MO204) or an element never passed (MO205)."""
     alive = graph.can_finish()
     if not alive[0]:
         raise _no_end(graph)
@@ -236,8 +236,9 @@ def _stuck(graph: Reachability, alive: list[bool]) -> list[CodedError]:
 
 
 def _never_fired(graph: Reachability) -> list[CodedError]:
-    fired = {transition for _, transition, _ in graph.arcs}
-    dead = [t.text for i, t in enumerate(graph.net.transitions) if i not in fired]
+    """Name the elements of which no transition ever fires."""
+    fired = {graph.net.transitions[transition].text for _, transition, _ in graph.arcs}
+    dead = [t.text for t in graph.net.transitions if t.text not in fired]
     return [
         CodedError(
             "MO205",

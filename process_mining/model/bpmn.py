@@ -85,7 +85,7 @@ class Node:
     @property
     def text(self) -> str:
         """Name the node for a person."""
-        return f"{self.kind} '{self.name or self.id}'"
+        return f"{self.kind} '{self.name}' ({self.id})" if self.name else f"{self.kind} '{self.id}'"
 
 
 @dataclass(frozen=True)

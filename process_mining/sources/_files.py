@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -37,6 +38,7 @@ ARCHIVES: Final = {
     b"\x28\xb5\x2f\xfd": "zstandard",
 }
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
 def check_file(path: Path) -> None:
@@ -109,8 +111,9 @@ def first_line(head: bytes) -> str:
 
 
 def looks_binary(head: bytes) -> bool:
-    """Return whether the content is no text (it holds NUL bytes and no UTF-16 mark)."""
-    return b"\0" in head and not head.startswith(UTF16_MARKS)
+    """Return whether the first line is no text: it holds control characters, and no UTF-16 mark."""
+    first = head.split(b"\n", 1)[0]
+    return _CONTROL.search(first) is not None and not head.startswith(UTF16_MARKS)
 
 
 class _Unpacked(io.RawIOBase):

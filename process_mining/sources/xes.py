@@ -192,7 +192,7 @@ class _Log:
         """Add one event; return what is wrong with it, if anything."""
         cells = event.cells
         if not cells.get(CONCEPT_NAME):
-            return ("LG102", "has no concept:name")
+            return ("LG141", "has no concept:name")
         stamp = cells.pop(TIMESTAMP, None)
         try:
             at = None if stamp is None else self.instant(stamp).us

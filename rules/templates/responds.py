@@ -55,7 +55,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         events=(segments.first(arrays, unanswered),),
         measured=missing,
         limit=np.zeros_like(missing),
-        unit="times unanswered",
+        unit="unanswered occurrence(s)",
     )
 
 

@@ -7,10 +7,10 @@ narrows the occurrences to those whose event attribute is a whole number within 
 matter (O below is the past operator "once").
 
 An answer after the limit is final, and so is none by the limit: open cases can violate, judged at
-the desk's `as_of`. An occurrence whose attribute is missing or no whole number is neither narrowed
-away nor counted: the case is unknown, unless another occurrence violates. In a complete case no
-answer can come any more, except a step outside the model (feedback comes after the end): for
-those the deadline alone decides. Logs without times are unknown.
+the desk's `as_of`. An occurrence whose attribute is missing or no whole number may or may not ask
+for an answer: where none came in time the case is unknown, unless another occurrence violates. In
+a complete case no answer can come any more, except a step outside the model (feedback comes after
+the end): for those the deadline alone decides. Logs without times are unknown.
 
 Not checked: that an answer belongs to this occurrence and no other; one may serve several.
 """
@@ -123,15 +123,16 @@ def measure(desk: Desk, params: Params) -> Measure:
     arrays = desk.log.arrays
     asks, clocks = _asks(desk, params), _clocks(desk, params)
     missing = clocks.answer == segments.NONE
-    running = asks.sure & ~clocks.settled
-    late = running & ((clocks.elapsed_us > params.within) | (missing & clocks.ended))
-    waiting = running & missing & ~late
+    too_late = (clocks.elapsed_us > params.within) | (missing & clocks.ended)
+    late = asks.sure & too_late & ~clocks.settled
+    perhaps_late = asks.unsure & too_late & ~clocks.settled
+    waiting = (asks.sure | asks.unsure) & missing & ~too_late & ~clocks.settled
     worst = segments.argmax(arrays, late, clocks.elapsed_us)
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
             "late": segments.count(arrays, late),
-            "unsure": segments.count(arrays, asks.unsure & ~clocks.settled),
+            "unsure": segments.count(arrays, perhaps_late),
             "waiting": segments.count(arrays, waiting),
             "count": segments.count(arrays, asks.sure),
             "complete": desk.complete.astype(np.int64),

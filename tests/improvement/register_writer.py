@@ -13,6 +13,7 @@ AT = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 
 def main(path: str, mode: str, count: int) -> None:
     register = Register.open(path)
+    sys.stdin.readline()  # so that several begin together
     for number in range(count):
         if mode == "note":
             register.note("IMP-0001", f"{number}" + "x" * 2000, at=AT, actor="writer")

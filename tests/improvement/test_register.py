@@ -278,6 +278,18 @@ def test_removed_inserted_and_renumbered_records_are_found(tmp_path: Path) -> No
         assert register.verify().broken_seq == seq
 
 
+def test_a_record_that_was_changed_with_its_hash_breaks_the_next_link(tmp_path: Path) -> None:
+    path, other = tmp_path / "r.sqlite", Register.open(tmp_path / "other.sqlite")
+    register = _filled(path)
+    other.add(replace(DRAFT, title="Something else"), at=AT, actor=WHO, key="cycle-1")
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
+        forged = connection.execute("SELECT payload, hash FROM history").fetchone()
+    _tamper(path, lambda c: c.execute("UPDATE history SET payload=?, hash=? WHERE seq=1", forged))
+    found = register.verify()
+    assert (found.ok, found.broken_seq) == (False, 2)
+    assert "does not follow" in found.why
+
+
 def test_a_cut_end_is_found_with_the_head_kept_outside(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
     register = _filled(path)
@@ -328,7 +340,8 @@ def test_a_damaged_file_gives_a_verdict_not_a_traceback(tmp_path: Path) -> None:
 def _writer(path: Path, mode: str, count: int) -> subprocess.Popen[str]:
     command = [sys.executable, str(WRITER), str(path), mode, str(count)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
 
 def test_nothing_that_was_written_is_lost_by_kill_9(tmp_path: Path) -> None:
@@ -338,6 +351,8 @@ def test_nothing_that_was_written_is_lost_by_kill_9(tmp_path: Path) -> None:
     acknowledged = 0
     for _ in range(4):
         writers = [_writer(path, "note", 100_000) for _ in range(2)]
+        for writer in writers:
+            _begin(writer)
         said = "".join(_line(writer) for writer in writers)
         time.sleep(rng.uniform(0, 0.15))
         for writer in writers:
@@ -352,6 +367,12 @@ def test_nothing_that_was_written_is_lost_by_kill_9(tmp_path: Path) -> None:
     register.note("IMP-0001", "alive", at=AT, actor=WHO)
 
 
+def _begin(writer: subprocess.Popen[str]) -> None:
+    assert writer.stdin is not None
+    writer.stdin.write("\n")
+    writer.stdin.flush()
+
+
 def _line(writer: subprocess.Popen[str]) -> str:
     assert writer.stdout is not None
     return writer.stdout.readline()
@@ -359,12 +380,15 @@ def _line(writer: subprocess.Popen[str]) -> str:
 
 def test_two_processes_share_one_register(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
-    writers = [_writer(path, mode, 15) for mode in ("left", "right", "left")]
+    writers = [_writer(path, mode, 60) for mode in ("left", "right", "left")]
+    time.sleep(1.5)  # all have started; then all at once
+    for writer in writers:
+        _begin(writer)
     said = [writer.communicate(timeout=60)[0].split() for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     register = Register.open(path)
-    # the two "left" processes mean the same 15 improvements
+    # the two "left" processes mean the same 60 improvements
     assert said[0] == said[2]
     assert sorted(said[0] + said[1]) == [entry.id for entry in register.list()]
-    assert len(register.list()) == 30
+    assert len(register.list()) == 120
     assert register.verify().ok

@@ -100,9 +100,7 @@ def test_the_same_request_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_another_process_with_another_hash_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from csi.cycle import load_cycle
-from csi.feedback import read_surveys
-from csi.simulate import Request, simulate, write;"
+        "import sys; from pathlib import Path; from csi.simulate import Request, simulate, write;"
         "write(simulate(Request(tickets=80)), Path(sys.argv[1]))"
     )
     env = {"PYTHONHASHSEED": "4242", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}

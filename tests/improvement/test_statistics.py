@@ -138,6 +138,23 @@ def test_weighted_quantile_is_that_of_the_repeated_cases(
     assert found[0] == expected
 
 
+@given(before=times_and_marks, after=times_and_marks)
+@settings(max_examples=60, deadline=None)
+def test_the_effect_is_the_ratio_of_the_oracles_medians(
+    before: list[tuple[int, bool, int]], after: list[tuple[int, bool, int]]
+) -> None:
+    """With many ties between ended and open cases."""
+    sides = [([float(t) for t, _, _ in rows], [c for _, c, _ in rows]) for rows in (before, after)]
+    medians = [survival.quantile(times, marks, Fraction(1, 2)) for times, marks in sides]
+    found = compare_times(
+        *(Sample(times, "h", marks) for times, marks in sides), rule=rule(replicates=199)
+    )
+    if math.inf in medians or min(len(before), len(after)) == 1:
+        assert found.effect is None or found.effect == -1.0
+    else:
+        assert found.effect == pytest.approx(medians[1] / medians[0] - 1)
+
+
 @given(rows=times_and_marks, tenths=st.integers(1, 9))
 @settings(max_examples=150, deadline=None)
 def test_censored_quantile_equals_the_oracle(
@@ -194,6 +211,11 @@ def test_nothing_is_estimated_from_nothing() -> None:
         censored_quantile([5.0], [True]),
     ):
         assert (found.value, found.low, found.high) == (None, None, None)
+
+
+def test_equal_scores_do_not_show_how_scores_vary() -> None:
+    found = mean([5.0] * 40, unit="points", seed=1)
+    assert (found.value, found.low, found.high) == (5.0, None, None)
 
 
 def test_a_missing_value_is_an_error_not_a_number() -> None:

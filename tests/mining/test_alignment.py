@@ -39,6 +39,9 @@ LABELS = "abcdef"
 WORDS = "abcdefxy"
 SEEDS = range(14)
 TRACES = 200
+NO_MATRIX_WARNING = pytest.mark.filterwarnings(  # pm4py hands numpy matrices to its solver
+    "ignore:the matrix subclass:PendingDeprecationWarning"
+)
 
 
 def model_of(plain: PlainNet) -> ReferenceModel:
@@ -77,7 +80,7 @@ def variants_of(traces: Iterable[Sequence[str]]) -> Variants:
 @cache
 def case(seed: int) -> tuple[PlainNet, ReferenceModel, Variants, Alignments]:
     """A random net of at most 130 states, and perturbed runs of it aligned with it."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - a seeded test
     plain = random_net(random, size=random.randint(5, 9), labels=LABELS)
     model = model_of(plain)
     while model.automaton.n_states > 130:
@@ -236,7 +239,7 @@ def test_kernels_for_small_and_large_models_agree(seed: int) -> None:
     _, model, _, _ = case(seed)
     canonical = Graph.of(model.automaton)
     dense, sparse = replace(canonical, slack=None), replace(canonical, slack=None, distance=None)
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - a seeded test
     vector = exact = canonical.start
     total = exact_total = 0
     for _ in range(60):
@@ -254,6 +257,7 @@ def test_kernels_for_small_and_large_models_agree(seed: int) -> None:
         assert vector[model.automaton.final] < UNREACHABLE
 
 
+@NO_MATRIX_WARNING
 def test_costs_equal_pm4py_a_star() -> None:
     for seed in (1, 4, 7, 11):
         _, model, variants, alignments = case(seed)
@@ -261,6 +265,7 @@ def test_costs_equal_pm4py_a_star() -> None:
         assert pm4py_alignment_costs(traces, model) == alignments.lower[:15].tolist()
 
 
+@NO_MATRIX_WARNING
 def test_models_travel_to_pm4py_and_back() -> None:
     model = ReferenceModel.from_bpmn(FIXTURE)
     back = from_pm4py_net(*to_pm4py_net(model))
@@ -325,14 +330,17 @@ def test_moves_of_one_alignment() -> None:
 def test_deviation_counts_are_weighted_by_cases() -> None:
     skipped, extra = (REGISTER, DIAGNOSE, RESOLVE, CLOSE), (*PERFECT, CLOSE)
     alignments = align(variants_of([skipped, skipped, extra]), fixture())
-    table = alignments.deviation_counts().set_index("activity")
-    assert list(table.index) == sorted(PERFECT)
-    assert table.loc[INFORM].tolist() == [2, 0]
-    assert table.loc[CLOSE].tolist() == [0, 1]
-    assert table.to_numpy().sum() == 3
-    weighted = alignments.deviation_counts(np.array([0, 7])).set_index("activity")
-    assert weighted.loc[CLOSE].tolist() == [0, 7]
-    assert weighted.loc[INFORM].tolist() == [0, 0]
+    assert counts_of(alignments) == {INFORM: (2, 0), CLOSE: (0, 1)}
+    assert alignments.deviation_counts()["activity"].tolist() == sorted(PERFECT)
+    assert counts_of(alignments, np.array([0, 7])) == {CLOSE: (0, 7)}
+
+
+def counts_of(
+    alignments: Alignments, weights: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+) -> dict[str, tuple[int, int]]:
+    frame = alignments.deviation_counts(weights)
+    rows = zip(frame["activity"], frame["skipped"], frame["unexpected"], strict=True)
+    return {name: (skipped, extra) for name, skipped, extra in rows if skipped or extra}
 
 
 def test_table_of_all_alignments() -> None:
@@ -358,6 +366,37 @@ def test_many_silent_moves_do_not_add_up_to_a_move() -> None:
     assert sum(move.kind is MoveKind.SILENT for move in optimal(alignments, 0).moves) == 40_000
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_nets_of_any_shape_with_dead_ends(seed: int) -> None:
+    """Not block-structured: what cannot end is cut away, some activities wholly."""
+    random = Random(seed)  # noqa: S311 - a seeded test
+    net = any_net(random)
+    model = model_of(net)
+    try:
+        few = model.automaton.n_states <= 40
+    except CodedError as error:
+        few = error.code not in {"MO201", "MO203"}
+    if not few:
+        return
+    traces = [tuple(random.choices("abcdx", k=random.randint(0, 12))) for _ in range(25)]
+    variants = variants_of(traces)
+    alignments = align(variants, model)
+    for i in range(len(variants)):
+        found = optimal(alignments, i)
+        assert found.cost == alignment_cost(net, variants.trace(i))
+        assert replays(net, [(move.kind.name, move.activity) for move in found.moves])
+
+
+def any_net(random: Random) -> PlainNet:
+    n = random.randint(3, 7)
+    net = PlainNet(n_places=n)
+    for _ in range(random.randint(4, 10)):
+        consumed, produced = (random.sample(range(n), random.choice([1, 1, 1, 2])) for _ in "io")
+        net.add(random.choice([None, *"abcd"]), consumed, produced)
+    net.initial, net.final = (1,) + (0,) * (n - 1), (0,) * (n - 1) + (1,)
+    return net
+
+
 def test_silent_circles_end() -> None:
     transitions = (
         Transition("there", None, (0,), (1,)),
@@ -367,7 +406,7 @@ def test_silent_circles_end() -> None:
     )
     net = Net(("p", "q", "r"), transitions, (1, 0, 0), (0, 0, 1))
     found = optimal(align(variants_of(["ba"]), ReferenceModel.from_net(net)), 0)
-    assert [move.kind.name for move in found.moves] == ["LOG", "SILENT", "SYNC"]
+    assert [move.kind.name for move in found.moves] == ["SILENT", "LOG", "SYNC"]
 
 
 def parallel(n: int) -> ReferenceModel:

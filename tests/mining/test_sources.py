@@ -6,12 +6,19 @@ import gzip
 import hashlib
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+import process_mining.sources
 from process_mining.errors import CodedError, RunError
 from process_mining.eventlog import SourceFile
 from process_mining.sources import ReadOptions, find_mapping, open_log, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from process_mining.sources import Parts
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 CSV = "case_id,activity,at\nA,start,2024-01-01T10:00:00Z\nA,end,2024-01-01T11:00:00Z\n"
@@ -105,10 +112,10 @@ def test_a_case_table_needs_the_case_id(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_holds_no_log_gives_one_coded_error(
-    tmp_path: Path, make: object, code: str, exit_code: int
+    tmp_path: Path, make: Callable[[Path], Path], code: str, exit_code: int
 ) -> None:
     with pytest.raises(CodedError, match=code) as caught:
-        open_log([make(tmp_path)])  # type: ignore[operator]
+        open_log([make(tmp_path)])
     assert caught.value.exit_code == exit_code
     assert caught.value.fix
 
@@ -124,6 +131,39 @@ def test_no_file_and_one_file_twice_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_source_is_answered_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(CodedError, match=r"LG032 .*Did you mean 'parquet'\?"):
         open_log([stored(tmp_path, "log.csv", CSV)], ReadOptions(source="parket"))
+
+
+class Greedy:
+    """A source that takes every file; reading one can change it."""
+
+    NAME = "greedy"
+
+    def sniff(self, path: Path, head: bytes) -> bool:
+        return bool(path and head)
+
+    def read(self, paths: Sequence[Path], options: ReadOptions) -> Parts:
+        parts = sources()["csv_mapped"].read(paths, options)
+        with paths[0].open("a") as file:
+            file.write("A,more,2024-01-01T12:00:00Z\n")
+        return parts
+
+
+def test_a_file_that_two_sources_know_is_ambiguous(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = {"csv_mapped": sources()["csv_mapped"], "greedy": Greedy()}
+    monkeypatch.setattr(process_mining.sources, "sources", lambda: two)
+    with pytest.raises(CodedError, match=r"LG031 log\.csv .*csv_mapped or greedy.*--source"):
+        open_log([stored(tmp_path, "log.csv", CSV)])
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = sources()
+    monkeypatch.setattr(process_mining.sources, "sources", lambda: known | {"greedy": Greedy()})
+    with pytest.raises(RunError, match="LG016"):
+        open_log([stored(tmp_path, "log.csv", CSV)], ReadOptions(source="greedy"))
 
 
 def test_a_named_source_overrides_the_content(tmp_path: Path) -> None:

@@ -139,7 +139,9 @@ def _answer(graph: Any, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN40
     paths = [_path(edge["pos"]) for edge in edges]
     return {
         "box": _numbers(graph.graph_attr["bb"]),
-        "nodes": [_numbers(graph.get_node(f"n{i}").attr["pos"]) for i in range(len(asked["nodes"]))],
+        "nodes": [
+            _numbers(graph.get_node(f"n{i}").attr["pos"]) for i in range(len(asked["nodes"]))
+        ],
         "edges": [points for points, _ in paths],
         "tips": [tip for _, tip in paths],
         "labels": [_numbers(edge["lp"]) if edge["lp"] else None for edge in edges],

@@ -172,7 +172,10 @@ def _pair(point: tuple[float, float]) -> str:
 def _arrowhead(base: tuple[float, float], tip: tuple[float, float], wide: float, fill: str) -> str:
     dx, dy = tip[0] - base[0], tip[1] - base[1]
     half = (3 + wide * 0.8) / max(sqrt(dx * dx + dy * dy), 0.1)
-    left, right = (base[0] - dy * half, base[1] + dx * half), (base[0] + dy * half, base[1] - dx * half)
+    left, right = (
+        (base[0] - dy * half, base[1] + dx * half),
+        (base[0] + dy * half, base[1] - dx * half),
+    )
     return f'<polygon points="{svg.points([left, tip, right])}" fill="{fill}"/>'
 
 

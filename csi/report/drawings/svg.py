@@ -110,7 +110,13 @@ def lines(  # noqa: PLR0913 - the same
 
 
 def document(  # noqa: PLR0913 - what every drawing has
-    body: str, *, box: tuple[float, float, float, float], name: str, title: str, desc: str, role: str
+    body: str,
+    *,
+    box: tuple[float, float, float, float],
+    name: str,
+    title: str,
+    desc: str,
+    role: str,
 ) -> str:
     """Return the drawing as one SVG element that is as wide as its place, up to its own size.
 

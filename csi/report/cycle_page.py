@@ -1,0 +1,184 @@
+"""What does an improvement team read? One turn of the loop as one page: the verdict first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup
+
+from csi.report.page import render
+from csi.report.words import number, percent
+from csi.statistics import DecisionRule
+from csi.stories import CURRENT, measured_in_words, rule_in_words, value_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+FIGURES: Final = ("KPI01", "KPI03", "KPI08", "KPI12")
+VERDICT_CLASS: Final = {
+    "improved": "improved",
+    "worse": "worse",
+    "guardrail breached": "breached",
+    "inconclusive": "inconclusive",
+    "no effect shown": "none",
+}
+STEPS: Final = {
+    "1_measure": "every KPI and every rule in both windows",
+    "2_analyse": "which offences weigh most, where tickets wait",
+    "3_improve": "the plan and its decision rule",
+    "4_evaluate": "before and after, and the verdict",
+}
+
+
+@dataclass(frozen=True)
+class CyclePage:
+    """The words of the page, in reading order; lists hold one dict a row."""
+
+    scope: str
+    improvement: str
+    verdict: str
+    verdict_class: str
+    verdict_sentence: str
+    method: str
+    figures: Sequence[dict[str, str]]
+    rule: Sequence[tuple[str, str]]
+    evaluate_pictures: Sequence[dict[str, str]]
+    windows: str
+    kpis: Sequence[dict[str, str]]
+    analyse_note: str
+    analyse_pictures: Sequence[dict[str, str]]
+    rules: Sequence[dict[str, str]]
+    register_note: str
+    register: Sequence[dict[str, Any]]
+    files: Sequence[dict[str, str]]
+    provenance: Sequence[tuple[str, str]]
+
+
+def cycle_page(results: Mapping[str, Any], folder: Path) -> str:
+    """Return the page as HTML; pictures are those that the steps left in the cycle folder."""
+    title = f"Improvement cycle, {results['report_date']}"
+    return render("cycle.html.j2", title=title, page=_page(results, folder))
+
+
+def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
+    found = results["evaluate"]
+    windows = {name: f"{w['start']} to {w['end']}" for name, w in results["window"].items()}
+    return CyclePage(
+        scope=f"Baseline {windows['baseline']}, current {windows['current']} (end excluded, UTC).",
+        improvement=f"{found['entry']}: {found['title']}",
+        verdict=found["verdict"].capitalize(),
+        verdict_class=VERDICT_CLASS[found["verdict"]],
+        verdict_sentence=found["sentence"],
+        method=f"Method: {found['method']}; n = {number(found['n_baseline'])} before, "
+        f"{number(found['n_current'])} now.",
+        figures=_figures(results),
+        rule=_rule(results),
+        evaluate_pictures=[
+            _picture(folder, "4_evaluate", "The metric in both windows, open tickets as censored.")
+        ],
+        windows="Tickets count in the window in which they were opened, and both windows are "
+        "followed for equally long. Intervals are 95 %.",
+        kpis=[_kpi(*pair) for pair in zip(*results["kpis"].values(), strict=True)],
+        analyse_note="Counts of tickets opened in each window. A count says where to look, not "
+        "what caused it.",
+        analyse_pictures=[
+            _picture(folder, "2_analyse", "Offences of the current window, by tickets.")
+        ],
+        rules=_rules(results["rules"]),
+        register_note="Every entry of the register that this cycle names, as it stands now.",
+        register=[row | {"verdict": row["verdict"] or "none yet"} for row in results["register"]],
+        files=_files(),
+        provenance=[
+            ("Log, SHA-256 of its content", results["snapshot"]["sha256"]),
+            ("Cycle file, SHA-256", results["cycle_sha256"]),
+            ("Tickets and events", _size(results["snapshot"])),
+        ],
+    )
+
+
+def _size(snapshot: Mapping[str, Any]) -> str:
+    return f"{number(snapshot['cases'])} tickets, {number(snapshot['events'])} events"
+
+
+def _figures(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    before, now = ({one["kpi"]: one for one in side} for side in results["kpis"].values())
+    return [
+        {
+            "label": now[code]["title"],
+            "value": value_in_words(now[code]["value"], now[code]["unit"]),
+            "note": f"before: {value_in_words(before[code]['value'], before[code]['unit'])}; "
+            f"{now[code]['better']} is better; n = {number(now[code]['n'])}",
+        }
+        for code in FIGURES
+        if code in now and now[code]["value"] is not None and before[code]["value"] is not None
+    ]
+
+
+def _rule(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = results["evaluate"]
+    guards = ", ".join(f"{code}: {verdict}" for code, verdict in found["guardrails"].items())
+    effect, (low, high) = found["effect"], found["interval"]
+    said = (
+        "not computed" if effect is None else f"{effect:+.3f} ({_ends(low, high)}), {found['unit']}"
+    )
+    return [
+        ("Metric", f"{found['metric']}, {found['better']} is better"),
+        ("Effect, current against baseline", said),
+        (
+            "Decision rule, fixed beforehand",
+            rule_in_words(DecisionRule.from_dict(found["decision_rule"])),
+        ),
+        ("Guardrails", guards or "none were named"),
+    ]
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    shown = ["unbounded" if end is None else f"{end:+.3f}" for end in (low, high)]
+    return f"{shown[0]} to {shown[1]}"
+
+
+def _picture(folder: Path, step: str, caption: str) -> dict[str, str]:
+    svg = (folder / step / "picture.svg").read_text(encoding="utf-8")
+    return {"svg": Markup(svg), "caption": caption}  # noqa: S704 - drawn by us, hash in the manifest
+
+
+def _kpi(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "code": now["kpi"],
+        "title": now["title"],
+        "baseline": measured_in_words(before),
+        "current": measured_in_words(now),
+        "n": f"{number(before['n'])} / {number(now['n'])}",
+        "better": now["better"],
+        "method": "; ".join(part for part in (now["method"], now["note"]) if part),
+    }
+
+
+def _rules(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    before = {row["code"]: row for row in rows if row["window"] != CURRENT}
+    return [
+        {
+            "code": row["code"],
+            "title": row["title"],
+            "severity": row["severity"],
+            "baseline": number(before[row["code"]]["violates"]),
+            "current": number(row["violates"]),
+            "rate": "" if row["rate"] is None else percent(row["rate"], (row["low"], row["high"])),
+        }
+        for row in rows
+        if row["window"] == CURRENT
+    ]
+
+
+def _files() -> list[dict[str, str]]:
+    notebooks = [
+        {"href": f"notebooks/{step}.ipynb", "name": f"{step}.ipynb", "note": note}
+        for step, note in STEPS.items()
+    ]
+    return [
+        *notebooks,
+        {"href": "results.json", "name": "results.json", "note": "everything on this page"},
+        {"href": "manifest.json", "name": "manifest.json", "note": "inputs and outputs by SHA-256"},
+    ]

@@ -1,0 +1,37 @@
+"""Where does a newcomer click? The way into the demo's audit and cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from csi.report.page import render
+from csi.report.words import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class DemoPage:
+    """The words of the page."""
+
+    desk: str
+    audit: str
+    cycle: str
+    verdict: str
+
+
+def demo_page(summary: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """Return the page as HTML."""
+    log, found = summary["log"], results["evaluate"]
+    broken = sum(1 for row in summary["rules"] if row["violates"])
+    page = DemoPage(
+        desk=f"{number(log['cases'])} simulated tickets with {number(log['events'])} events; "
+        "deviations are planted in a known subset (desk/truth.parquet).",
+        audit=f"{broken} of {len(summary['rules'])} rules are violated, in "
+        f"{number(summary['findings'])} findings with evidence.",
+        cycle=f"{found['title']}: {found['sentence']}",
+        verdict=found["verdict"].capitalize(),
+    )
+    return render("demo.html.j2", title="trueloop demo", page=page)
