@@ -130,12 +130,14 @@ def split_by_practice(
 ) -> list[tuple[Practice, EventLog]]:
     """Give each practice its cases: the chosen one, what the cases say, or the one that fits.
 
+    Cases that name another practice than the chosen one are not audited (the summary counts them).
+
     Where neither `chosen` nor the cases name a practice, the one whose vocabulary knows the log's
     words is taken; none or several is an error (CL011), never a guess.
     """
-    if chosen is not None:
-        return [(_known(chosen, practices), log)]
     named = log.cases[s.PRACTICE]
+    if chosen is not None:
+        return [_chosen(_known(chosen, practices), log)]
     if named.null_count == log.n_cases:
         return [(_fitting(log, practices), log)]
     if named.null_count:
@@ -143,6 +145,15 @@ def split_by_practice(
         raise CodedError("CL012", msg, fix="Fill the column, or say --practice for all of them")
     words = sorted(named.unique().to_pylist())
     return [(_known(word, practices), log.select(_mask(pc.equal(named, word)))) for word in words]
+
+
+def _chosen(practice: Practice, log: EventLog) -> tuple[Practice, EventLog]:
+    """Give the chosen practice the cases that name it, and those that name none."""
+    mine = pc.fill_null(pc.equal(log.cases[s.PRACTICE], practice.name), fill_value=True)
+    if log.n_cases and not pc.any(mine).as_py():
+        msg = f"no case of the log is of practice '{practice.name}'"
+        raise CodedError("CL014", msg, fix="Leave --practice out, or mend the log's own column")
+    return practice, log.select(_mask(mine))
 
 
 def _known(name: str, practices: Mapping[str, Practice]) -> Practice:

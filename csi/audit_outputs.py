@@ -55,6 +55,7 @@ def summary_of(audit: Audit) -> dict[str, Any]:
             "notes": list(log.meta.notes),
         },
         "as_of": moment(audit.as_of_us),
+        "not_audited": log.n_cases - sum(p.translation.log.n_cases for p in audit.practices),
         "practices": [_practice(part) for part in audit.practices],
         "conformance": [_conformance(part) for part in audit.practices if part.prepared.alignments],
         "rules": [_rule(tally, audit) for tally in audit.result.tallies],

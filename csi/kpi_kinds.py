@@ -80,7 +80,7 @@ class RuleParams(Params):
 class ClockParams(Params):
     """Which clock: a metric of the service-level targets."""
 
-    metric: Literal["response", "resolution"]
+    metric: Literal["respond", "resolve"]
 
 
 class StepParams(Params):

@@ -33,6 +33,7 @@ import datetime as dt
 import hashlib
 import json
 import sqlite3
+import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
@@ -57,6 +58,7 @@ Kind = Literal["add", "start", "evaluate", "close", "note"]
 
 GENESIS: Final = "0" * 64
 BUSY_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 0.01
 BUSY: Final = "RG103"
 APPLICATION_ID: Final = 0x746C7267  # "tlrg", so that another SQLite file is not taken for ours
 FIELDS: Final = ("seq", "at", "actor", "entry_id", "kind", "key", "payload", "prev_hash")
@@ -230,9 +232,9 @@ class _Stamp:
 class Register:
     """An improvement register in one SQLite file."""
 
-    def __init__(self, engine: sa.Engine, place: str) -> None:
+    def __init__(self, engine: sa.Engine, place: str, busy_seconds: float) -> None:
         """Use `Register.open`."""
-        self._engine, self._place = engine, place
+        self._engine, self._place, self._busy_seconds = engine, place, busy_seconds
 
     @classmethod
     def open(
@@ -244,13 +246,10 @@ class Register:
             fix = "Name a register, or add an improvement to make one"
             raise CodedError("RG101", f"there is no register at {path}", fix=fix)
 
-        def connect() -> sqlite3.Connection:
-            # isolation_level=None: the driver starts no transactions of its own, we do
-            return sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
-
-        engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
-        sa.event.listen(engine, "connect", _prepare_connection)
-        register = cls(engine, str(path))
+        engine = sa.create_engine(
+            "sqlite://", creator=lambda: _connect(path, busy_seconds), poolclass=NullPool
+        )
+        register = cls(engine, str(path), busy_seconds)
         with register._writing() as connection:
             _make(connection, str(path))
         return register
@@ -447,16 +446,39 @@ class Register:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         """One transaction that holds the write lock from its start, so reads in it are current."""
-        with _coded(self._place), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with _coded(self._place), self._begun("BEGIN IMMEDIATE") as connection:
             yield connection
             connection.commit()
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with _coded(self._place), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
+        with _coded(self._place), self._begun("BEGIN") as connection:
             yield connection
+
+    def _begun(self, statement: str) -> sa.Connection:
+        """Connect and begin, again and again until the patience ends.
+
+        SQLite's own waiting does not cover the moments at which another process turns WAL on or,
+        closing the last connection, clears the WAL away.
+        """
+        until = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                return self._begin(statement)
+            except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
+                if "locked" not in str(error) or time.monotonic() >= until:
+                    raise
+                time.sleep(RETRY_SECONDS)
+
+    def _begin(self, statement: str) -> sa.Connection:
+        connection = self._engine.connect()
+        try:
+            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 # As bytes: a flipped bit may leave no valid text. The columns are FIELDS and the hash.
@@ -649,9 +671,16 @@ def _make(connection: sa.Connection, place: str) -> None:
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    # isolation_level=None: the driver starts no transactions of its own, we do
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+    try:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _path(place: str | Path) -> Path:

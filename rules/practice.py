@@ -228,17 +228,19 @@ def _read(path: Path, errors: list[CodedError]) -> Practice | None:
 
 def _parse(path: Path) -> dict[str, object]:
     fix = f"A practice file is UTF-8 TOML of at most {MAX_BYTES} bytes"
-    if path.stat().st_size > MAX_BYTES:
-        raise CodedError("RU201", f"{_shown(path)} is too large", fix=fix)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CodedError("RU201", f"{_shown(path)} is too large", fix=fix)
         return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CodedError("RU201", f"{_shown(path)} cannot be read: {error}", fix=fix) from None
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"{_shown(path)} cannot be read: {_printable(str(error))}"
+        raise CodedError("RU201", msg, fix=fix) from None
 
 
 def _form_error(path: Path, item: ErrorDetails) -> CodedError:
     """Turn one of pydantic's errors into ours."""
-    steps = [step for step in item["loc"] if step != "[key]"]
+    loc = (step for step in item["loc"] if step != "[key]")
+    steps = [step if isinstance(step, int) else _printable(step) for step in loc]
     place = "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in steps).lstrip(".")
     where = f"{_shown(path)}, {place}"
     if item["type"] == "extra_forbidden":
@@ -311,7 +313,12 @@ def _vocabulary(form: VocabularyForm) -> Vocabulary:
 
 
 def _shown(path: Path) -> str:
-    return "/".join(path.parts[-3:])
+    return _printable("/".join(path.parts[-3:]))
+
+
+def _printable(text: str) -> str:
+    """Make a foreign text safe for one line of a message."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 # --- choosing a vocabulary

@@ -91,9 +91,11 @@ def _scope(summary: dict[str, Any]) -> str:
     log = summary["log"]
     span = f"{log['first'][:10]} to {log['last'][:10]}" if log["first"] else "without times"
     refused = log["rejected"]
+    left = summary["not_audited"]
+    other = f", {plural(left, 'ticket')} of other practices not audited" if left else ""
     return (
         f"{number(log['cases'])} tickets with {number(log['events'])} events, {span} (UTC); "
-        f"{number(refused)} rows refused. Open tickets are judged as of {summary['as_of']}."
+        f"{number(refused)} rows refused{other}. Open tickets are judged as of {summary['as_of']}."
     )
 
 

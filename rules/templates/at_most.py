@@ -57,7 +57,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         events=(segments.first(arrays, mask), segments.nth(arrays, mask, params.limit + 1)),
         measured=count,
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
-        unit="occurrence(s)" if params.activity is not None else "team change(s)",
+        unit="times" if params.activity is not None else "team changes",
         cause="" if params.activity is not None else "no event of the case names a team",
     )
 

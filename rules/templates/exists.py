@@ -35,7 +35,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         facts={"count": count, "complete": desk.complete.astype(np.int64)},
         measured=count,
         limit=np.ones_like(count),
-        unit="occurrence(s)",
+        unit="times",
     )
 
 

@@ -53,7 +53,7 @@ def measure(desk: Desk, _: Params) -> Measure:
         events=(desk.alignment.decisive,),
         measured=lower,
         limit=np.zeros_like(lower),
-        unit="step(s) off the model",
+        unit="steps off the model",
         cause="the case has words that the vocabulary does not map, or its cost is not settled",
     )
 

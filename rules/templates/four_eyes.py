@@ -70,7 +70,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         events=(segments.take(own, decisive, fill=segments.NONE), decisive),
         measured=n_same,
         limit=np.zeros_like(n_same),
-        unit="occurrence(s) by the same person",
+        unit="times by the same person",
         cause=f"no actor is named for '{params.first}' or '{params.second}'",
     )
 

@@ -57,7 +57,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         events=(too_late, first),
         measured=n_early,
         limit=np.zeros_like(n_early),
-        unit="early occurrence(s)",
+        unit="times too early",
     )
 
 

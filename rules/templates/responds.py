@@ -55,7 +55,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         events=(segments.first(arrays, unanswered),),
         measured=missing,
         limit=np.zeros_like(missing),
-        unit="unanswered occurrence(s)",
+        unit="times unanswered",
     )
 
 

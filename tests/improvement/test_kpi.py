@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,10 @@ import pytest
 from csi import kpi as kpis
 from csi.evidence import CASE_COLUMNS, Evidence, Scope
 from csi.kpi import Kpi, compare, load_kpis, measure
+from csi.kpi_kinds import BREACHED, KINDS, MET
 from csi.statistics import DecisionRule, Outcome
 from process_mining.errors import CodedError, ManyCodedErrors
+from rules.service_level import STATUSES, Metric
 from rules.spec import Verdict
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def _week() -> Evidence:
         clocks=pd.DataFrame(
             {
                 "case_id": ["T1", "T2", "T3", "T4", "T5", "T2"],
-                "metric": ["resolution"] * 5 + ["response"],
+                "metric": ["resolve"] * 5 + ["respond"],
                 "status": ["breached", "met", "breached", "met", "running", "breached"],
             }
         ),
@@ -133,6 +135,12 @@ def test_each_kpi_counts_what_its_file_says(code: str, value: float | None, n: i
 def test_every_kpi_file_has_a_counted_example() -> None:
     marks = test_each_kpi_counts_what_its_file_says.pytestmark  # type: ignore[attr-defined]
     assert sorted(KPIS) == sorted(example[0] for example in marks[0].args[1])
+
+
+def test_clock_words_are_those_of_the_service_levels() -> None:
+    asked = KINDS["share_met"].params.model_fields["metric"].annotation
+    assert get_args(asked) == get_args(Metric)
+    assert {MET, BREACHED} <= set(STATUSES)
 
 
 def test_open_cases_are_said_to_be_censored() -> None:

@@ -38,7 +38,7 @@ FIXTURE = Path(__file__).parents[1] / "data" / "small_incident.bpmn"
 LABELS = "abcdef"
 WORDS = "abcdefxy"
 SEEDS = range(14)
-TRACES = 200
+TRACES = 180
 NO_MATRIX_WARNING = pytest.mark.filterwarnings(  # pm4py hands numpy matrices to its solver
     "ignore:the matrix subclass:PendingDeprecationWarning"
 )
@@ -366,25 +366,32 @@ def test_many_silent_moves_do_not_add_up_to_a_move() -> None:
     assert sum(move.kind is MoveKind.SILENT for move in optimal(alignments, 0).moves) == 40_000
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_nets_of_any_shape_with_dead_ends(seed: int) -> None:
+def test_nets_of_any_shape_with_dead_ends() -> None:
     """Not block-structured: what cannot end is cut away, some activities wholly."""
-    random = Random(seed)  # noqa: S311 - a seeded test
-    net = any_net(random)
-    model = model_of(net)
+    checked = 0
+    for seed in range(180):
+        random = Random(seed)  # noqa: S311 - a seeded test
+        net = any_net(random)
+        model = model_of(net)
+        if not _has_an_end(model):
+            continue
+        checked += 1
+        traces = [tuple(random.choices("abcdx", k=random.randint(0, 12))) for _ in range(25)]
+        variants = variants_of(traces)
+        alignments = align(variants, model)
+        for i in range(len(variants)):
+            found = optimal(alignments, i)
+            assert found.cost == alignment_cost(net, variants.trace(i))
+            assert replays(net, [(move.kind.name, move.activity) for move in found.moves])
+    assert checked >= 15
+
+
+def _has_an_end(model: ReferenceModel) -> bool:
     try:
-        few = model.automaton.n_states <= 40
+        return model.automaton.n_states > 1
     except CodedError as error:
-        few = error.code not in {"MO201", "MO203"}
-    if not few:
-        return
-    traces = [tuple(random.choices("abcdx", k=random.randint(0, 12))) for _ in range(25)]
-    variants = variants_of(traces)
-    alignments = align(variants, model)
-    for i in range(len(variants)):
-        found = optimal(alignments, i)
-        assert found.cost == alignment_cost(net, variants.trace(i))
-        assert replays(net, [(move.kind.name, move.activity) for move in found.moves])
+        assert error.code in {"MO201", "MO203"}  # noqa: PT017 - many nets, one outcome each
+        return False
 
 
 def any_net(random: Random) -> PlainNet:

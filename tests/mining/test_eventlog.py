@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 
 from process_mining.errors import RunError
 from process_mining.eventlog import EventLog, LogMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 META = LogMeta(source="test")
 CLEAR = LogMeta(source="test", clear_names=True)
@@ -50,9 +54,9 @@ def table(rows: Rows) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TYPES)
 
 
-def events(**columns: list[object]) -> pa.Table:
+def events(**columns: Sequence[object]) -> pa.Table:
     n = len(next(iter(columns.values())))
-    defaults: dict[str, list[object]] = {
+    defaults: dict[str, Sequence[object]] = {
         "case_id": ["c"] * n, "activity": ["x"] * n, "at": list(range(n))
     }  # fmt: skip
     return pa.table(defaults | columns)

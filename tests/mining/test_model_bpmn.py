@@ -79,6 +79,13 @@ def test_task_with_two_flows_out_runs_them_in_parallel_and_two_in_run_it_twice()
     assert (automaton.labels == d).sum() > 2
 
 
+def test_two_flows_out_of_the_start_begin_in_parallel() -> None:
+    nodes = "s:startEvent:, a:task:A, b:task:B, j:parallelGateway:, e:endEvent:"
+    model = ReferenceModel.from_bpmn(bpmn(nodes, "s>a s>b a>j b>j j>e"))
+    assert model.net.initial == (1, 1, 0, 0, 0)
+    assert model.automaton.n_states == 4 + 2
+
+
 def test_two_end_events_wait_for_all_tokens() -> None:
     nodes = "s:startEvent:, a:task:A, g:parallelGateway:, b:task:B, e:endEvent:, f:endEvent:"
     model = ReferenceModel.from_bpmn(bpmn(nodes, "s>a a>g g>b g>f b>e"))

@@ -28,7 +28,7 @@ META = LogMeta(source="test", clear_names=True)
 def log_of(
     traces: Mapping[str, Sequence[tuple[str, int]]],
     *,
-    cases: Mapping[str, list[object]] | None = None,
+    cases: Mapping[str, object] | None = None,
     meta: LogMeta = META,
     **columns: list[str | None],
 ) -> EventLog:

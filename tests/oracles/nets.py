@@ -6,7 +6,6 @@ sequence, a choice, a parallel or a loop of blocks (as in a process tree), so ev
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ class PlainNet:
         return [
             i
             for i, (_, consumed, _) in enumerate(self.transitions)
-            if all(marking[p] >= n for p, n in Counter(consumed).items())
+            if all(marking[p] >= consumed.count(p) for p in consumed)
         ]
 
     def fire(self, marking: tuple[int, ...], transition: int) -> tuple[int, ...]:
