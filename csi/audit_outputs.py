@@ -94,8 +94,6 @@ def _case_rows(part: PracticeAudit) -> pa.Table:
     for name in (s.OPENED, s.RESOLVED, s.CLOSED):
         index = cases.schema.get_field_index(name)
         cases = cases.set_column(index, name, cases[name].cast(s.UTC_US))
-    index = cases.schema.get_field_index(s.PRACTICE)
-    cases = cases.set_column(index, s.PRACTICE, pa.repeat(part.practice.name, cases.num_rows))
     cases = cases.append_column(s.COMPLETE, pa.array(part.translation.complete))
     none = pa.nulls(cases.num_rows, pa.int64())
     cases = cases.append_column("cost", none if aligned is None else pa.array(aligned.upper))

@@ -398,7 +398,8 @@ def translate(
     update = _updates(log, activity, vocabulary)
     step = pc.if_else(pa.array(update), pa.scalar(None, pa.string()), activity)
     translated = log.with_columns(
-        events={s.ACTIVITY: step, s.RAW_ACTIVITY: raw.dictionary_decode()}
+        events={s.ACTIVITY: step, s.RAW_ACTIVITY: raw.dictionary_decode()},
+        cases={s.PRACTICE: pa.repeat(pa.scalar(practice.name), log.n_cases)},
     )
     index = raw.indices.to_numpy(zero_copy_only=False)
     counts = np.bincount(index, minlength=len(said))
