@@ -54,6 +54,7 @@ def summary_of(audit: Audit) -> dict[str, Any]:
             "clear_names": log.meta.clear_names,
             "notes": list(log.meta.notes),
         },
+        "targets": "shipped" if audit.request.targets is None else "given",
         "as_of": moment(audit.as_of_us),
         "not_audited": log.n_cases - sum(p.translation.log.n_cases for p in audit.practices),
         "practices": [_practice(part) for part in audit.practices],

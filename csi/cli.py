@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csi.audit import AuditRequest
+    from csi.simulate import Effect
 
 IN_FILE = click.Path(path_type=Path)
 OUT_DIR = click.Path(path_type=Path, file_okay=False)
@@ -150,7 +151,7 @@ def read_key(path: Path) -> bytes:
 @click.option("--report-date", callback=_moment, help="Date on the report; default: --as-of.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.pass_context
-def audit_command(ctx: click.Context, **options: Any) -> None:
+def audit_command(ctx: click.Context, /, **options: Any) -> None:
     r"""Judge a ticket log by the rulebook: how conformant, where not, who must act.
 
     \b
@@ -274,7 +275,7 @@ def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
 @click.option("--tickets", type=click.IntRange(1), default=1500, show_default=True)
 @click.option("--months", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--effect", type=click.Choice(["none", "improved", "worse"]), default="none")
-def simulate(out: Path, seed: int, tickets: int, months: int, effect: str) -> None:
+def simulate(out: Path, seed: int, tickets: int, months: int, effect: Effect) -> None:
     r"""Simulate a service desk with planted deviations and their truth.
 
     \b

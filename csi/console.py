@@ -73,6 +73,8 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     lines += [
         f"  {line}" for line in table_lines(("rule", "severity", "cases", "what"), cells)
     ] * bool(cells)
+    if summary["targets"] == "shipped" and summary["service_levels"]:
+        lines += ["", "Service levels: the targets that ship; give your own with --targets."]
     unknown = [row["code"] for row in summary["rules"] if row["unknown"]]
     if unknown:
         lines += ["", f"Not decidable on some cases for want of data: {', '.join(unknown)}."]

@@ -19,7 +19,7 @@ import datetime as dt
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -72,7 +72,7 @@ class Plan(_Strict):
     owner: Text
     started: dt.date
     minimum_effect: Annotated[float, Field(gt=0, lt=1)]
-    scope: dict[Literal["priority", "category", "service"], list[str]] = {}
+    scope: dict[str, list[str]] = {}
     guardrails: list[str] = []
 
 

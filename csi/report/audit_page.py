@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
@@ -25,8 +27,6 @@ from rules.catalogue import describe
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from csi.audit import Audit, PracticeAudit
     from process_mining.discovery import Handover, HandoverSummary, ProcessMap
@@ -61,7 +61,8 @@ class AuditPage:
 
 def audit_page(audit: Audit, summary: dict[str, Any], report_date: dt.date) -> str:
     """Return the page as HTML."""
-    title = f"Conformance audit, {report_date.isoformat()}"
+    names = " and ".join(part.practice.title.lower() for part in audit.practices)
+    title = f"Conformance audit of {names}, {report_date.isoformat()}"
     return render("audit.html.j2", title=title, page=_page(audit, summary))
 
 
@@ -138,22 +139,25 @@ def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
         for row in summary["conformance"]
         if row["cases"]
     ]
-    cards += [_attainment_card(summary["service_levels"], metric) for metric in METRICS]
+    cards += [_attainment_card(summary, metric) for metric in METRICS]
     if summary["feedback"]:
         cards.append(_feedback_card(summary["feedback"]))
     return [card for card in cards if card]
 
 
+GIVEN = "given"
+OURS = "measured against the targets that ship with trueloop; give your own"
 METRICS = {"respond": "Response in time", "resolve": "Resolved in time"}
 
 
-def _attainment_card(levels: Sequence[dict[str, Any]], metric: str) -> dict[str, str]:
-    rows = [row for row in levels if row["metric"] == metric]
+def _attainment_card(summary: dict[str, Any], metric: str) -> dict[str, str]:
+    rows = [row for row in summary["service_levels"] if row["metric"] == metric]
+    whose = "" if summary["targets"] == GIVEN else f"; {OURS}"
     met, breached = sum(r["met"] for r in rows), sum(r["breached"] for r in rows)
     if not met + breached:
         return {}
     note = f"{number(met)} of {number(met + breached)} clocks that have ended, all targets"
-    return {"label": METRICS[metric], "value": _share(met, met + breached), "note": note}
+    return {"label": METRICS[metric], "value": _share(met, met + breached), "note": note + whose}
 
 
 def _offence_card(row: dict[str, Any]) -> dict[str, str]:
@@ -204,14 +208,14 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
     practice, log = part.practice, part.translation.log
     leave_out = practice.outside_model
     flow = process_map(log, leave_out=leave_out, top_activities=MAP_ACTIVITIES)
-    hands = handover_summary(log)
+    hands, counts = handover_summary(log), _deviations(part)
     return {
         "id": practice.name,
         "title": practice.title,
         "words": _words(part),
-        "model": Markup(_model_svg(part)),  # noqa: S704 - our own drawing
+        "model": Markup(_model_svg(part, counts)),  # noqa: S704 - our own drawing
         "model_name": f"{practice.name} {practice.version}",
-        "model_note": _model_note(part),
+        "model_note": _model_note(counts),
         "map": Markup(draw_process_map(flow, name=f"map-{practice.name}")),  # noqa: S704 - our own drawing
         "map_note": _map_note(flow),
         "variants": _variants(part),
@@ -235,48 +239,51 @@ def _words(part: PracticeAudit) -> str:
     return said
 
 
-def _model_svg(part: PracticeAudit) -> str:
-    model, alignments = part.prepared.model, part.prepared.alignments
-    if model is None or alignments is None or model.diagram is None:
+def _model_svg(part: PracticeAudit, counts: pd.DataFrame) -> str:
+    model = part.prepared.model
+    if model is None or not model.diagram.shapes:
         return ""
     return draw_bpmn(
-        model.diagram, marks=_marks(alignments.deviation_counts(), len(part.prepared.desk.complete))
+        model.diagram,
+        marks=_marks(counts, int(part.translation.complete.sum())),
+        unrecorded=part.translation.unobserved,
+        name=f"model-{part.practice.name}",
+        title=f"Reference model of {part.practice.title.lower()}",
     )
 
 
 def _marks(counts: pd.DataFrame, cases: int) -> dict[str, Mark]:
     """A mark for each activity that was skipped or unexpected; severity is the share of cases."""
+    rows = counts.to_dict("records")
     return {
-        row.activity: Mark(
-            skipped=int(row.skipped),
-            unexpected=int(row.unexpected),
+        row["activity"]: Mark(
+            skipped=row["skipped"],
+            unexpected=row["unexpected"],
             n_cases=cases,
             href="#offences",
-            severity=min(1.0, (row.skipped + row.unexpected) / max(1, cases)),
+            severity=min(1.0, (row["skipped"] + row["unexpected"]) / max(1, cases)),
         )
-        for row in counts.itertuples()
+        for row in rows
     }
 
 
-def _model_note(part: PracticeAudit) -> str:
+def _model_note(counts: pd.DataFrame) -> str:
+    said = []
+    for column, words in (("skipped", "Skipped"), ("unexpected", "Unexpected")):
+        most = counts.sort_values([column, "activity"], ascending=[False, True]).head(1)
+        for activity, n in zip(most["activity"], most[column], strict=True):
+            if n:
+                said.append(f"{words} most often: {activity} ({plural(int(n), 'time')}).")
+    return " ".join(said) or "No ended ticket leaves it."
+
+
+def _deviations(part: PracticeAudit) -> pd.DataFrame:
+    """Skips and surplus of the ended cases; what open ones still lack may yet come."""
     alignments = part.prepared.alignments
     if alignments is None:
-        return ""
-    counts = alignments.deviation_counts()
-    if counts.empty:
-        return "No ticket leaves it."
-    skipped = counts.sort_values(["skipped", "activity"], ascending=[False, True]).iloc[0]
-    surplus = counts.sort_values(["unexpected", "activity"], ascending=[False, True]).iloc[0]
-    said = []
-    if skipped.skipped:
-        said.append(
-            f"Skipped most often: {skipped.activity} ({number(int(skipped.skipped))} times)."
-        )
-    if surplus.unexpected:
-        said.append(
-            f"Unexpected most often: {surplus.activity} ({number(int(surplus.unexpected))} times)."
-        )
-    return " ".join(said)
+        return pd.DataFrame({"activity": [], "skipped": [], "unexpected": []})
+    ended = alignments.variants.variant_of_case[part.translation.complete]
+    return alignments.deviation_counts(np.bincount(ended, minlength=len(alignments)))
 
 
 def _map_note(flow: ProcessMap) -> str:
@@ -292,6 +299,8 @@ def _map_note(flow: ProcessMap) -> str:
 
 def _variants(part: PracticeAudit) -> list[dict[str, str]]:
     variants, alignments = part.prepared.variants, part.prepared.alignments
+    if variants is None:
+        return []
     total = int(variants.counts.sum())
     return [
         {
@@ -359,7 +368,8 @@ def _tickets(part: PracticeAudit, rule: Rule) -> list[dict[str, Any]]:
     frame = findings.select(["case_id", "seqs", "message", "measured", "limit"]).to_pandas()
     frame["excess"] = (frame["measured"] - frame["limit"]).abs().fillna(0)
     frame = frame.sort_values(["excess", "case_id"], ascending=[False, True]).head(TICKETS_SHOWN)
-    return [_ticket(part, row.case_id, set(row.seqs), row.message) for row in frame.itertuples()]
+    columns = (frame[name] for name in ("case_id", "seqs", "message"))
+    return [_ticket(part, case, set(seqs), said) for case, seqs, said in zip(*columns, strict=True)]
 
 
 def _ticket(part: PracticeAudit, case_id: str, seqs: set[int], message: str) -> dict[str, Any]:
@@ -404,7 +414,8 @@ def _level(row: dict[str, Any]) -> dict[str, str]:
 
 def _levels_note(summary: dict[str, Any]) -> str:
     missed = [row["target"] for row in summary["service_levels"] if row["verdict"] == "missed"]
-    said = "Clocks run in the calendar of their target, pauses taken out. "
+    said = "" if summary["targets"] == GIVEN else f"Note: {OURS}, with --targets. "
+    said += "Clocks run in the calendar of their target, pauses taken out. "
     said += "A target is missed where the whole 95 % interval lies under its objective."
     return f"{said} Missed: {', '.join(missed)}." if missed else f"{said} None is missed."
 

@@ -50,7 +50,7 @@ def width(text: str) -> float:
 
 
 def wrapped(text: str, ems: float, lines: int) -> tuple[str, ...]:
-    """Break cleaned text into at most `lines` lines of about `ems`; what is cut ends in an ellipsis.
+    """Break cleaned text into at most `lines` lines of about `ems`; a cut ends in an ellipsis.
 
     Breaks at spaces; a word longer than a line is broken inside.
     """
@@ -88,7 +88,7 @@ def text(  # noqa: PLR0913 - a text has a place and a look
     weight: str = "",
     halo: bool = False,
 ) -> str:
-    """Return one line of text; `halo` puts a white outline behind it so that lines do not cut it."""
+    """Return one line of text; `halo` puts white behind it so that lines do not cut it."""
     bold = f' font-weight="{weight}"' if weight else ""
     ring = ' stroke="#fff" stroke-width="4" stroke-linejoin="round" paint-order="stroke"'
     return (

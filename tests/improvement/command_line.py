@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -72,3 +73,49 @@ def write_lines(path: Path, lines: Iterable[str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
     return path
+
+
+INCIDENT_WORDS = (
+    *("Register", "Classify", "Assign", "Diagnose", "Escalate", "Await customer"),
+    *("Await supplier", "Await problem", "Await evidence", "Resolve", "Reopen", "Close"),
+)
+HOSTILE_TEXTS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style></svg><iframe src=//evil.example>",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2+3",
+    "@SUM(A1)",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "\x1b[31mred\x1b]0;title\x07",
+    "tab\tand\rreturn\nline",
+    "\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe",
+    "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+    "x" * 10_000,
+    "&lt;b&gt; &amp; ]]> <!-- -->",
+    "https://evil.example/a.png",
+    "'; DROP TABLE events; --",
+    "\N{PILE OF POO}\N{ZERO WIDTH SPACE}e\N{COMBINING ACUTE ACCENT}",
+)
+
+
+def hostile_log(folder: Path) -> tuple[Path, Path]:
+    """A log each of whose texts is an attack: case ids, activities, actors, teams, priorities."""
+    lines, tickets = [], [["case_id", "practice", "priority", "category", "service"]]
+    for i, text in enumerate(HOSTILE_TEXTS):
+        # Words of the practice are to stay the majority, or no vocabulary fits.
+        steps = ("Register", HOSTILE_TEXTS[i % 11], "Resolve", "Assign", "Close")
+        for j, step in enumerate(steps):
+            at = f"2025-03-{i + 1:02d}T0{j}:00:00Z"
+            further = {"seq": j, "actor": text, "team": text, "attributes": {"note": text}}
+            lines.append(event_line(text, step, at, **further))
+        tickets.append([text, "incident", text, text, text])
+    for j, step in enumerate(INCIDENT_WORDS):
+        lines.append(event_line("clean", step, f"2025-02-{j + 1:02d}T00:00:00Z"))
+    rows = io.StringIO(newline="")
+    csv.writer(rows).writerows(tickets)
+    events, cases = write_lines(folder / "events.ndjson", lines), folder / "tickets.csv"
+    cases.write_bytes(rows.getvalue().encode())
+    return events, cases
