@@ -99,7 +99,10 @@ def _unmapped_lines(practices: Sequence[dict[str, Any]]) -> list[str]:
 def cycle_lines(results: dict[str, Any], out: Path) -> list[str]:
     """Say what a cycle found: the verdict first, then where to look."""
     found = results["evaluate"]
-    lines = [f"{found['title']}: {found['verdict']}.", found["sentence"]]
+    lines = [
+        f"{found['improvement']}: {found['verdict']}.",
+        f"{found['title']}. {found['sentence']}",
+    ]
     if found["guardrails"]:
         said = ", ".join(f"{code} {verdict}" for code, verdict in found["guardrails"].items())
         lines.append(f"Guardrails: {said}.")

@@ -35,7 +35,7 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp"
+            dir=path.parent, prefix=f".{path.stem[:40]}.", suffix=f".tmp{path.suffix}"
         )
         os.close(handle)
     except OSError as error:

@@ -81,6 +81,7 @@ def _execute(
 ) -> None:
     import papermill  # noqa: PLC0415 - heavy: loaded only when a notebook runs
     from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415 - the same
+    from traitlets.config import Config  # noqa: PLC0415 - the same
 
     total = len(json.loads(source.read_text(encoding="utf-8"))["cells"]) + 1
 
@@ -98,6 +99,7 @@ def _execute(
             progress_bar=False,
             log_output=False,
             execution_timeout=CELL_TIMEOUT_S,
+            config=Config({"KernelManager": {"transport": "ipc"}}),  # no port is opened
             on_cell_executed=executed,
         )
     except PapermillExecutionError as error:

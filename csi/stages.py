@@ -218,7 +218,8 @@ class Loop:
         verdict = overall(comparison, list(guards.values()))
         self._record(plan["entry"], kpi, comparison, verdict, guards)
         others, picture = self._others(kpi, rule), self._before_after(kpi, scope)
-        found = stories.evaluation_of(plan["entry"], kpi, comparison, verdict, guards)
+        entry = self.register.show(plan["entry"])
+        found = stories.evaluation_of(entry, kpi, comparison, verdict, guards)
         with self.manifest.step("4_evaluate") as folder:
             write_json(folder / "evaluation.json", found)
             write_json(folder / "others.json", others)

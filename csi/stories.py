@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from csi.cycle import Cycle
     from csi.kpi import Kpi, Measurement
+    from csi.register import Entry
     from csi.statistics import Comparison, DecisionRule, Outcome
     from rules.spec import Rule
 
@@ -37,20 +38,27 @@ def value_in_words(value: float | None, unit: str) -> str:
         return percent(value)
     if unit == "h":
         return duration(round(value * s.US_PER_HOUR))
-    return f"{number(value)} {unit}"
+    return f"{_plain(value)} {unit}"
+
+
+def _plain(value: float) -> str:
+    return number(int(value)) if value == int(value) else number(value)
+
+
+def interval_in_words(one: Mapping[str, Any]) -> str:
+    """Say a measurement's interval: "1 d 1 h to 1 d 6 h", "" where it has none."""
+    if one["value"] is None or one["low"] is None or one["high"] is None:
+        return ""
+    return (
+        f"{value_in_words(one['low'], one['unit'])} to {value_in_words(one['high'], one['unit'])}"
+    )
 
 
 def measured_in_words(one: Mapping[str, Any]) -> str:
     """Say a measurement (as `Measurement.to_dict` gives it) with its interval."""
-    value, low, high, unit = one["value"], one["low"], one["high"], one["unit"]
-    if value is None:
-        return "not measured"
-    if low is None or high is None:
-        return value_in_words(value, unit)
-    if unit == "share":
-        return percent(value, (low, high))
-    said = [value_in_words(part, unit) for part in (value, low, high)]
-    return f"{said[0]} ({said[1]} to {said[2]})"
+    interval = interval_in_words(one)
+    said = value_in_words(one["value"], one["unit"]) or "not measured"
+    return f"{said} ({interval})" if interval else said
 
 
 def kpi_frame(found: Mapping[str, Sequence[Measurement]]) -> pd.DataFrame:
@@ -144,7 +152,7 @@ def improve_story(entry_id: str, title: str, kpi: Kpi, rule: DecisionRule) -> st
 def rule_in_words(rule: DecisionRule) -> str:
     """Say a decision rule in one sentence."""
     return (
-        f"improved if the {rule.confidence:.0%} interval lies wholly on the better side and the "
+        f"improved if the {100 * rule.confidence:g} % interval lies wholly on the better side and the "
         f"change is at least {rule.minimum_effect:g}; no effect shown if the interval lies within "
         f"plus or minus {rule.minimum_effect:g}; worse if it lies wholly on the worse side; else, "
         f"or with fewer than {rule.min_n} tickets a window, inconclusive."
@@ -187,7 +195,7 @@ def comparison_row(kpi: Kpi, found: Comparison) -> dict[str, Any]:
 
 
 def evaluation_of(
-    entry_id: str,
+    entry: Entry,
     kpi: Kpi,
     found: Comparison,
     verdict: Outcome,
@@ -195,9 +203,10 @@ def evaluation_of(
 ) -> dict[str, Any]:
     """An evaluation as results.json holds it."""
     return {
-        "entry": entry_id,
+        "entry": entry.id,
         "verdict": verdict.value,
         "metric": kpi.code,
+        "improvement": entry.improvement.title,
         "title": kpi.title,
         "effect": found.effect,
         "interval": [found.low, found.high],

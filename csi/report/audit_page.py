@@ -19,7 +19,7 @@ from csi.ranking import worst_rules
 from csi.report.drawings.bpmn import Mark, draw_bpmn
 from csi.report.drawings.process_map import draw_process_map
 from csi.report.page import render
-from csi.report.words import duration, moment, number, percent, plural
+from csi.report.words import duration, moment, number, percent, plural, range_of_shares
 from process_mining import schema as s
 from process_mining.discovery import handover_summary, process_map
 from rules.catalogue import describe
@@ -112,14 +112,8 @@ def _headline(summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
         if row["cases"]
     ]
     said = "; ".join(fits) or "No ended ticket could be compared with a reference model"
-    if not worst:
-        return f"{said}. No rule was violated."
-    first = worst[0]
-    return f"{said}. The worst offence: {_lower(first['title'])} ({_of(first)})."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    of = f"{len(worst)} of {plural(len(summary['rules']), 'rule')}"
+    return f"{said}. {of} violated{'; the worst three:' if worst else '.'}"
 
 
 def _of(row: dict[str, Any]) -> str:
@@ -193,12 +187,13 @@ BAR = (("c", "conforms"), ("v", "violates"), ("p", "pending"), ("u", "unknown"),
 def _rule_row(row: dict[str, Any]) -> dict[str, Any]:
     total = sum(row[name] for _, name in BAR)
     shown = {name: number(row[name]) for _, name in BAR}
-    rate = "" if row["rate"] is None else percent(row["rate"], row["interval"])
+    decided = row["rate"] is not None
     return shown | {
         "code": row["code"],
         "title": row["title"],
         "severity": row["severity"],
-        "rate": rate,
+        "rate": percent(row["rate"]) if decided else "",
+        "interval": range_of_shares(*row["interval"]) if decided else "",
         "bar": [(cls, round(100 * row[name] / total, 2)) for cls, name in BAR] if total else [],
         "spoken": ", ".join(f"{shown[name]} {name}" for _, name in BAR),
     }
@@ -399,14 +394,15 @@ def _event(event: dict[str, Any], seqs: set[int]) -> dict[str, Any]:
 
 
 def _level(row: dict[str, Any]) -> dict[str, str]:
-    bounds = (row["low"], row["high"])
+    decided = row["rate"] is not None
     return {
         "target": row["target"],
         "limit": duration(row["limit_us"]),
         "met": number(row["met"]),
         "breached": number(row["breached"]),
         "running": number(row["running"]),
-        "rate": "" if row["rate"] is None else percent(row["rate"], bounds),
+        "rate": percent(row["rate"]) if decided else "",
+        "interval": range_of_shares(row["low"], row["high"]) if decided else "",
         "objective": percent(row["objective"]),
         "verdict": row["verdict"],
     }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from markupsafe import Markup
 
 from csi.report.page import render
-from csi.report.words import number, percent
+from csi.report.words import number, percent, range_of_shares
 from csi.statistics import DecisionRule
-from csi.stories import CURRENT, measured_in_words, rule_in_words, value_in_words
+from csi.stories import CURRENT, interval_in_words, rule_in_words, value_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,12 +67,13 @@ def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
     windows = {name: f"{w['start']} to {w['end']}" for name, w in results["window"].items()}
     return CyclePage(
         scope=f"Baseline {windows['baseline']}, current {windows['current']} (end excluded, UTC).",
-        improvement=f"{found['entry']}: {found['title']}",
+        improvement=f"{found['entry']}: {found['improvement']}",
         verdict=found["verdict"].capitalize(),
         verdict_class=VERDICT_CLASS[found["verdict"]],
-        verdict_sentence=found["sentence"],
+        verdict_sentence=f"{found['title']}: {found['sentence']}",
         method=f"Method: {found['method']}; n = {number(found['n_baseline'])} before, "
-        f"{number(found['n_current'])} now.",
+        f"{number(found['n_current'])} now. A comparison of before and after cannot tell an "
+        "improvement from a season or from something else that changed at the same time.",
         figures=_figures(results),
         rule=_rule(results),
         evaluate_pictures=[
@@ -124,7 +125,7 @@ def _rule(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         "not computed" if effect is None else f"{effect:+.3f} ({_ends(low, high)}), {found['unit']}"
     )
     return [
-        ("Metric", f"{found['metric']}, {found['better']} is better"),
+        ("Metric", f"{found['metric']} {found['title']}; {found['better']} is better"),
         ("Effect, current against baseline", said),
         (
             "Decision rule, fixed beforehand",
@@ -148,8 +149,10 @@ def _kpi(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     return {
         "code": now["kpi"],
         "title": now["title"],
-        "baseline": measured_in_words(before),
-        "current": measured_in_words(now),
+        "baseline": value_in_words(before["value"], before["unit"]) or "not measured",
+        "baseline_interval": interval_in_words(before),
+        "current": value_in_words(now["value"], now["unit"]) or "not measured",
+        "current_interval": interval_in_words(now),
         "n": f"{number(before['n'])} / {number(now['n'])}",
         "better": now["better"],
         "method": "; ".join(part for part in (now["method"], now["note"]) if part),
@@ -165,7 +168,8 @@ def _rules(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             "severity": row["severity"],
             "baseline": number(before[row["code"]]["violates"]),
             "current": number(row["violates"]),
-            "rate": "" if row["rate"] is None else percent(row["rate"], (row["low"], row["high"])),
+            "rate": "" if row["rate"] is None else percent(row["rate"]),
+            "interval": "" if row["rate"] is None else range_of_shares(row["low"], row["high"]),
         }
         for row in rows
         if row["window"] == CURRENT

@@ -31,7 +31,7 @@ def demo_page(summary: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         "deviations are planted in a known subset (desk/truth.parquet).",
         audit=f"{broken} of {len(summary['rules'])} rules are violated, in "
         f"{number(summary['findings'])} findings with evidence.",
-        cycle=f"{found['title']}: {found['sentence']}",
+        cycle=f"{found['improvement']}. {found['title']}: {found['sentence']}",
         verdict=found["verdict"].capitalize(),
     )
     return render("demo.html.j2", title="trueloop demo", page=page)

@@ -57,6 +57,11 @@ def percent(share: float, interval: tuple[float, float] | None = None) -> str:
     return f"{said} ({_percent(low)} to {_percent(high)} %)"
 
 
+def range_of_shares(low: float, high: float) -> str:
+    """Say an interval of shares: "91.0 to 95.2 %"."""
+    return f"{_percent(low)} to {_percent(high)} %"
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """Say a count with its noun: "1 case", "1,234 cases", "2 entries"."""
     return f"{number(n)} {one if n == 1 else many or one + 's'}"

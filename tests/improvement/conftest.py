@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Demo:
+    """`trueloop demo`, and the same cycle run a second time into a folder of its own."""
+
+    ran: Ran
+    again: Ran
+    folder: Path
+    second: Path
+    records_before: list[tuple[Any, ...]]
+
+    @property
+    def desk(self) -> Path:
+        return self.folder / "desk"
+
+    @property
+    def cycle(self) -> Path:
+        return self.folder / "cycle"
+
+    @property
+    def results(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.cycle / "results.json").read_text("utf-8"))
+        return found
 
 
 @dataclass(frozen=True)
@@ -43,6 +69,12 @@ class Audited:
     def spreadsheet(self) -> list[dict[str, str]]:
         with (self.out / "findings.csv").open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
+
+
+def register_dump(path: Path) -> list[tuple[Any, ...]]:
+    """Every record of a register."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT * FROM history ORDER BY seq").fetchall()
 
 
 def needed(path: Path) -> Path:
@@ -84,3 +116,14 @@ def uci_rows() -> tuple[list[str], list[list[str]]]:
         header, *rows = csv.reader(file)
     kept = set(list(dict.fromkeys(row[0] for row in rows))[:1500])
     return header, [row for row in rows if row[0] in kept]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    ran = outside("demo", "--tickets", 300, "--out", folder, env={"PYTHONHASHSEED": "1"})
+    before = register_dump(folder / "desk" / "register.sqlite")
+    second = folder.parent / "second"
+    words = ("cycle", "run", folder / "desk" / "cycle.toml", "--out", second)
+    again = outside(*words, env={"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu"})
+    return Demo(ran, again, folder, second, before)
