@@ -151,11 +151,12 @@ def improve_story(entry_id: str, title: str, kpi: Kpi, rule: DecisionRule) -> st
 
 def rule_in_words(rule: DecisionRule) -> str:
     """Say a decision rule in one sentence."""
+    least = f"{rule.minimum_effect:g}"
     return (
-        f"improved if the {100 * rule.confidence:g} % interval lies wholly on the better side and the "
-        f"change is at least {rule.minimum_effect:g}; no effect shown if the interval lies within "
-        f"plus or minus {rule.minimum_effect:g}; worse if it lies wholly on the worse side; else, "
-        f"or with fewer than {rule.min_n} tickets a window, inconclusive."
+        f"improved if the {100 * rule.confidence:g} % interval lies wholly on the better side and "
+        f"the change is at least {least}; no effect shown if the interval lies within plus or "
+        f"minus {least}; worse if it lies wholly on the worse side; else, or with fewer than "
+        f"{rule.min_n} tickets a window, inconclusive."
     )
 
 

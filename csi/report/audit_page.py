@@ -61,15 +61,14 @@ class AuditPage:
 
 def audit_page(audit: Audit, summary: dict[str, Any], report_date: dt.date) -> str:
     """Return the page as HTML."""
-    names = " and ".join(part.practice.title.lower() for part in audit.practices)
-    title = f"Conformance audit of {names}, {report_date.isoformat()}"
+    title = f"Conformance audit, {report_date.isoformat()}"
     return render("audit.html.j2", title=title, page=_page(audit, summary))
 
 
 def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
     worst = worst_rules(summary)
     return AuditPage(
-        scope=_scope(summary),
+        scope=_scope(audit, summary),
         headline=_headline(summary, worst),
         figures=_figures(summary),
         worst=[_offence_card(row) for row in worst[:WORST_SHOWN]],
@@ -88,15 +87,17 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
     )
 
 
-def _scope(summary: dict[str, Any]) -> str:
+def _scope(audit: Audit, summary: dict[str, Any]) -> str:
     log = summary["log"]
     span = f"{log['first'][:10]} to {log['last'][:10]}" if log["first"] else "without times"
+    names = ", ".join(part.practice.title for part in audit.practices)
     refused = log["rejected"]
     left = summary["not_audited"]
     other = f", {plural(left, 'ticket')} of other practices not audited" if left else ""
+    judged = summary["as_of"][:16].replace("T", " ")
     return (
-        f"{number(log['cases'])} tickets with {number(log['events'])} events, {span} (UTC); "
-        f"{number(refused)} rows refused{other}. Open tickets are judged as of {summary['as_of']}."
+        f"{names}: {number(log['cases'])} tickets with {number(log['events'])} events, {span}; "
+        f"{number(refused)} rows refused{other}. Open tickets are judged as of {judged} UTC."
     )
 
 
@@ -168,7 +169,8 @@ def _offence_card(row: dict[str, Any]) -> dict[str, str]:
 def _cost(row: dict[str, Any]) -> str:
     """Say what the offence costs in time where the rule has a limit in time."""
     if row["excess_us"]:
-        return f"In all {duration(row['excess_us'])} over the limit."
+        hours = row["excess_us"] / s.US_PER_HOUR
+        return f"In all {number(hours, 0)} h over the limit, in the hours of its calendar."
     return ""
 
 

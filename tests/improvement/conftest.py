@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
 import json
-import sqlite3
-from contextlib import closing
-from dataclasses import dataclass
+import os
+import shutil
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -15,10 +16,12 @@ import pytest
 from improvement.command_line import BPI13, UCI, Ran, hostile_log, in_process, outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pyarrow as pa
+
+    Once = Callable[[str, Callable[[Path], Sequence[Ran]]], tuple[Path, list[Ran]]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Demo:
     again: Ran
     folder: Path
     second: Path
-    records_before: list[tuple[Any, ...]]
+    register_before: Path
 
     @property
     def desk(self) -> Path:
@@ -71,12 +74,6 @@ class Audited:
             return list(csv.DictReader(file))
 
 
-def register_dump(path: Path) -> list[tuple[Any, ...]]:
-    """Every record of a register."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT * FROM history ORDER BY seq").fetchall()
-
-
 def needed(path: Path) -> Path:
     if not path.is_file():
         pytest.skip(f"{path} is missing: the real logs are not part of this project")
@@ -84,16 +81,36 @@ def needed(path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def uci(tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    out = tmp_path_factory.mktemp("uci") / "out"
-    log = needed(UCI)
-    return Audited(in_process("audit", log, "--mapping", "uci_servicenow", "--out", out), out)
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Do something dear once for all workers of a test run: the first does it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def do(name: str, work: Callable[[Path], Sequence[Ran]]) -> tuple[Path, list[Ran]]:
+        folder = shared / f"once-{name}"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "ran.json").is_file():
+                folder.mkdir()
+                ran = json.dumps([asdict(one) for one in work(folder)])
+                (folder / "ran.json").write_text(ran, encoding="utf-8")
+        return folder, [Ran(**one) for one in json.loads((folder / "ran.json").read_text("utf-8"))]
+
+    return do
 
 
 @pytest.fixture(scope="session")
-def bpi13(tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    out = tmp_path_factory.mktemp("bpi13") / "out"
-    return Audited(in_process("audit", needed(BPI13), "--fail-on", "medium", "--out", out), out)
+def uci(once: Once) -> Audited:
+    words = ("audit", needed(UCI), "--mapping", "uci_servicenow", "--out")
+    folder, (ran,) = once("uci", lambda folder: [in_process(*words, folder / "out")])
+    return Audited(ran, folder / "out")
+
+
+@pytest.fixture(scope="session")
+def bpi13(once: Once) -> Audited:
+    words = ("audit", needed(BPI13), "--fail-on", "medium", "--out")
+    folder, (ran,) = once("bpi13", lambda folder: [in_process(*words, folder / "out")])
+    return Audited(ran, folder / "out")
 
 
 @pytest.fixture(scope="session", params=["uci", "bpi13"])
@@ -103,10 +120,15 @@ def real(request: pytest.FixtureRequest) -> Audited:
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    folder = tmp_path_factory.mktemp("hostile")
-    files = hostile_log(folder)
-    return Audited(in_process("audit", *files, "--clear-names", "--out", folder / "out"), folder / "out")
+def hostile(once: Once) -> Audited:
+    """A log each of whose texts is an attack, with the names of people shown."""
+
+    def work(folder: Path) -> list[Ran]:
+        words = ("audit", *hostile_log(folder), "--clear-names")
+        return [in_process(*words, "--out", folder / "out")]
+
+    folder, (ran,) = once("hostile", work)
+    return Audited(ran, folder / "out")
 
 
 @pytest.fixture(scope="session")
@@ -119,11 +141,16 @@ def uci_rows() -> tuple[list[str], list[list[str]]]:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    folder = tmp_path_factory.mktemp("demo") / "demo"
-    ran = outside("demo", "--tickets", 300, "--out", folder, env={"PYTHONHASHSEED": "1"})
-    before = register_dump(folder / "desk" / "register.sqlite")
-    second = folder.parent / "second"
-    words = ("cycle", "run", folder / "desk" / "cycle.toml", "--out", second)
-    again = outside(*words, env={"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu"})
-    return Demo(ran, again, folder, second, before)
+def demo(once: Once) -> Demo:
+    """The demo, and its cycle once more, with another hash seed and in another time zone."""
+
+    def work(folder: Path) -> list[Ran]:
+        desk = folder / "demo" / "desk"
+        demo = ("demo", "--tickets", 300, "--out", folder / "demo")
+        again = ("cycle", "run", desk / "cycle.toml", "--out", folder / "second")
+        first = outside(*demo, env={"PYTHONHASHSEED": "1"})
+        shutil.copyfile(desk / "register.sqlite", folder / "before.sqlite")
+        return [first, outside(*again, env={"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu"})]
+
+    folder, (ran, again) = once("demo", work)
+    return Demo(ran, again, folder / "demo", folder / "second", folder / "before.sqlite")

@@ -6,17 +6,17 @@ import csv
 import gzip
 import hashlib
 import json
-import random
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from improvement.command_line import BPI13, UCI, outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from improvement.conftest import Audited
@@ -201,7 +201,9 @@ def test_findings_and_cases_say_the_same(real: Audited) -> None:
 
 def test_the_figures_of_the_model_are_those_of_the_cases(real: Audited) -> None:
     (said,) = real.summary["conformance"]
-    costs = [c["cost"] for c in real.cases.select(["complete", "cost"]).to_pylist() if c["complete"]]
+    costs = [
+        c["cost"] for c in real.cases.select(["complete", "cost"]).to_pylist() if c["complete"]
+    ]
     assert said["cases"] == len(costs)
     assert said["cost"] == sum(costs)
     assert said["fitting_cases"] == costs.count(0)
@@ -276,7 +278,7 @@ def test_the_order_of_csv_rows_and_the_hash_seed_change_no_byte(
     uci_rows: tuple[list[str], list[list[str]]], tmp_path: Path
 ) -> None:
     header, rows = uci_rows
-    shuffled = random.Random(4).sample(rows, len(rows))
+    shuffled = [rows[i] for i in np.random.default_rng(4).permutation(len(rows))]
     assert shuffled != rows
     one = audit_uci([header, *rows], tmp_path / "one", "1")
     assert_same_bytes(one, audit_uci([header, *shuffled], tmp_path / "two", "2"))
@@ -288,7 +290,7 @@ def test_the_order_of_xes_traces_and_the_hash_seed_change_no_byte(
     text = gzip.decompress(BPI13.read_bytes()).decode()
     traces = re.findall(r"(?s)<trace>.*?</trace>", text)
     head, tail = text.split("<trace>", 1)[0], text.rsplit("</trace>", 1)[1]
-    random.Random(5).shuffle(traces)
+    traces = [traces[i] for i in np.random.default_rng(5).permutation(len(traces))]
     paths = []
     for name, seed, body in (("one", "1", text), ("two", "2", head + "\n".join(traces) + tail)):
         path = tmp_path / name / "log.xes"
