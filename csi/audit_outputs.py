@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from csi.audit import Audit, PracticeAudit
+    from process_mining.eventlog import EventLog
     from process_mining.quality import Defect
     from rules.spec import Tally
 
@@ -47,6 +48,7 @@ def summary_of(audit: Audit) -> dict[str, Any]:
             "events": log.n_events,
             "cases": log.n_cases,
             "variants": len(variants(log)),
+            "variants_with_lifecycle": _with_lifecycle(log),
             "rejected": log.meta.rejects.num_rows,
             "rows_in": log.meta.rows_in,
             "first": moment(int(log.arrays.at.min())) if log.n_events and log.timed else None,
@@ -66,6 +68,18 @@ def summary_of(audit: Audit) -> dict[str, Any]:
         "feedback": _feedback(audit),
         "exit_code": audit.exit_code,
     }
+
+
+def _with_lifecycle(log: EventLog) -> int | None:
+    """Variants by activity and lifecycle together; None where no event has a lifecycle.
+
+    Some tools keep a sub-status there (BPI Challenge 2013), so that the activity alone says little.
+    """
+    if log.events[s.LIFECYCLE].null_count == log.n_events:
+        return None
+    lifecycle = pc.fill_null(log.events[s.LIFECYCLE], "")
+    joint = pc.binary_join_element_wise(log.events[s.ACTIVITY], lifecycle, "+")
+    return len(variants(log.with_columns(events={s.ACTIVITY: joint})))
 
 
 def write_audit(

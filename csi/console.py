@@ -56,10 +56,13 @@ def share(part: int, whole: int) -> str:
 def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     """Say on one screen how conformant the log is, the worst offences, and where to look."""
     log, others = summary["log"], summary["not_audited"]
+    by_both = log["variants_with_lifecycle"]
+    finer = "" if by_both is None else f" by activity, {by_both:,} by activity and lifecycle"
     left = f", {others:,} cases of other practices not audited" if others else ""
     lines = [
         f"{log['cases']:,} cases, {log['events']:,} events, {log['rejected']:,} rows refused.",
-        f"{log['variants']:,} variants{left}. Open cases are judged as of {summary['as_of']}.",
+        f"{log['variants']:,} variants{finer}{left}.",
+        f"Open cases are judged as of {summary['as_of']}.",
         "",
     ]
     lines += [_conformance_line(row) for row in summary["conformance"]]

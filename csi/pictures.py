@@ -1,13 +1,14 @@
-"""Which pictures do people look at first? The charts of a cycle, as SVG and PNG.
+"""Which pictures do people look at first? The charts of a cycle, as SVG.
 
-JupyterLab hides SVG in notebooks that papermill has executed, so a `Picture` carries both; pages
-take the SVG. Charts are matplotlib figures without global state; the same input gives the same
+JupyterLab hides SVG output in notebooks that papermill has executed, but shows an image whose
+source is the SVG; that is what a `Picture` gives it. Pages take the SVG itself. Charts are matplotlib figures without global state; the same input gives the same
 bytes (fixed hash salt, no date), and nothing is said by colour alone.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
@@ -48,16 +49,15 @@ STYLE: Final[dict[Any, Any]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
-    """One picture as SVG text and, where there is one, PNG bytes; shown by Jupyter by itself."""
+    """One picture as SVG text; Jupyter shows it as an image, in which nothing can run."""
 
     svg: str
-    png: bytes = b""
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        found: dict[str, Any] = {"image/svg+xml": self.svg}
-        return found | ({"image/png": self.png} if self.png else {})
+    def _repr_html_(self) -> str:
+        data = b64encode(self.svg.encode()).decode()
+        return f'<img alt="" src="data:image/svg+xml;base64,{data}">'
 
 
 def process_picture(found: ProcessMap) -> Picture:
@@ -161,7 +161,7 @@ def _drawn(draw: Callable[[Axes], None], *, title: str, height: float) -> Pictur
         axes = figure.subplots()
         draw(axes)
         axes.set_title(title, loc="left")
-        return Picture(_svg(figure, title), _png(figure))
+        return Picture(_svg(figure, title))
 
 
 def _svg(figure: Figure, title: str) -> str:
@@ -173,9 +173,3 @@ def _svg(figure: Figure, title: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()

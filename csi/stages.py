@@ -35,6 +35,7 @@ from csi.outputs import read_json, write_json, write_parquet, write_text
 from csi.pictures import Picture, before_after, offences, process_picture, rates
 from csi.register import Evaluation, Improvement, Register
 from csi.statistics import DecisionRule, Outcome, overall
+from csi.stories import Story
 from process_mining.discovery import process_map, waiting
 from process_mining.errors import CodedError
 from process_mining.sources import ReadOptions, find_mapping
@@ -61,7 +62,7 @@ WAITS_SHOWN: Final = 15
 class Measured:
     """Where we stand."""
 
-    story: str
+    story: Story
     kpis: pd.DataFrame
     rules: pd.DataFrame
     service_levels: pd.DataFrame
@@ -72,7 +73,7 @@ class Measured:
 class Analysed:
     """What weighs most."""
 
-    story: str
+    story: Story
     pareto: pd.DataFrame
     waits: pd.DataFrame
     opportunities: pd.DataFrame
@@ -84,7 +85,7 @@ class Analysed:
 class Improved:
     """What is to change, and how it will be judged."""
 
-    story: str
+    story: Story
     entry_id: str
     plan: pd.DataFrame
     register: pd.DataFrame
@@ -94,7 +95,7 @@ class Improved:
 class Evaluated:
     """Whether it got better."""
 
-    story: str
+    story: Story
     verdict: Outcome
     comparison: Comparison
     result: pd.DataFrame
@@ -157,7 +158,7 @@ class Loop:
             write_parquet(folder / "findings.parquet", self.audit.result.findings)
             write_text(folder / PICTURE, picture.svg)
         return Measured(
-            story=stories.measure_story(found, frame),
+            story=Story(stories.measure_story(found, frame)),
             kpis=stories.kpi_frame(found),
             rules=frame,
             service_levels=pd.DataFrame(summary_of(self.audit)["service_levels"]),
@@ -171,7 +172,7 @@ class Loop:
         pareto = stories.pareto(rules)
         main = self.audit.practices[0]
         log, leave_out = main.translation.log, main.practice.outside_model
-        waits = waiting(log, leave_out=leave_out).head(WAITS_SHOWN)
+        waits = stories.in_hours(waiting(log, leave_out=leave_out).head(WAITS_SHOWN))
         opportunities = self._opportunities(pareto)
         picture = offences(pareto)
         with self.manifest.step("2_analyse") as folder:
@@ -180,7 +181,7 @@ class Loop:
             write_json(folder / "opportunities.json", opportunities.to_dict(orient="records"))
             write_text(folder / PICTURE, picture.svg)
         return Analysed(
-            story=stories.analyse_story(pareto, waits),
+            story=Story(stories.analyse_story(pareto, waits)),
             pareto=pareto,
             waits=waits,
             opportunities=opportunities,
@@ -201,7 +202,7 @@ class Loop:
             frozen = {"entry": entry_id, "kpi": kpi.code, "decision_rule": rule.to_dict()}
             write_json(folder / "plan.json", frozen)
         return Improved(
-            story=stories.improve_story(entry_id, plan.title, kpi, rule),
+            story=Story(stories.improve_story(entry_id, plan.title, kpi, rule)),
             entry_id=entry_id,
             plan=stories.plan_frame(entry_id, kpi, self.cycle, rule),
             register=register.to_pandas(),
@@ -227,7 +228,7 @@ class Loop:
             write_text(folder / PICTURE, picture.svg)
         row = stories.comparison_row(kpi, comparison) | {"verdict": verdict.value}
         return Evaluated(
-            story=f"{verdict.value.capitalize()}. {comparison.sentence}",
+            story=Story(stories.evaluate_story(entry, kpi, comparison, verdict)),
             verdict=verdict,
             comparison=comparison,
             result=pd.DataFrame([row]),

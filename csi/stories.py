@@ -5,6 +5,7 @@ Only words and tables: every number comes from `csi.kpi`, `csi.statistics` or th
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,6 +29,22 @@ if TYPE_CHECKING:
 
 BASELINE: Final = "baseline"
 CURRENT: Final = "current"
+
+
+class Story(str):
+    """Plain sentences, one a line; Jupyter shows each as a paragraph, as text and nothing else."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in self.splitlines())
+
+
+def in_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its columns in microseconds (`_us`) as hours (`_h`)."""
+    times = {name: name.removesuffix("_us") for name in frame.columns if name.endswith("_us")}
+    hours = {f"{stem}_h": frame[name] / s.US_PER_HOUR for name, stem in times.items()}
+    return frame.drop(columns=list(times)).assign(**hours)
 
 
 def value_in_words(value: float | None, unit: str) -> str:
@@ -136,7 +153,7 @@ def analyse_story(found: pd.DataFrame, waits: pd.DataFrame) -> str:
         said += (
             f"\nLongest waiting in all: from {most['source']} to {most['target']}, "
             f"{percent(most['share'])} of all time between steps "
-            f"(median {duration(int(most['median_us']))}, n = {number(int(most['n']))})."
+            f"(median {value_in_words(most['median_h'], 'h')}, n = {number(int(most['n']))})."
         )
     return said
 
@@ -147,6 +164,12 @@ def improve_story(entry_id: str, title: str, kpi: Kpi, rule: DecisionRule) -> st
         f"{entry_id}: {title}. Judged by {kpi.code}, {kpi.title.lower()} ({kpi.better} is better): "
         f"{rule_in_words(rule)}"
     )
+
+
+def evaluate_story(entry: Entry, kpi: Kpi, found: Comparison, verdict: Outcome) -> str:
+    """Say whether it got better."""
+    overruled = "" if verdict is found.verdict else f"\nVerdict of the whole: {verdict.value}."
+    return f"{entry.id}, {entry.improvement.title}.\n{kpi.title}: {found.sentence}{overruled}"
 
 
 def rule_in_words(rule: DecisionRule) -> str:

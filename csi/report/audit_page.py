@@ -114,7 +114,7 @@ def _headline(summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
     ]
     said = "; ".join(fits) or "No ended ticket could be compared with a reference model"
     of = f"{len(worst)} of {plural(len(summary['rules']), 'rule')}"
-    return f"{said}. {of} violated{'; the worst three:' if worst else '.'}"
+    return f"{said}. {of} violated{'; the worst:' if worst else '.'}"
 
 
 def _of(row: dict[str, Any]) -> str:

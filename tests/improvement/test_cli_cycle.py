@@ -1,4 +1,4 @@
-"""Does one turn of the loop run through, hand on what it found, and change nothing the next time?"""
+"""Does one turn of the loop run through, hand on its findings, and add nothing when repeated?"""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _size(lines: tuple[str, ...]) -> layout.Box:
 
 
 def _arc(line: _Line, top: int) -> layout.Arc:
-    room = layout.Box(svg.width(line.label) * _SMALL + 10, _SMALL * 1.5)
+    room = layout.Box(svg.width(line.label) * _SMALL + 16, _SMALL * 1.5)
     weight = 1 + round(9 * line.edge.n / top)
     return layout.Arc(line.source, line.target, label=room, weight=weight)
 
