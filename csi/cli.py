@@ -17,7 +17,7 @@ import click
 from process_mining.errors import CodedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from csi.audit import AuditRequest
     from csi.simulate import Effect
@@ -38,8 +38,11 @@ def main() -> None:
     """Run the command line; a coded error is one line on standard error and an exit code."""
     try:
         code = cli(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(printable(str(_wrong_usage(error))), err=True)
         sys.exit(2)
     except click.Abort:
         click.echo("interrupted", err=True)
@@ -50,9 +53,20 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _wrong_usage(error: click.ClickException) -> CodedError:
+    context = getattr(error, "ctx", None)
+    fix = "" if context is None else f"See {context.command_path} --help"
+    return CodedError("CL002", error.format_message(), fix=fix)
+
+
 def printable(text: str) -> str:
     """Replace control characters (but line ends): text from tickets must not drive a terminal."""
     return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def on_lines(lines: Sequence[str]) -> str:
+    """Put lines under each other; a line end inside one of them is text and starts no line."""
+    return "\n".join(printable(line.replace("\n", " ")) for line in lines)
 
 
 def _moment(_: click.Context, option: click.Parameter, value: str | None) -> dt.datetime | None:
@@ -175,7 +189,7 @@ def echo_result(value: object, lines: list[str], *, as_json: bool) -> None:
     """Print a result for people, or as JSON."""
     from csi.outputs import to_json
 
-    click.echo(to_json(value) if as_json else printable("\n".join(lines)), nl=not as_json)
+    click.echo(to_json(value) if as_json else on_lines(lines), nl=not as_json)
 
 
 @cli.group()
@@ -336,7 +350,7 @@ def demo(out: Path, tickets: int, seed: int) -> None:
         found = run_demo(out, tickets=tickets, seed=seed, step=step)
     lines = ["The desk, audited", *audit_lines(found.summary, out / "audit"), ""]
     lines += ["One turn of the loop", *cycle_lines(found.results, out / "cycle"), ""]
-    click.echo(printable("\n".join([*lines, f"Start here: {out / 'report.html'}"])))
+    click.echo(on_lines([*lines, f"Start here: {out / 'report.html'}"]))
 
 
 @cli.group()
@@ -381,7 +395,7 @@ def register_show(path: Path, entry: str) -> None:
     from csi.register import Register
 
     found = Register.open(path, create=False).show(entry)
-    click.echo(printable("\n".join(entry_lines(found))))
+    click.echo(on_lines(entry_lines(found)))
 
 
 @register.command("verify")
@@ -407,7 +421,7 @@ def register_verify(ctx: click.Context, path: Path) -> None:
 @cli.command()
 @click.argument("folder", type=OUT_DIR, metavar="DIR")
 def init(folder: Path) -> None:
-    r"""Copy the four notebooks and a demo desk into a folder of your own.
+    r"""Copy the four notebooks into a folder of your own.
 
     \b
     Example:

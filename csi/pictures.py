@@ -1,8 +1,9 @@
 """Which pictures do people look at first? The charts of a cycle, as SVG.
 
 JupyterLab hides SVG output in notebooks that papermill has executed, but shows an image whose
-source is the SVG; that is what a `Picture` gives it. Pages take the SVG itself. Charts are matplotlib figures without global state; the same input gives the same
-bytes (fixed hash salt, no date), and nothing is said by colour alone.
+source is the SVG; that is what a `Picture` gives it. Pages take the SVG itself. Charts are
+matplotlib figures without global state; the same input gives the same bytes (fixed hash salt, no
+date), and nothing is said by colour alone.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NOTEBOOKS = ("1_measure", "2_analyse", "3_improve", "4_evaluate")
 CELL_TIMEOUT_S = 3600
+# What a cell raises reaches us as a message; the kernel's own log is noise on standard error.
+KERNEL_QUIET = "--log-level=50"
 
 
 class NotebookParameters(BaseModel):
@@ -99,6 +101,7 @@ def _execute(
             progress_bar=False,
             log_output=False,
             execution_timeout=CELL_TIMEOUT_S,
+            extra_arguments=[KERNEL_QUIET],
             config=Config({"KernelManager": {"transport": "ipc"}}),  # no port is opened
             on_cell_executed=executed,
         )
