@@ -166,7 +166,7 @@ def read_key(path: Path) -> bytes:
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.pass_context
 def audit_command(ctx: click.Context, /, **options: Any) -> None:
-    r"""Judge a ticket log by the rulebook: how conformant, where not, who must act.
+    """Judge a ticket log by the rulebook: how conformant, where not, who must act.
 
     \b
     Example:
@@ -204,7 +204,7 @@ RULE_FOLDERS = click.option("--rules", "folders", multiple=True, type=IN_FILE, h
 @RULE_FOLDERS
 @click.option("--json", "as_json", is_flag=True)
 def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
-    r"""List every rule: code, severity, practice, kind of constraint, title.
+    """List every rule: code, severity, practice, kind of constraint, title.
 
     \b
     Example:
@@ -232,7 +232,7 @@ def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
 @click.argument("code")
 @RULE_FOLDERS
 def rules_explain(code: str, folders: tuple[Path, ...]) -> None:
-    r"""Say in words what a rule demands, why, and what to do.
+    """Say in words what a rule demands, why, and what to do.
 
     \b
     Example:
@@ -247,7 +247,7 @@ def rules_explain(code: str, folders: tuple[Path, ...]) -> None:
 @click.argument("folders", nargs=-1, type=IN_FILE)
 @click.pass_context
 def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
-    r"""Run every rule's examples through both engines; exit 1 if one gives another verdict.
+    """Run every rule's examples through both engines; exit 1 if one gives another verdict.
 
     \b
     Example:
@@ -271,7 +271,7 @@ def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
 @RULE_FOLDERS
 @click.option("--out", type=OUT_DIR, default=Path("docs/rules"), show_default=True)
 def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
-    r"""Write the catalogue as Markdown pages, one a rule.
+    """Write the catalogue as Markdown pages, one a rule.
 
     \b
     Example:
@@ -290,7 +290,7 @@ def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
 @click.option("--months", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--effect", type=click.Choice(["none", "improved", "worse"]), default="none")
 def simulate(out: Path, seed: int, tickets: int, months: int, effect: Effect) -> None:
-    r"""Simulate a service desk with planted deviations and their truth.
+    """Simulate a service desk with planted deviations and their truth.
 
     \b
     Example:
@@ -317,7 +317,7 @@ def cycle() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print results.json.")
 @click.pass_context
 def cycle_run(ctx: click.Context, cycle_file: Path, out: Path | None, *, as_json: bool) -> None:
-    r"""Run the four notebooks on the two windows of a log; exit 1 where it got worse.
+    """Run the four notebooks on the two windows of a log; exit 1 where it got worse.
 
     \b
     Example:
@@ -337,7 +337,7 @@ def cycle_run(ctx: click.Context, cycle_file: Path, out: Path | None, *, as_json
 @click.option("--tickets", type=click.IntRange(1), default=1500, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True)
 def demo(out: Path, tickets: int, seed: int) -> None:
-    r"""Simulate a desk, audit it, and run one full cycle on it: OUT/report.html.
+    """Simulate a desk, audit it, and run one full cycle on it: OUT/report.html.
 
     \b
     Example:
@@ -365,7 +365,7 @@ REGISTER = click.argument("path", type=IN_FILE, metavar="REGISTER")
 @REGISTER
 @click.option("--json", "as_json", is_flag=True)
 def register_list(path: Path, *, as_json: bool) -> None:
-    r"""List every improvement: state, metric, owner, verdict.
+    """List every improvement: state, metric, owner, verdict.
 
     \b
     Example:
@@ -385,7 +385,7 @@ def register_list(path: Path, *, as_json: bool) -> None:
 @REGISTER
 @click.argument("entry")
 def register_show(path: Path, entry: str) -> None:
-    r"""Show one improvement with its history.
+    """Show one improvement with its history.
 
     \b
     Example:
@@ -402,7 +402,7 @@ def register_show(path: Path, entry: str) -> None:
 @REGISTER
 @click.pass_context
 def register_verify(ctx: click.Context, path: Path) -> None:
-    r"""Walk the chain of hashes; exit 3 where it is broken.
+    """Walk the chain of hashes; exit 3 where it is broken.
 
     \b
     Example:
@@ -421,7 +421,7 @@ def register_verify(ctx: click.Context, path: Path) -> None:
 @cli.command()
 @click.argument("folder", type=OUT_DIR, metavar="DIR")
 def init(folder: Path) -> None:
-    r"""Copy the four notebooks into a folder of your own.
+    """Copy the four notebooks into a folder of your own.
 
     \b
     Example:
@@ -436,7 +436,7 @@ def init(folder: Path) -> None:
 @cli.command()
 @click.argument("folder", type=OUT_DIR, default=Path("trueloop-lab"), metavar="[DIR]")
 def lab(folder: Path) -> None:
-    r"""Open the four notebooks in JupyterLab, copied into a folder of your own.
+    """Open the four notebooks in JupyterLab, copied into a folder of your own.
 
     \b
     Example:
@@ -455,7 +455,7 @@ def lab(folder: Path) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
-    r"""Check that this machine can run trueloop, and say what to mend.
+    """Check that this machine can run trueloop, and say what to mend.
 
     \b
     Example:

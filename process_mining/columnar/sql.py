@@ -5,6 +5,7 @@ Spark share; what differs between engines is one `Dialect` row. DuckDB runs them
 process. The engine sees integers only: cases, activities, teams and actors as codes (ranks of the
 sorted names), times as int64 microseconds UTC; names are joined on afterwards, so no collation,
 time zone or text of a ticket can change a result, and no value is ever formatted into SQL.
+Errors: RunError LG302 where memory or disk run out.
 
 Definitions. A step is an event with an activity that is not left out. b directly follows a where
 both are steps of one case with no step between. A wait is the time between the two. A quantile of
@@ -161,7 +162,8 @@ class _Engine:
     def keep(self, name: str) -> None:
         """Run `<name>.sql` and keep its rows as a table of that name."""
         head = f"{self.dialect.create_table} {quoted(name)} as "
-        self.connection.execute(head + statement(name, self.dialect))
+        with _coded(name):
+            self.connection.execute(head + statement(name, self.dialect))
 
     def answer(self, name: str) -> pa.Table:
         """Run `<name>.sql` and return its rows."""
@@ -169,7 +171,22 @@ class _Engine:
 
     def rows(self, sql: str) -> pa.Table:
         """Run one statement of ours and return its rows."""
-        return self.connection.sql(sql).to_arrow_table()
+        with _coded(sql.partition("\n")[0].removeprefix("-- ")):
+            return self.connection.sql(sql).to_arrow_table()
+
+
+@contextmanager
+def _coded(step: str) -> Iterator[None]:
+    """Turn a full memory or disk into an error that says so."""
+    try:
+        yield
+    except duckdb.OperationalError as error:
+        raise RunError(
+            "LG302",
+            f"the columnar step failed ({step}): {str(error).splitlines()[0]}",
+            why="It sorts all events, on disk where the memory does not hold them",
+            fix="Give it more memory, or a temporary folder (TMPDIR) with more room",
+        ) from error
 
 
 @contextmanager

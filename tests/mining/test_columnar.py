@@ -191,26 +191,36 @@ def test_the_engine_is_locked() -> None:
         assert engine.rows("select symbol from events").to_pylist() == [{"symbol": 0}]
 
 
-def test_it_spills_although_it_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+def wide_log() -> EventLog:
     rng = np.random.default_rng(3)
     n = 400_000
-    case, act = np.sort(rng.integers(0, 40_000, n)), rng.integers(0, 6, n)
     table = pa.table(
         {
-            "case_id": pc.cast(pa.array(case), pa.string()),
-            "activity": pc.cast(pa.array(act), pa.string()),
+            "case_id": pc.cast(pa.array(np.sort(rng.integers(0, 40_000, n))), pa.string()),
+            "activity": pc.cast(pa.array(rng.integers(0, 6, n)), pa.string()),
             "at": pa.array(rng.integers(0, 10**13, n)),
         }
     )
-    log = EventLog.build(table, meta=LogMeta("test"))
+    return EventLog.build(table, meta=LogMeta("test"))
+
+
+def test_it_spills_although_it_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = wide_log()
     roomy = sql.directly_follows(log)
     connect = duckdb.connect
+    little = {"memory_limit": "40MB", "threads": "1"}
 
     def tight(database: str, config: dict[str, str]) -> duckdb.DuckDBPyConnection:
-        return connect(database, config={**config, "memory_limit": "40MB", "threads": "1"})
+        return connect(database, config={**config, **little})
+
+    def nowhere(database: str, config: dict[str, str]) -> duckdb.DuckDBPyConnection:
+        return connect(database, config={**config, **little, "temp_directory": ""})
 
     monkeypatch.setattr(sql.duckdb, "connect", tight)
     assert sql.directly_follows(log).equals(roomy)
+    monkeypatch.setattr(sql.duckdb, "connect", nowhere)
+    with pytest.raises(RunError, match=r"^LG302 the columnar step failed \(follows\)"):
+        sql.directly_follows(log)
 
 
 @pytest.mark.parametrize("path", sorted(Path(sql.__file__).parent.glob("*.sql")), ids=str)

@@ -1,0 +1,218 @@
+"""Process maps keep what they promise; hand-overs, rework and waits equal counting by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import naive_mining as naive
+
+from process_mining import discovery
+from process_mining.discovery import LeftOut, ProcessMap, process_map
+from process_mining.errors import CodedError
+from process_mining.eventlog import EventLog, LogMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+quick = settings(max_examples=40, deadline=None)
+words = st.sampled_from("abcdef")
+traces = st.lists(st.lists(words, min_size=1, max_size=8), min_size=1, max_size=12)
+desks = st.lists(
+    st.lists(
+        st.tuples(words, st.integers(0, 9), st.sampled_from([None, *"uvwxyz"]),
+                  st.sampled_from([None, *"ABCD"])),
+        max_size=8,
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+def log_of(cases: Sequence[naive.Case]) -> EventLog:
+    rows = [(c, i, *e) for c, events in cases for i, e in enumerate(events)]
+    names = ("case_id", "position", "activity", "at", "actor", "team")
+    kinds = (pa.string(), pa.int64(), pa.string(), pa.int64(), pa.string(), pa.string())
+    columns = zip(*rows, strict=True) if rows else [()] * 6
+    table = {n: pa.array(c, k) for n, c, k in zip(names, columns, kinds, strict=True)}
+    return EventLog.build(pa.table(table), meta=LogMeta("test", clear_names=True))
+
+
+def of_traces(found: Sequence[Sequence[str]], *, n: int = 1) -> list[naive.Case]:
+    """One case a trace, `n` times over, an hour between steps."""
+    return [
+        (f"{i:03d}-{k}", [(a, j * 3_600_000_000, None, None) for j, a in enumerate(trace)])
+        for i, trace in enumerate(found)
+        for k in range(n)
+    ]
+
+
+def everything(found: ProcessMap) -> list[discovery.Edge]:
+    return [*found.starts, *found.edges, *found.ends]
+
+
+@quick
+@given(traces, st.floats(0, 1))
+def test_every_activity_lies_on_a_way_from_start_to_end(
+    given_traces: list[list[str]], share: float
+) -> None:
+    found = process_map(log_of(of_traces(given_traces)), keep_share=share)
+    graph = nx.DiGraph([(e.source or "start", e.target or "end") for e in everything(found)])
+    shown = {node.activity for node in found.nodes}
+    assert shown == {a for trace in given_traces for a in trace}
+    assert shown <= nx.descendants(graph, "start") & nx.ancestors(graph, "end")
+
+
+@quick
+@given(traces, st.floats(0, 1))
+def test_a_map_keeps_the_share_it_declares_and_counts_the_rest(
+    given_traces: list[list[str]], share: float
+) -> None:
+    cases = of_traces(given_traces)
+    known = naive.successions([naive.steps(case) for case in cases])
+    found = process_map(log_of(cases), keep_share=share)
+    kept = everything(found)
+    total = sum(edge.n for edge in known.values())
+    assert sum(edge.n for edge in kept) >= share * total
+    assert found.left_out == LeftOut(
+        edges=len(known) - len(kept), successions=total - sum(edge.n for edge in kept)
+    )
+    for edge in kept:
+        want = known[edge.source, edge.target]
+        said = (edge.n, edge.cases, edge.median_us)
+        assert said == (want.n, want.cases, naive.quantile(want.waits, 50))
+    assert process_map(log_of(cases), keep_share=1).left_out == LeftOut()
+
+
+@quick
+@given(traces)
+def test_the_smallest_map_holds_a_widest_path_and_the_strongest_lines(
+    given_traces: list[list[str]],
+) -> None:
+    cases = of_traces(given_traces)
+    known = naive.successions([naive.steps(case) for case in cases])
+    counts = {pair: edge.n for pair, edge in known.items()}
+    kept = {(e.source, e.target): e.n for e in everything(process_map(log_of(cases), keep_share=0))}
+    for node in {b for _, b in counts if b is not None}:
+        assert naive.widest(kept, node) == naive.widest(counts, node)
+        into = [n for (a, b), n in counts.items() if b == node != a]
+        assert max(into) in [n for (a, b), n in kept.items() if b == node != a]
+        out = [n for (a, b), n in counts.items() if a == node != b]
+        assert max(out) in [n for (a, b), n in kept.items() if a == node != b]
+
+
+def test_a_loop_stronger_than_its_entry_does_not_cut_the_map_off() -> None:
+    """b and c are each other's strongest neighbours; the way in and out must stay."""
+    cases = of_traces([["a", *"bcbcbcbc", "d"], ["a", "d"], ["a", "d"], ["a", "d"]])
+    pairs = {(e.source, e.target) for e in process_map(log_of(cases), keep_share=0).edges}
+    assert {("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")} <= pairs
+
+
+def test_rare_activities_are_left_out_before_successions_are_counted() -> None:
+    cases = of_traces([["a", "x", "b"]] + [["a", "b"]] * 4)
+    found = process_map(log_of(cases), top_activities=2)
+    assert [(e.source, e.target, e.n) for e in found.edges] == [("a", "b", 5)]
+    assert found.left_out == LeftOut(activities=1, steps=1)
+    assert found.steps == 11
+    hidden = process_map(log_of(cases), leave_out=["x"])
+    assert hidden.edges == found.edges
+    assert hidden.left_out == LeftOut()
+
+
+def test_maps_are_ordered_and_do_not_depend_on_the_order_of_rows() -> None:
+    cases = of_traces([list("abcd"), list("acbd"), list("abd"), list("ad")])
+    found = process_map(log_of(cases))
+    assert found == process_map(log_of(cases[::-1]))
+    assert list(found.nodes) == sorted(found.nodes, key=lambda n: (-n.n, n.activity))
+    keyed = [(-e.n, e.source, e.target) for e in found.edges]
+    assert keyed == sorted(keyed)
+
+
+def test_logs_without_steps_times_or_teams_have_maps() -> None:
+    nothing = process_map(log_of([]))
+    assert (nothing.nodes, nothing.edges, nothing.cases) == ((), (), 0)
+    untimed = log_of([("a", [("x", None, None, None), ("y", None, None, None)])])
+    assert process_map(untimed).edges[0].median_us is None
+    assert discovery.waiting(untimed).empty
+    assert discovery.handover_summary(untimed).handovers == 0
+    assert discovery.rework(untimed).empty
+
+
+@pytest.mark.parametrize(
+    ("share", "top", "code"), [(-0.1, None, "LG311"), (1.5, None, "LG311"), (0.5, 0, "LG312")]
+)
+def test_filters_out_of_range_are_coded_errors(share: float, top: int | None, code: str) -> None:
+    with pytest.raises(CodedError) as caught:
+        process_map(log_of([]), keep_share=share, top_activities=top)
+    assert caught.value.code == code
+
+
+def with_ids(desk: list[list[naive.Event]]) -> list[naive.Case]:
+    in_time = [sorted(events, key=lambda e: e[1] or 0) for events in desk]
+    return [(f"c{i}", events) for i, events in enumerate(in_time) if events]
+
+
+@quick
+@given(desks, st.integers(1, 4))
+def test_handovers_are_those_of_counting(desk: list[list[naive.Event]], least: int) -> None:
+    cases = with_ids(desk)
+    log = log_of(cases)
+    small = {t for t, seen in naive.people(cases).items() if 0 < len(seen) < least}
+    name = f"teams under {least} people"
+    grouped = dict.fromkeys(small, name)
+    known = naive.successions([naive.team_path(case, grouped) for case in cases])
+    graph = discovery.handovers(log, least_people=least)
+    want = {
+        (a, b): {"n": e.n, "cases": e.cases, "median_us": naive.quantile(e.waits, 50)}
+        for (a, b), e in known.items()
+        if a is not None and b is not None and a != b
+    }
+    assert {(a, b): facts for a, b, facts in graph.edges(data=True)} == want
+    assert not small & set(graph)
+    summary = discovery.handover_summary(log, least_people=least)
+    assert summary.ping_pongs == sum(map(naive.ping_pongs, cases))
+    assert summary.cases_with_ping_pong == sum(naive.ping_pongs(case) > 0 for case in cases)
+    every = sum(naive.changes([team for team, _ in naive.team_path(case)]) for case in cases)
+    assert summary.handovers == every
+    assert summary.between_small == every - sum(facts["n"] for facts in want.values())
+
+
+def test_a_small_team_is_not_named_even_beside_a_team_called_like_the_group() -> None:
+    cases = [("c", [("a", 1, "ann", "A"), ("a", 2, None, "teams under 5 people")])]
+    graph = discovery.handovers(log_of(cases))
+    assert sorted(graph) == ["teams under 5 people", "teams under 5 people*"]
+    assert graph.number_of_edges() == 1
+
+
+def test_summary_ranks_teams_by_betweenness_then_name() -> None:
+    cases = [
+        (f"c{i}", [("a", j, None, team) for j, team in enumerate(path)])
+        for i, path in enumerate(["ABC", "CBA", "DBC", "ABD"])
+    ]
+    summary = discovery.handover_summary(log_of(cases))
+    assert summary.betweenness[0][0] == "B"
+    assert summary.betweenness[0][1] == pytest.approx(5 / 6)  # all but C to D, which D cannot get
+    assert [team for team, _ in summary.betweenness[1:]] == ["A", "C", "D"]
+    assert [(h.source, h.target, h.n) for h in summary.top][:2] == [("A", "B", 2), ("B", "C", 2)]
+
+
+@quick
+@given(traces)
+def test_rework_and_waiting_add_up(given_traces: list[list[str]]) -> None:
+    cases = of_traces(given_traces)
+    log = log_of(cases)
+    again = discovery.rework(log)
+    known = [row for row in naive.activity_facts(cases) if row["repeats"]]
+    assert dict(zip(again["activity"], again["repeats"], strict=True)) == {
+        row["activity"]: row["repeats"] for row in known
+    }
+    assert (again["returns"] + again["direct_repeats"] == again["repeats"]).all()
+    assert again["repeats"].is_monotonic_decreasing
+    waits = discovery.waiting(log)
+    assert waits["n"].sum() == sum(len(trace) - 1 for trace in given_traces)
+    assert waits["share"].sum() == pytest.approx(1 if len(waits) else 0)
+    assert waits["median_us"].dtype == np.int64
