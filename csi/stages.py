@@ -292,6 +292,7 @@ class Loop:
             "cases": log.n_cases,
             "events": log.n_events,
             "windows": {n: w.model_dump(mode="json") for n, w in self.windows.items()},
+            "quality": summary_of(self.audit)["quality"],
         }
 
     def _opportunities(self, pareto: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from csi.report.words import duration, number, percent, plural
+from csi.report.words import duration, number, percent, plural, range_of_shares
 from csi.statistics import proportion
 from process_mining import schema as s
 from rules.spec import Severity, Verdict
@@ -64,11 +64,13 @@ def _plain(value: float) -> str:
 
 def interval_in_words(one: Mapping[str, Any]) -> str:
     """Say a measurement's interval: "1 d 1 h to 1 d 6 h", "" where it has none."""
-    if one["value"] is None or one["low"] is None or one["high"] is None:
+    low, high, unit = one["low"], one["high"], one["unit"]
+    if one["value"] is None or low is None or high is None:
         return ""
-    return (
-        f"{value_in_words(one['low'], one['unit'])} to {value_in_words(one['high'], one['unit'])}"
-    )
+    if unit == "share":
+        return range_of_shares(low, high)
+    ends = [value_in_words(end, unit) if unit == "h" else number(end, 2) for end in (low, high)]
+    return f"{ends[0]} to {ends[1]}"
 
 
 def measured_in_words(one: Mapping[str, Any]) -> str:

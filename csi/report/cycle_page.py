@@ -52,6 +52,7 @@ class CyclePage:
     rules: Sequence[dict[str, str]]
     register_note: str
     register: Sequence[dict[str, Any]]
+    quality: Sequence[dict[str, str]]
     files: Sequence[dict[str, str]]
     provenance: Sequence[tuple[str, str]]
 
@@ -90,6 +91,7 @@ def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
         rules=_rules(results["rules"]),
         register_note="Every entry of the register that this cycle names, as it stands now.",
         register=[row | {"verdict": row["verdict"] or "none yet"} for row in results["register"]],
+        quality=[_defect(row) for row in results["snapshot"]["quality"]],
         files=_files(),
         provenance=[
             ("Log, SHA-256 of its content", results["snapshot"]["sha256"]),
@@ -174,6 +176,11 @@ def _rules(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         for row in rows
         if row["window"] == CURRENT
     ]
+
+
+def _defect(row: Mapping[str, Any]) -> dict[str, str]:
+    often = f"{number(row['count'])} of {number(row['of'])} {row['unit']}"
+    return {"code": row["code"], "what": row["explanation"], "n": often}
 
 
 def _files() -> list[dict[str, str]]:
