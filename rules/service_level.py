@@ -48,7 +48,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.stats import binomtest
 
 from process_mining import schema as s
 from process_mining.clock import (
@@ -63,6 +62,7 @@ from process_mining.clock import (
 from process_mining.columnar import segments
 from process_mining.errors import CodedError, RunError, did_you_mean, raise_all
 from rules.durations import parse_duration
+from rules.spec import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -300,14 +300,6 @@ def _verdict(low: float, high: float, objective: float) -> str:
     if low >= objective:
         return "reached"
     return "missed" if high < objective else "inconclusive"
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Return the Wilson score interval (95 %) of a share; (0, 1) where n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    found = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)
 
 
 # --- the course of a clock: which events start, stop and pause it -------------------------------

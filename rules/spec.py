@@ -16,7 +16,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from process_mining.errors import RunError
 
@@ -190,10 +189,17 @@ class Tally:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Wilson score interval of the rate, 95 %."""
-        if not self.n:
-            return None
-        found = binomtest(self.conforms, self.n).proportion_ci(0.95, method="wilson")
-        return float(found.low), float(found.high)
+        return wilson(self.conforms, self.n) if self.n else None
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return the Wilson score interval (95 %) of a share; (0, 1) where n is 0."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - a second to import; few commands need it
+
+    if n == 0:
+        return 0.0, 1.0
+    found = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def decide(table: DecisionTable, facts: Mapping[str, Ints], rule: str) -> npt.NDArray[np.int8]:

@@ -167,12 +167,12 @@ class _Engine:
 
     def answer(self, name: str) -> pa.Table:
         """Run `<name>.sql` and return its rows."""
-        return self.rows(statement(name, self.dialect))
+        with _coded(name):
+            return self.rows(statement(name, self.dialect))
 
     def rows(self, sql: str) -> pa.Table:
         """Run one statement of ours and return its rows."""
-        with _coded(sql.partition("\n")[0].removeprefix("-- ")):
-            return self.connection.sql(sql).to_arrow_table()
+        return self.connection.sql(sql).to_arrow_table()
 
 
 @contextmanager

@@ -316,7 +316,6 @@ def test_wrong_usage_is_named(words: list[str], said: str) -> None:
     assert "Traceback" not in ran.err
 
 
-@pytest.mark.xfail(strict=True, reason="click words wrong usage itself: it has no code")
 def test_wrong_usage_has_a_code() -> None:
     assert CODE.match(in_process("audit", "x", "--report-date", "rubbish").err)
 

@@ -20,7 +20,7 @@ from process_mining.eventlog import EventLog, LogMeta
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=30, deadline=None)
 words = st.sampled_from("abcdef")
 traces = st.lists(st.lists(words, min_size=1, max_size=8), min_size=1, max_size=12)
 desks = st.lists(
@@ -191,13 +191,15 @@ def test_a_small_team_is_not_named_even_beside_a_team_called_like_the_group() ->
 def test_summary_ranks_teams_by_betweenness_then_name() -> None:
     cases = [
         (f"c{i}", [("a", j, None, team) for j, team in enumerate(path)])
-        for i, path in enumerate(["ABC", "CBA", "DBC", "ABD"])
+        for i, path in enumerate(["ABC", "CBA", "DBC"])
     ]
     summary = discovery.handover_summary(log_of(cases))
-    assert summary.betweenness[0][0] == "B"
-    assert summary.betweenness[0][1] == pytest.approx(5 / 6)  # all but C to D, which D cannot get
+    # of the six ordered pairs of the others, four are joined, all through B; none leads to D
+    first, between = summary.betweenness[0]
+    assert first == "B"
+    assert between == pytest.approx(2 / 3)
     assert [team for team, _ in summary.betweenness[1:]] == ["A", "C", "D"]
-    assert [(h.source, h.target, h.n) for h in summary.top][:2] == [("A", "B", 2), ("B", "C", 2)]
+    assert [(h.source, h.target, h.n) for h in summary.top][:2] == [("B", "C", 2), ("A", "B", 1)]
 
 
 @quick

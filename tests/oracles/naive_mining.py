@@ -6,6 +6,7 @@ is (activity or None, at, actor or None, team or None), `at` None throughout a l
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def successions(paths: Sequence[list[tuple[str, int | None]]]) -> dict[Pair, Suc
         if not path:
             continue
         ends = [(None, None), *path, (None, None)]
-        for (a, then), (b, now) in zip(ends, ends[1:], strict=False):
+        for (a, then), (b, now) in itertools.pairwise(ends):
             seen[a, b].append(i)
             if then is not None and now is not None:
                 waits[a, b].append(now - then)
@@ -66,7 +67,7 @@ def steps(case: Case, leave_out: Collection[str] = ()) -> list[tuple[str, int | 
 
 def changes(values: Sequence[str | None]) -> int:
     named = [value for value in values if value is not None]
-    return sum(a != b for a, b in zip(named, named[1:], strict=False))
+    return sum(a != b for a, b in itertools.pairwise(named))
 
 
 def case_facts(case: Case) -> dict[str, object]:
@@ -86,16 +87,18 @@ def case_facts(case: Case) -> dict[str, object]:
         "team_changes": changes(teams),
         "actor_changes": changes(actors),
         "repeats": len(path) - len(set(path)),
-        "direct_repeats": sum(a == b for a, b in zip(path, path[1:], strict=False)),
+        "direct_repeats": sum(a == b for a, b in itertools.pairwise(path)),
     }
 
 
-def activity_facts(cases: Sequence[Case], leave_out: Collection[str] = ()) -> list[dict[str, object]]:
+def activity_facts(
+    cases: Sequence[Case], leave_out: Collection[str] = ()
+) -> list[dict[str, object]]:
     paths = [trace(case, leave_out) for case in cases]
     rows = []
     for name in sorted({name for path in paths for name in path}):
         counts = [path.count(name) for path in paths if name in path]
-        direct = sum(a == b == name for p in paths for a, b in zip(p, p[1:], strict=False))
+        direct = sum(a == b == name for p in paths for a, b in itertools.pairwise(p))
         rows.append(
             {
                 "activity": name,

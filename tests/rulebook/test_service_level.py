@@ -25,9 +25,8 @@ from rules.service_level import (
     case_clock,
     clocks,
     load_service_levels,
-    wilson,
 )
-from rules.spec import Verdict, decide
+from rules.spec import Verdict, decide, wilson
 from rules.templates import Desk, has_target, meets_target
 
 if TYPE_CHECKING:

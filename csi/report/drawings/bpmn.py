@@ -4,9 +4,13 @@ The drawing takes the model's own layout (BPMN DI: bounds and waypoints), so it 
 editor it was made in: tasks as rounded boxes, a start as a thin and an end as a thick circle,
 gateways as diamonds with x (exclusive) or + (parallel). A task that tickets skip or do when the
 model does not expect it gets a badge: a triangle with the count of skips at its upper left, a
-diamond with the count of surplus occurrences at its upper right; the fill says how many cases are
-concerned. Unmarked tasks are plain; a dashed one cannot be recorded by the log's source.
-Complexity: linear in the shapes and edges.
+diamond with the count of surplus occurrences at its lower right; the fill says how many cases are
+concerned. Unmarked tasks are plain; a dashed one cannot be recorded by the log's source. Marked
+steps that the drawing does not hold stand in rows below it: nothing counted is left undrawn.
+
+Not drawn: message flows, data, pools (the models we read have none). A flow with fewer than two
+waypoints becomes a straight line between its ends. Units: those of the diagram (pixels in the
+common tools). Complexity: linear in the shapes and edges.
 """
 
 from __future__ import annotations
@@ -23,11 +27,15 @@ if TYPE_CHECKING:
     from process_mining.model import Diagram, Edge, Shape
 
 MARGIN: Final = 30.0
-LEGEND: Final = 46.0
+ROW: Final = 26.0
 PALE, STRONG = "#fdf3e1", "#f0a27e"
 SKIP, SURPLUS = "#b3261e", "#6a3d9a"
 CROSS: Final = {"exclusiveGateway": "x", "parallelGateway": "+"}
 THICK: Final = {"startEvent": 1.5, "endEvent": 4.0}
+LANE: Final = "lane"
+TASK_SIZE: Final = (150.0, 44.0)
+GAP: Final = 16.0
+LEAST_WIDTH: Final = 420.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,17 @@ class Mark:
     severity: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A task to draw: its name and its bounds."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
 def draw_bpmn(
     diagram: Diagram,
     *,
@@ -54,16 +73,19 @@ def draw_bpmn(
 ) -> str:
     """Return the model as one inline SVG element; `unrecorded` tasks are drawn dashed."""
     left, top, right, bottom = _extent(diagram)
-    box = (left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
-    body = [_edge(edge) for edge in diagram.edges]
-    body += [
-        _shape(shape, marks.get(shape.name), dashed=shape.name in unrecorded)
-        for shape in diagram.shapes
-    ]
-    body.append(_legend(box[0] + 10, bottom + MARGIN + 20))
+    wide = max(right - left, LEAST_WIDTH) + 2 * MARGIN
+    beside, below = _beside(diagram, marks), bottom + MARGIN
+    others = _others(beside, marks, left, below, wide - 2 * MARGIN)
+    foot = below + _rows_height(len(beside), wide - 2 * MARGIN)
+    legend, height = _legend(left, foot, wide - 2 * MARGIN)
+    ordered = sorted(diagram.shapes, key=lambda shape: shape.kind != LANE)  # lanes lie behind all
+    shapes = [_shape(s, marks.get(s.name), dashed=s.name in unrecorded) for s in ordered]
+    lanes = sum(shape.kind == LANE for shape in ordered)
+    places = {shape.id: shape for shape in diagram.shapes}
+    edges = [_edge(edge, _waypoints(edge, places)) for edge in diagram.edges]
     return svg.document(
-        "".join(body),
-        box=(*box[:3], box[3] + LEGEND),
+        "".join([*shapes[:lanes], *edges, *shapes[lanes:], others, legend]),
+        box=(left - MARGIN, top - MARGIN, wide, foot + height + MARGIN - top),
         name=name,
         title=title,
         desc=_told(marks),
@@ -76,7 +98,52 @@ def _extent(diagram: Diagram) -> tuple[float, float, float, float]:
     ys = [y for s in diagram.shapes for y in (s.y, s.y + s.height)]
     xs += [x for edge in diagram.edges for x, _ in edge.waypoints]
     ys += [y for edge in diagram.edges for _, y in edge.waypoints]
+    if not xs:
+        return 0.0, 0.0, 0.0, 0.0
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def _waypoints(edge: Edge, places: Mapping[str, Shape]) -> list[tuple[float, float]]:
+    if len(edge.waypoints) > 1:
+        return list(edge.waypoints)
+    ends = [places[end] for end in (edge.source, edge.target) if end in places]
+    return [(s.x + s.width / 2, s.y + s.height / 2) for s in ends]
+
+
+def _beside(diagram: Diagram, marks: Mapping[str, Mark]) -> list[str]:
+    """Return the marked steps that no task of the drawing stands for, by name."""
+    drawn = {s.name for s in diagram.shapes if s.kind not in {*THICK, *CROSS, LANE}}
+    return sorted(a for a, mark in marks.items() if a not in drawn and _counted(mark))
+
+
+def _counted(mark: Mark | None) -> bool:
+    return mark is not None and bool(mark.skipped or mark.unexpected)
+
+
+def _per_row(wide: float) -> int:
+    return max(1, int((wide + GAP) // (TASK_SIZE[0] + GAP)))
+
+
+def _rows_height(n: int, wide: float) -> float:
+    rows = -(-n // _per_row(wide))
+    return ROW + rows * (TASK_SIZE[1] + 2 * GAP) if n else 0.0
+
+
+def _others(
+    beside: list[str], marks: Mapping[str, Mark], left: float, top: float, wide: float
+) -> str:
+    """Draw rows of tasks that belong to no place in the model."""
+    if not beside:
+        return ""
+    said = "Steps seen that this drawing does not hold:"
+    drawn = [svg.text(left, top, said, anchor="start", fill=svg.SOFT)]
+    for i, activity in enumerate(beside):
+        row, column = divmod(i, _per_row(wide))
+        x = left + column * (TASK_SIZE[0] + GAP)
+        y = top + ROW + row * (TASK_SIZE[1] + 2 * GAP)
+        shape = _Place(activity, x, y, *TASK_SIZE)
+        drawn.append(_task(shape, marks[activity], dashed=False))
+    return "".join(drawn)
 
 
 def _told(marks: Mapping[str, Mark]) -> str:
@@ -88,9 +155,10 @@ def _told(marks: Mapping[str, Mark]) -> str:
     return "; ".join(said) or "No ticket leaves the model."
 
 
-def _edge(edge: Edge) -> str:
+def _edge(edge: Edge, pairs: list[tuple[float, float]]) -> str:
     """A sequence flow: its line, an arrowhead, and its name beside the first bend."""
-    pairs = list(edge.waypoints)
+    if len(pairs) < 2:  # noqa: PLR2004 - a line has two ends
+        return ""
     look = f'fill="none" stroke="{svg.LINE}" stroke-width="1.5"'
     line = f'<polyline points="{svg.points(pairs)}" {look}/>'
     (x0, y0), (x1, y1) = pairs[-2], pairs[-1]
@@ -112,7 +180,21 @@ def _shape(shape: Shape, mark: Mark | None, *, dashed: bool) -> str:
         return _event(shape)
     if shape.kind in CROSS:
         return _gateway(shape)
-    return _task(shape, mark, dashed=dashed)
+    if shape.kind == LANE:
+        return _lane(shape)
+    place = _Place(shape.name, shape.x, shape.y, shape.width, shape.height)
+    return _task(place, mark, dashed=dashed)
+
+
+def _lane(shape: Shape) -> str:
+    """A lane: its outline, its name along the left edge."""
+    x, y = shape.x + 15, shape.y + shape.height / 2
+    turned = f'<g transform="rotate(-90 {svg.num(x)} {svg.num(y)})">'
+    label = svg.lines(x, y, svg.wrapped(shape.name, shape.height / 13, 1), size=12, fill=svg.SOFT)
+    return (
+        f'<rect x="{svg.num(shape.x)}" y="{svg.num(shape.y)}" width="{svg.num(shape.width)}" '
+        f'height="{svg.num(shape.height)}" fill="none" stroke="{svg.LINE}"/>{turned}{label}</g>'
+    )
 
 
 def _event(shape: Shape) -> str:
@@ -142,9 +224,9 @@ def _gateway(shape: Shape) -> str:
     return diamond + sign + svg.lines(x, y - h - 10, label, size=11, fill=svg.SOFT)
 
 
-def _task(shape: Shape, mark: Mark | None, *, dashed: bool) -> str:
+def _task(shape: _Place, mark: Mark | None, *, dashed: bool) -> str:
     """A task, filled and badged where tickets leave the model at it; then it is a link too."""
-    marked = mark is not None and bool(mark.skipped or mark.unexpected)
+    marked = _counted(mark)
     fill = svg.mixed(PALE, STRONG, mark.severity) if mark is not None and marked else "#fff"
     dashes = ' stroke-dasharray="5 4"' if dashed else ""
     box = (
@@ -162,7 +244,8 @@ def _task(shape: Shape, mark: Mark | None, *, dashed: bool) -> str:
     )
     told = f"<title>{svg.escape(said)}</title>"
     badges = _badge(shape.x, shape.y, mark.skipped, SKIP, skipped=True)
-    badges += _badge(shape.x + shape.width, shape.y, mark.unexpected, SURPLUS, skipped=False)
+    corner = (shape.x + shape.width, shape.y + shape.height)
+    badges += _badge(*corner, mark.unexpected, SURPLUS, skipped=False)
     return svg.linked(f"<g>{told}{box}{label}{badges}</g>", mark.href)
 
 
@@ -184,16 +267,31 @@ def _badge(x: float, y: float, n: int, colour: str, *, skipped: bool) -> str:
     )
 
 
-def _legend(x: float, y: float) -> str:
-    def said(at: float, words: str) -> str:
-        return svg.text(x + at, y + 4, words, anchor="start", fill=svg.SOFT)
+def _legend(left: float, top: float, wide: float) -> tuple[str, float]:
+    """Return the legend, in as many rows as the drawing's width asks for, and its height."""
+    parts = (
+        ("skip", "times skipped"),
+        ("surplus", "times unexpected"),
+        ("", "stronger fill: a larger share of cases"),
+        ("", "dashed: this source cannot record the step"),
+    )
+    drawn, x, y = [], left, top + ROW / 2
+    for sign, words in parts:
+        room = (62 if sign else 0) + 12 * svg.width(words) + GAP
+        if x > left and x + room > left + wide:
+            x, y = left, y + ROW
+        drawn.append(_example(sign, x, y) + _legend_text(x + (58 if sign else 0), y, words))
+        x += room
+    return "".join(drawn), y - top + ROW / 2
 
-    parts = [
-        _badge(x + 12, y, 12, SKIP, skipped=True),
-        said(62, "times skipped"),
-        _badge(x + 205, y, 12, SURPLUS, skipped=False),
-        said(225, "times unexpected"),
-        said(355, "stronger fill: a larger share of cases"),
-        said(615, "dashed: this source cannot record the step"),
-    ]
-    return "".join(parts)
+
+def _example(sign: str, x: float, y: float) -> str:
+    if not sign:
+        return ""
+    if sign == "skip":
+        return _badge(x + 12, y, 12, SKIP, skipped=True)
+    return _badge(x + 12 * svg.width("12") + 34 - 12, y, 12, SURPLUS, skipped=False)
+
+
+def _legend_text(x: float, y: float, words: str) -> str:
+    return svg.text(x, y + 4, words, anchor="start", fill=svg.SOFT)
