@@ -6,7 +6,8 @@ gateways as diamonds with x (exclusive) or + (parallel). A task that tickets ski
 model does not expect it gets a badge: a triangle with the count of skips at its upper left, a
 diamond with the count of surplus occurrences at its lower right; the fill says how many cases are
 concerned. Unmarked tasks are plain; a dashed one cannot be recorded by the log's source. Marked
-steps that the drawing does not hold stand in rows below it: nothing counted is left undrawn.
+steps that the drawing does not hold stand in rows below it, with their number, the most frequent
+first (at most `MOST_BESIDE`).
 
 Not drawn: message flows, data, pools (the models we read have none). A flow with fewer than two
 waypoints becomes a straight line between its ends. Units: those of the diagram (pixels in the
@@ -33,8 +34,9 @@ SKIP, SURPLUS = "#b3261e", "#6a3d9a"
 CROSS: Final = {"exclusiveGateway": "x", "parallelGateway": "+"}
 THICK: Final = {"startEvent": 1.5, "endEvent": 4.0}
 LANE: Final = "lane"
-TASK_SIZE: Final = (150.0, 44.0)
-GAP: Final = 16.0
+TASK_SIZE: Final = (160.0, 60.0)
+GAP: Final = 24.0
+MOST_BESIDE: Final = 24
 LEAST_WIDTH: Final = 420.0
 
 
@@ -74,9 +76,9 @@ def draw_bpmn(
     """Return the model as one inline SVG element; `unrecorded` tasks are drawn dashed."""
     left, top, right, bottom = _extent(diagram)
     wide = max(right - left, LEAST_WIDTH) + 2 * MARGIN
-    beside, below = _beside(diagram, marks), bottom + MARGIN
+    beside, below = _beside(diagram, marks), bottom + MARGIN + 12
     others = _others(beside, marks, left, below, wide - 2 * MARGIN)
-    foot = below + _rows_height(len(beside), wide - 2 * MARGIN)
+    foot = below + _rows_height(min(len(beside), MOST_BESIDE), wide - 2 * MARGIN)
     legend, height = _legend(left, foot, wide - 2 * MARGIN)
     ordered = sorted(diagram.shapes, key=lambda shape: shape.kind != LANE)  # lanes lie behind all
     shapes = [_shape(s, marks.get(s.name), dashed=s.name in unrecorded) for s in ordered]
@@ -126,7 +128,7 @@ def _per_row(wide: float) -> int:
 
 def _rows_height(n: int, wide: float) -> float:
     rows = -(-n // _per_row(wide))
-    return ROW + rows * (TASK_SIZE[1] + 2 * GAP) if n else 0.0
+    return ROW + rows * (TASK_SIZE[1] + GAP) if n else 0.0
 
 
 def _others(
@@ -135,12 +137,15 @@ def _others(
     """Draw rows of tasks that belong to no place in the model."""
     if not beside:
         return ""
-    said = "Steps seen that this drawing does not hold:"
+    shown = sorted(beside, key=lambda a: (-marks[a].skipped - marks[a].unexpected, a))[:MOST_BESIDE]
+    said = (
+        f"{plural(len(beside), 'step')} that this drawing does not hold, the most frequent first:"
+    )
     drawn = [svg.text(left, top, said, anchor="start", fill=svg.SOFT)]
-    for i, activity in enumerate(beside):
+    for i, activity in enumerate(shown):
         row, column = divmod(i, _per_row(wide))
         x = left + column * (TASK_SIZE[0] + GAP)
-        y = top + ROW + row * (TASK_SIZE[1] + 2 * GAP)
+        y = top + ROW + row * (TASK_SIZE[1] + GAP)
         shape = _Place(activity, x, y, *TASK_SIZE)
         drawn.append(_task(shape, marks[activity], dashed=False))
     return "".join(drawn)

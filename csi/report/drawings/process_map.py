@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NAME_EMS: Final = 15.0
 _NAME_SIZE: Final = 14.0
+_BOLD: Final = _NAME_SIZE * 1.12
 _SMALL: Final = 12.0
 _DOT: Final = 26.0
 _MARGIN: Final = 14.0
@@ -123,12 +124,13 @@ def _label(edge: Edge) -> str:
 
 def _lines_of(node: Node, found: ProcessMap) -> tuple[str, ...]:
     share = percent(node.cases / found.cases)
-    return (*svg.wrapped(node.activity, _NAME_EMS, 3), f"{number(node.n)} · {share} of cases")
+    names = svg.wrapped(node.activity, _NAME_EMS, 3) or ("(blank)",)
+    return (*names, f"{number(node.n)} · {share} of cases")
 
 
 def _size(lines: tuple[str, ...]) -> layout.Box:
     *names, facts = lines
-    ems = max([svg.width(facts) * _SMALL, *(svg.width(line) * _NAME_SIZE for line in names)])
+    ems = max([svg.width(facts) * _SMALL, *(svg.width(line) * _BOLD for line in names)])
     return layout.Box(max(ems + 20, 110), _NAME_SIZE * 1.2 * len(names) + _SMALL * 1.2 + 16)
 
 

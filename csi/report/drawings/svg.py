@@ -29,8 +29,8 @@ _UNSAFE_KINDS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Cf"})
 _JOINERS: Final = frozenset("\u200c\u200d")
 _SPACES: Final = frozenset("\t\n\r\u2028\u2029\x0b\x0c\x85")
 _ANCHOR: Final = re.compile(r"#[A-Za-z0-9_.:-]+")
-_NARROW: Final = frozenset("ijltfrI.,:;'|!()[]{}/\\ -")
-_BROAD: Final = frozenset("mwMW@%&")
+_NARROW: Final = frozenset("ijltfrI.,:;'|!()[]/\\ -")
+_BROAD: Final = frozenset("mwMW@%&<>=+~#\N{REPLACEMENT CHARACTER}")
 
 
 def clean(text: str, limit: int = LONGEST) -> str:
