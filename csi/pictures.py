@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 COLOURS: Final = {BASELINE: "#8a5a00", CURRENT: "#1d5fa8"}
 LINES: Final = {BASELINE: (0, (4, 2)), CURRENT: "solid"}
+JOINS: Final = 'stroke-linejoin="round" stroke-linecap="butt"'
 MOST_BARS: Final = 12
 TICKS: Final = (
     (1 / 60, "1 min"), (1 / 4, "15 min"), (1, "1 h"), (4, "4 h"), (12, "12 h"), (24, "1 d"),
@@ -171,6 +172,8 @@ def _svg(figure: Figure, title: str) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().decode()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # Several charts stand in one page: no style may reach out, and no plain id may stand twice.
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r' id="[a-z0-9.]+_\d+"', "", text)
     label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" {JOINS} ', 1)
