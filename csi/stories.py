@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from csi.evidence import Scope
 from csi.report.words import duration, number, percent, plural, range_of_shares
 from csi.statistics import proportion
 from process_mining import schema as s
@@ -188,14 +189,13 @@ def rule_in_words(rule: DecisionRule) -> str:
 def plan_frame(entry_id: str, kpi: Kpi, cycle: Cycle, rule: DecisionRule) -> pd.DataFrame:
     """The plan as two columns."""
     plan = cycle.settings.improvement
-    scope = "; ".join(f"{k} {', '.join(v)}" for k, v in sorted(plan.scope.items())) or "all"
     rows = {
         "entry": entry_id,
         "title": plan.title,
         "opportunity": plan.opportunity,
         "hypothesis": plan.hypothesis,
         "metric": f"{kpi.code} {kpi.title}",
-        "scope": scope,
+        "scope": Scope.of(plan.scope).words,
         "owner": plan.owner,
         "started": plan.started.isoformat(),
         "decision rule": rule_in_words(rule),
@@ -232,6 +232,7 @@ def evaluation_of(
         "entry": entry.id,
         "verdict": verdict.value,
         "metric": kpi.code,
+        "scope": Scope.of(entry.improvement.scope).words,
         "improvement": entry.improvement.title,
         "title": kpi.title,
         "effect": found.effect,

@@ -128,6 +128,7 @@ def _rule(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     )
     return [
         ("Metric", f"{found['metric']} {found['title']}; {found['better']} is better"),
+        ("Tickets", found["scope"]),
         ("Effect, current against baseline", said),
         (
             "Decision rule, fixed beforehand",

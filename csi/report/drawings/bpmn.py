@@ -245,7 +245,8 @@ def _task(shape: _Place, mark: Mark | None, *, dashed: bool) -> str:
         return box + label
     said = (
         f"{shape.name}: skipped {plural(mark.skipped, 'time')}, "
-        f"unexpected {plural(mark.unexpected, 'time')}; {plural(mark.n_cases, 'ended case')}"
+        f"unexpected {plural(mark.unexpected, 'time')}; "
+        f"{plural(mark.n_cases, 'ended case')} in all"
     )
     told = f"<title>{svg.escape(said)}</title>"
     badges = _badge(shape.x, shape.y, mark.skipped, SKIP, skipped=True)
