@@ -192,11 +192,11 @@ def test_alignments(name: str, search: str) -> None:
 # --- (b) verdicts
 
 
-def raw_tests(table: DecisionTable) -> list[list[dict[str, dict[str, int]]]]:
+def raw_tests(table: DecisionTable) -> list[list[dict[str, dict[str, int | None]]]]:
     """The rows of a table as durable-rules reads them, with the bounds as they stand."""
     rows = []
     for row in table:
-        tests = []
+        tests: list[dict[str, dict[str, int | None]]] = []
         for name, interval in row.when.items():
             tests += [{"$gte": {name: interval.lo}}] * (interval.lo is not None)
             tests += [{"$lte": {name: interval.hi}}] * (interval.hi is not None)

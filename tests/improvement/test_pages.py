@@ -84,9 +84,11 @@ class Seen(HTMLParser):
 def path_of(name: str, request: pytest.FixtureRequest) -> Path:
     if name.startswith("demo"):
         demo: Demo = request.getfixturevalue("demo")
-        return demo.folder / name.removeprefix("demo").removeprefix("-") / "report.html"
-    audited: Audited = request.getfixturevalue(name)
-    return audited.out / "report.html"
+        folder = demo.folder / name.removeprefix("demo").removeprefix("-")
+    else:
+        audited: Audited = request.getfixturevalue(name)
+        folder = audited.out
+    return folder / "report.html"
 
 
 @pytest.fixture(params=PAGES)
