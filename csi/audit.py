@@ -26,7 +26,7 @@ from rules.practice import knows_words, prepare_desk, translate
 from rules.service_level import clocks, load_service_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -107,7 +107,10 @@ def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -
     as_of_us = _as_of(log, request.as_of)
     model = None if request.model is None else ReferenceModel.from_bpmn(request.model)
     parts = []
-    for practice, part in split_by_practice(log, catalogue.practices, request.practice):
+    shares = split_by_practice(log, catalogue.practices, request.practice)
+    if model is not None:
+        _require_fit(model, [practice for practice, _ in shares])
+    for practice, part in shares:
         step(practice.name)
         translation = translate(part, practice)
         prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
@@ -171,6 +174,19 @@ def _fitting(log: EventLog, practices: Mapping[str, Practice]) -> Practice:
     what = "several practices know" if fitting else "no practice knows"
     msg = f"the log names no practice, and {what} its activities"
     raise CodedError("CL011", msg, fix=f"Say --practice with one of: {names}")
+
+
+def _require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
+    """A model of one's own is for one practice, and speaks its words."""
+    if len(practices) > 1:
+        names = ", ".join(practice.name for practice in practices)
+        msg = f"--model {model.name} was given for a log of several practices: {names}"
+        raise CodedError("CL015", msg, fix="Say --practice too")
+    known = practices[0].words
+    if not known & set(model.activities):
+        msg = f"no task of --model {model.name} is a word of practice {practices[0].name}"
+        fix = f"Name its tasks as the practice does: {', '.join(sorted(known))}"
+        raise CodedError("CL016", msg, why="No ticket could ever follow it", fix=fix)
 
 
 def _judged(

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from csi.feedback import join, summarise
 from csi.manifest import sha256_of
-from csi.outputs import write_csv, write_json, write_parquet, write_text
-from csi.report.audit_page import audit_page
+from csi.outputs import whole_set, write_csv, write_json, write_parquet, write_text
+from csi.report.audit_page import audit_page, model_name
 from csi.report.words import moment
 from process_mining import schema as s
 from process_mining.columnar.sql import variants
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 FILES: Final = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", "report.html")
+PROVENANCE: Final = "provenance.json"
 DURATION: Final = "us"
 
 
@@ -54,10 +55,10 @@ def summary_of(audit: Audit) -> dict[str, Any]:
             "first": moment(int(log.arrays.at.min())) if log.n_events and log.timed else None,
             "last": moment(int(log.arrays.at.max())) if log.n_events and log.timed else None,
             "clear_names": log.meta.clear_names,
-            "notes": list(log.meta.notes),
+            "notes": list(audit.quality.notes),
         },
         "targets": "shipped" if audit.request.targets is None else "given",
-        "as_of": moment(audit.as_of_us),
+        "as_of": moment(audit.as_of_us) if log.timed else None,
         "not_audited": log.n_cases - sum(p.translation.log.n_cases for p in audit.practices),
         "practices": [_practice(part) for part in audit.practices],
         "conformance": [_conformance(part) for part in audit.practices if part.prepared.alignments],
@@ -85,16 +86,37 @@ def _with_lifecycle(log: EventLog) -> int | None:
 def write_audit(
     audit: Audit, summary: dict[str, Any], out: Path, report_date: dt.datetime | None
 ) -> None:
-    """Write every file of an audit; each is written whole or not at all."""
-    date = (report_date or EPOCH + dt.timedelta(microseconds=audit.as_of_us)).date()
-    write_json(out / "summary.json", summary)
-    write_parquet(out / "findings.parquet", audit.result.findings)
-    write_csv(out / "findings.csv", audit.result.findings)
-    write_parquet(out / "cases.parquet", cases_of(audit))
-    write_text(out / "report.html", audit_page(audit, summary, date))
-    files = {name: sha256_of(out / name) for name in FILES}
-    read = [asdict(file) for file in audit.log.meta.files]
-    write_json(out / "provenance.json", {"read": read, "written": files})
+    """Write every file of an audit: all of them, or, where one cannot be written, none."""
+    judged = EPOCH + dt.timedelta(microseconds=audit.as_of_us) if audit.log.timed else None
+    moment_shown = report_date or judged
+    with whole_set(out, (*FILES, PROVENANCE)) as aside:
+        write_json(aside / "summary.json", summary)
+        write_parquet(aside / "findings.parquet", audit.result.findings)
+        write_csv(aside / "findings.csv", audit.result.findings)
+        write_parquet(aside / "cases.parquet", cases_of(audit))
+        date = None if moment_shown is None else moment_shown.date()
+        write_text(aside / "report.html", audit_page(audit, summary, date))
+        written = {name: sha256_of(aside / name) for name in FILES}
+        write_json(aside / PROVENANCE, {"read": _read_files(audit), "written": written})
+
+
+def _read_files(audit: Audit) -> list[dict[str, Any]]:
+    """Every file that the audit was given: the logs, and what it judged them by."""
+    request = audit.request
+    named = [
+        ("mapping", request.read.mapping),
+        ("model", request.model),
+        ("targets", request.targets),
+        ("surveys", request.surveys),
+    ]
+    folders = [path for folder in request.rules for path in sorted(folder.rglob("*.toml"))]
+    named += [("rules", path) for path in folders]
+    logs = [{"role": "log"} | asdict(file) for file in audit.log.meta.files]
+    return logs + [
+        {"role": role, "name": path.name, "sha256": sha256_of(path), "size": path.stat().st_size}
+        for role, path in named
+        if path is not None
+    ]
 
 
 def cases_of(audit: Audit) -> pa.Table:
@@ -140,18 +162,20 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
 
 
 def _conformance(part: PracticeAudit) -> dict[str, Any]:
-    """Figures over the ended cases: those still open may yet do what the model asks."""
+    """Figures over the ended cases whose order is known; open ones may yet do what is asked."""
     prepared = part.prepared
     aligned, alignments = prepared.desk.alignment, prepared.alignments
     assert aligned is not None  # noqa: S101 - the caller asks only where there is a model
     assert alignments is not None  # noqa: S101 - the same
-    complete = part.translation.complete
+    known = part.translation.log.cases[s.ORDER_KNOWN].to_numpy()
+    complete = part.translation.complete & known
     cases = int(complete.sum())
     fitness = alignments.fitness[alignments.variants.variant_of_case[complete]]
     return {
         "practice": part.practice.name,
-        "model": f"{part.practice.name} {part.practice.version}",
+        "model": model_name(part),
         "cases": cases,
+        "order_unknown": int((~known).sum()),
         "fitting_cases": int((aligned.upper[complete] == 0).sum()),
         "cost": int(aligned.upper[complete].sum()),
         "fitness_mean": round(float(fitness.mean()), 6) if cases else None,

@@ -8,13 +8,16 @@ error. Modules are imported inside the commands, so that `--help` stays quick.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from process_mining.errors import CodedError
+from process_mining.errors import CodedError, ManyCodedErrors, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 IN_FILE = click.Path(path_type=Path)
 OUT_DIR = click.Path(path_type=Path, file_okay=False)
 MIN_KEY_BYTES = 16
+OLDEST_YEAR, NEWEST_YEAR = 1970, 2199
 SEVERITIES = click.Choice(["low", "medium", "high", "critical"])
 
 
@@ -35,22 +39,45 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; a coded error is one line on standard error and an exit code."""
+    """Run the command line; an error is one line on standard error and an exit code."""
     try:
         code = cli(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(printable(str(_wrong_usage(error))), err=True)
-        sys.exit(2)
+        _leave(_wrong_usage(error))
     except click.Abort:
-        click.echo("interrupted", err=True)
+        _leave(RunError("CL003", "interrupted", fix="Run it again; what was written is whole"))
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read our output has gone; there is nobody to tell
         sys.exit(3)
     except CodedError as error:
-        click.echo(printable(str(error)), err=True)
-        sys.exit(error.exit_code)
+        _leave(error)
+    except Exception as error:  # noqa: BLE001 - the last resort: 1 would mean "gate failed"
+        _leave(_unforeseen(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave(error: CodedError) -> NoReturn:
+    """Print an error, one line each, and leave with its exit code."""
+    found = error.errors if isinstance(error, ManyCodedErrors) else (error,)
+    with suppress(OSError):  # where even standard error is closed, the code still says it
+        click.echo(on_lines([str(one) for one in found]), err=True)
+    sys.exit(error.exit_code)
+
+
+def _unforeseen(error: Exception) -> RunError:
+    """What no check foresaw; with TRUELOOP_TRACEBACK set the traceback is printed too."""
+    if os.environ.get("TRUELOOP_TRACEBACK"):
+        traceback.print_exc()
+    return RunError(
+        "CL099",
+        f"{type(error).__name__}: {error}",
+        why="trueloop did not foresee this; no result of this run is to be trusted",
+        fix="Report it with this line; TRUELOOP_TRACEBACK=1 prints where it happened",
+    )
 
 
 def _wrong_usage(error: click.ClickException) -> CodedError:
@@ -75,11 +102,14 @@ def _moment(_: click.Context, option: click.Parameter, value: str | None) -> dt.
         return None
     try:
         moment = dt.datetime.fromisoformat(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         msg = f"'{value}' is not an ISO date such as 2025-06-30 or 2025-06-30T18:00:00+02:00"
         raise click.BadParameter(msg, param=option) from error
     if moment.tzinfo is None and len(value) > len("2025-06-30"):
         msg = f"'{value}' has no zone; write it as {value}Z or with an offset"
+        raise click.BadParameter(msg, param=option)
+    if not OLDEST_YEAR <= moment.year <= NEWEST_YEAR:
+        msg = f"'{value}' is outside the years {OLDEST_YEAR} to {NEWEST_YEAR}"
         raise click.BadParameter(msg, param=option)
     return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
@@ -176,6 +206,7 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
     from csi.audit_outputs import summary_of, write_audit
     from csi.console import audit_lines, steps
 
+    _keep_inputs([*options["logs"], options["surveys"], options["targets"]], options["out"])
     with steps("audit") as step:
         result = audit(_request(options), step)
         summary = summary_of(result)
@@ -183,6 +214,17 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
         write_audit(result, summary, options["out"], options["report_date"])
     echo_result(summary, audit_lines(summary, options["out"]), as_json=options["as_json"])
     ctx.exit(result.exit_code)
+
+
+def _keep_inputs(inputs: list[Path | None], out: Path) -> None:
+    """Refuse to write over what is read."""
+    from csi.audit_outputs import FILES, PROVENANCE
+
+    targets = {(out / name).resolve() for name in (*FILES, PROVENANCE)}
+    for path in inputs:
+        if path is not None and path.resolve() in targets:
+            msg = f"{path} is an input, and the audit would write over it"
+            raise CodedError("CL017", msg, fix="Give another --out")
 
 
 def echo_result(value: object, lines: list[str], *, as_json: bool) -> None:

@@ -62,7 +62,7 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     lines = [
         f"{log['cases']:,} cases, {log['events']:,} events, {log['rejected']:,} rows refused.",
         f"{log['variants']:,} variants{finer}{left}.",
-        f"Open cases are judged as of {summary['as_of']}.",
+        _judged(summary["as_of"]),
         "",
     ]
     lines += [_conformance_line(row) for row in summary["conformance"]]
@@ -84,7 +84,15 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     return [*lines, "", f"Look at {out / 'report.html'}"]
 
 
+def _judged(as_of: str | None) -> str:
+    if as_of is None:
+        return "The log has no times; open cases are judged as they stand."
+    return f"Open cases are judged as of {as_of}."
+
+
 def _conformance_line(row: dict[str, Any]) -> str:
+    if not row["cases"]:
+        return f"{row['practice']}: no ended case could be compared with the model {row['model']}"
     fits = share(row["fitting_cases"], row["cases"])
     fitness = "" if row["fitness_mean"] is None else f", mean fitness {row['fitness_mean']:.3f}"
     return f"{row['practice']}: {fits} ended cases fit the model {row['model']}{fitness}"

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from process_mining.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 FORMULA_START = r"^[=+\-@\t\r]"
 
@@ -51,6 +51,26 @@ def whole(path: Path) -> Iterator[Path]:
         raise _refused(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Give a temporary folder inside `folder`; on leaving in peace, move `names` from it.
+
+    Nothing is moved unless every file was written, so a failed run leaves the last good set.
+    """
+    taken = [name for name in names if (folder / name).is_dir()]
+    if taken:
+        raise _refused(folder / taken[0], IsADirectoryError(0, "a folder has that name"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as aside:
+            yield Path(aside)
+            for name in names:
+                (Path(aside) / name).replace(folder / name)
+            _sync(folder)
+    except OSError as error:
+        raise _refused(folder, error) from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -13,10 +13,12 @@ code; a traceback is a defect of ours. Codes are never reused:
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+WORDS_SHOWN: Final = 40
 
 
 class CodedError(Exception):
@@ -60,12 +62,13 @@ def raise_all(errors: Sequence[CodedError]) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "Did you mean 'x'?" for the nearest known word, else the list of known words."""
+    """Return "Did you mean 'x'?" for the nearest known word, else (up to 40 of) the known words."""
     words = sorted(known)
     near = get_close_matches(word, words, n=1, cutoff=0.6)
     if near:
         return f"Did you mean '{near[0]}'?"
-    return f"Known: {', '.join(words)}." if words else ""
+    more = f" and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
+    return f"Known: {', '.join(words[:WORDS_SHOWN])}{more}." if words else ""
 
 
 def _sentence(text: str) -> str:

@@ -106,7 +106,8 @@ class EventLog:
     """Events in total order, cases sorted by id, and where they came from.
 
     `events`: case_id, seq, activity, at, lifecycle, actor, team, then `attr.*` by name.
-    `cases`: case_id, practice, priority, category, service, opened, resolved, closed, `attr.*`.
+    `cases`: case_id, practice, priority, category, service, opened, resolved, closed, `attr.*`, and
+    `order_known`: false where events share a time and the source declares no order among them.
     """
 
     events: pa.Table
@@ -131,7 +132,7 @@ class EventLog:
         from the log's own content, so they are stable for one log and mean nothing elsewhere.
 
         Raises RunError LG001 for a null case id or activity, LG002 for a time missing in a log
-        that has times, LG003 for two case rows with one id.
+        that has times, LG003 for two case rows with one id, LG004 for a case of two practices.
         """
         events = _conform(events, s.EVENT_TYPES)
         _require_keys(events)
@@ -145,6 +146,8 @@ class EventLog:
             events = _set(events, s.ACTOR, pseudonyms(events[s.ACTOR], key))
         offsets = _offsets(events)
         seq = np.arange(len(events)) - np.repeat(offsets[:-1], np.diff(offsets))
+        known = _order_known(events, offsets, table[s.CASE_ID])
+        table = _set(table, s.ORDER_KNOWN, known)
         if POSITION in events.column_names:
             events = events.drop_columns([POSITION])
         events = events.add_column(1, s.SEQ, pa.array(seq, pa.int64()))
@@ -286,6 +289,25 @@ def _offsets(events: pa.Table) -> Ints:
     return np.append(starts, len(ids)).astype(np.int64)
 
 
+def _order_known(events: pa.Table, offsets: Ints, case_ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell for each case whether its order is told by its times and the source's positions.
+
+    It is not where two events in a row share a time (or have none), the source gives them no
+    different positions, and they are different activities: then only their content orders them.
+    """
+    at, word = _int64(events[s.AT]), _codes(events[s.ACTIVITY])[0]
+    place = np.full(len(at), -1, np.int64)
+    if POSITION in events.column_names:
+        place = _int64(events[POSITION].fill_null(-1))
+    tied = (at[1:] == at[:-1]) & (place[1:] == place[:-1]) & (word[1:] != word[:-1])
+    tied[offsets[1:-1] - 1] = False
+    cases = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    unsure = np.unique(cases[1:][tied])
+    names = events[s.CASE_ID].take(pa.array(offsets[:-1][unsure]))
+    unsure_case = pc.is_in(case_ids, value_set=names.combine_chunks())
+    return pc.invert(pa.chunked_array(unsure_case.chunks, pa.bool_()))
+
+
 def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
     """Offsets for every case of the case table; a case without events owns an empty span."""
     index = pc.index_in(events[s.CASE_ID], value_set=cases[s.CASE_ID].combine_chunks())
@@ -295,6 +317,7 @@ def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
 
 def _split_case_columns(events: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Split `case.*` columns off, each collapsed to the last known value of the case."""
+    _refuse_two_practices(events)
     offsets = _offsets(events)
     starts, ends = offsets[:-1], offsets[1:]
     columns = {s.CASE_ID: events[s.CASE_ID].take(pa.array(starts))}
@@ -306,6 +329,19 @@ def _split_case_columns(events: pa.Table) -> tuple[pa.Table, pa.Table]:
         index = pa.array(pick, mask=pick < starts)
         columns[name.removeprefix(s.CASE_PREFIX)] = events[name].take(index)
     return pa.table(columns), events.drop_columns(taken) if taken else events
+
+
+def _refuse_two_practices(events: pa.Table) -> None:
+    name = s.CASE_PREFIX + s.PRACTICE
+    if name not in events.column_names:
+        return
+    named = events.select([s.CASE_ID, name]).filter(events[name].is_valid())
+    pairs = named.group_by([s.CASE_ID, name]).aggregate([])
+    counts = pairs.group_by(s.CASE_ID).aggregate([(name, "count")])
+    torn = counts.filter(pc.greater(counts[f"{name}_count"], 1))[s.CASE_ID].sort()
+    if len(torn):
+        msg = f"{len(torn)} cases name two practices, the first is '{torn[0].as_py()}'"
+        raise RunError("LG004", msg, fix="Give the tickets of each practice ids of their own")
 
 
 def _case_table(collapsed: pa.Table, given: pa.Table | None) -> pa.Table:

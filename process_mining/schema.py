@@ -27,6 +27,7 @@ OPENED: Final = "opened"
 RESOLVED: Final = "resolved"
 CLOSED: Final = "closed"
 COMPLETE: Final = "complete"
+ORDER_KNOWN: Final = "order_known"
 
 ATTRIBUTE_PREFIX: Final = "attr."
 CASE_PREFIX: Final = "case."

@@ -8,6 +8,9 @@ A rule is in force for a case whose first event lies on or after `valid_from` an
 `valid_until` (both at 00:00 UTC, the second excluded); for every other case it is VACUOUS. In a
 log without times every rule is in force.
 
+Where events of a case share a time and the source declares no order among them, only their content
+orders them: every verdict that could hang on it is UNKNOWN (templates with ORDER_FREE are not).
+
 A finding is one violating (rule, case). Its `seqs` are the distinct events that the template names,
 ascending, and empty where the offence is that something never happened; `at`, `actor` and `team`
 are those of the decisive event (the template's last named one), else of the case's last event.
@@ -73,6 +76,7 @@ FINDINGS_SCHEMA: Final = pa.schema(
 FINGERPRINT_DIGITS: Final = 16
 NOT_JUDGED: Final = -1  # in a merged result: the rule is about another practice's cases
 MICROSECONDS: Final = "us"
+TIED: Final = "events of the case share a time, and the source declares no order among them"
 _EPOCH: Final = dt.date(1970, 1, 1)
 
 
@@ -135,7 +139,10 @@ def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
     verdicts = np.empty((len(ordered), desk.log.n_cases), dtype=np.int8)
     for row, (one, judged) in enumerate(zip(measured, by_engine, strict=True)):
         _require_agreement(desk, one, judged)
-        verdicts[row] = np.where(_in_force(desk, one.rule), judged, np.int8(Verdict.VACUOUS))
+        in_force = np.where(_in_force(desk, one.rule), judged, np.int8(Verdict.VACUOUS))
+        verdicts[row] = np.where(
+            _unsure(desk, one.rule, in_force), np.int8(Verdict.UNKNOWN), in_force
+        )
     tallies = _tallies(ordered, verdicts)
     parts = [
         _findings(desk, one, np.flatnonzero(verdicts[row] == Verdict.VIOLATES))
@@ -147,7 +154,7 @@ def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
         verdicts=verdicts,
         findings=pa.concat_tables([FINDINGS_SCHEMA.empty_table(), *parts]).combine_chunks(),
         tallies=tallies,
-        causes=_causes(measured, tallies),
+        causes=_causes(measured, tallies, desk),
         log_sha256=log_sha256,
     )
 
@@ -215,6 +222,14 @@ def _in_force(desk: Desk, rule: Rule) -> Bools:
     return in_force | ~has_events
 
 
+def _unsure(desk: Desk, rule: Rule, verdicts: Verdicts) -> Bools:
+    """Tell for each case whether its verdict hangs on an order that nobody has declared."""
+    if getattr(templates()[rule.template], "ORDER_FREE", False):
+        return np.zeros(len(verdicts), dtype=bool)
+    known = desk.log.cases[s.ORDER_KNOWN].combine_chunks().to_numpy(zero_copy_only=False)
+    return np.asarray(~known & (verdicts != Verdict.VACUOUS))
+
+
 def _midnight_us(day: dt.date) -> int:
     return (day - _EPOCH).days * s.US_PER_DAY
 
@@ -227,9 +242,14 @@ def _tallies(rules: Sequence[Rule], verdicts: Verdicts) -> tuple[Tally, ...]:
     )
 
 
-def _causes(measured: Sequence[Measured], tallies: Sequence[Tally]) -> dict[str, str]:
+def _causes(measured: Sequence[Measured], tallies: Sequence[Tally], desk: Desk) -> dict[str, str]:
+    tied = not pc.all(desk.log.cases[s.ORDER_KNOWN]).as_py()
     pairs = zip(measured, tallies, strict=True)
-    return {one.rule.code: one.measure.cause for one, tally in pairs if tally.unknown}
+    return {
+        one.rule.code: "; ".join(part for part in (one.measure.cause, TIED if tied else "") if part)
+        for one, tally in pairs
+        if tally.unknown
+    }
 
 
 # --- findings

@@ -59,9 +59,9 @@ class AuditPage:
     provenance: Sequence[tuple[str, str]]
 
 
-def audit_page(audit: Audit, summary: dict[str, Any], report_date: dt.date) -> str:
+def audit_page(audit: Audit, summary: dict[str, Any], report_date: dt.date | None) -> str:
     """Return the page as HTML."""
-    title = f"Conformance audit, {report_date.isoformat()}"
+    title = "Conformance audit" + (f", {report_date.isoformat()}" if report_date else "")
     return render("audit.html.j2", title=title, page=_page(audit, summary))
 
 
@@ -94,10 +94,11 @@ def _scope(audit: Audit, summary: dict[str, Any]) -> str:
     refused = log["rejected"]
     left = summary["not_audited"]
     other = f", {plural(left, 'ticket')} of other practices not audited" if left else ""
-    judged = summary["as_of"][:16].replace("T", " ")
+    as_of = summary["as_of"]
+    judged = "as they stand" if as_of is None else f"as of {as_of[:16].replace('T', ' ')} UTC"
     return (
         f"{names}: {number(log['cases'])} tickets with {number(log['events'])} events, {span}; "
-        f"{number(refused)} rows refused{other}. Open tickets are judged as of {judged} UTC."
+        f"{number(refused)} rows refused{other}. Open tickets are judged {judged}."
     )
 
 
@@ -211,7 +212,7 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
         "title": practice.title,
         "words": _words(part),
         "model": Markup(_model_svg(part, counts)),  # noqa: S704 - our own drawing
-        "model_name": f"{practice.name} {practice.version}",
+        "model_name": model_name(part),
         "model_note": _model_note(counts),
         "map": Markup(draw_process_map(flow, name=f"map-{practice.name}")),  # noqa: S704 - our own drawing
         "map_note": _map_note(flow),
@@ -221,6 +222,12 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
     }
 
 
+def model_name(part: PracticeAudit) -> str:
+    """The reference model by name and version, as far as it has one."""
+    model = part.prepared.model
+    return "" if model is None else f"{model.name} {model.version}".strip()
+
+
 def _words(part: PracticeAudit) -> str:
     found = part.translation
     said = (
@@ -228,6 +235,12 @@ def _words(part: PracticeAudit) -> str:
         f"'{found.vocabulary.name}': {number(found.steps)} steps, and {number(found.updates)} "
         f"updates that are no step."
     )
+    tied = found.log.n_cases - int(pc.sum(found.log.cases[s.ORDER_KNOWN]).as_py() or 0)
+    if tied:
+        said += (
+            f" In {plural(tied, 'ticket')} events share a time and the source declares no order: "
+            "what hangs on the order is unknown for them."
+        )
     if found.unobserved:
         said += f" This source cannot record: {', '.join(found.unobserved)}."
     if found.unmapped:
@@ -493,7 +506,7 @@ def _defect(row: dict[str, Any]) -> dict[str, str]:
 def _provenance(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("Log, SHA-256 of its content", summary["log"]["sha256"])]
     rows.append(("Read by source", summary["log"]["source"]))
-    rows.append(("Judged as of", summary["as_of"]))
+    rows.append(("Judged as of", summary["as_of"] or "no times"))
     rows += [
         (f"Vocabulary of {row['practice']}", row["vocabulary"]) for row in summary["practices"]
     ]

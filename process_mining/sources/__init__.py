@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from process_mining.eventlog import SourceFile
+
 MIN_TIMES: Final = 30
 RESOLUTIONS: Final = (s.US_PER_DAY, s.US_PER_HOUR, s.US_PER_MINUTE, s.US_PER_SECOND, 1_000)
 CASE_TABLE: Final = "own_cases"
@@ -80,6 +82,7 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Event
     _check_paths(paths)
     before = [path.stat() for path in paths]
     files = tuple(fingerprint(path) for path in paths)
+    _refuse_copies(files)
     chosen = _choose(paths, options)
     parts = [source.read(own, options) for source, own in chosen]
     for path, stat in zip(paths, before, strict=True):
@@ -130,6 +133,16 @@ def _check_paths(paths: Sequence[Path]) -> None:
     if twice:
         msg = f"{twice[0]} is given twice"
         raise CodedError("LG015", msg, why="every event would count twice", fix="Name it once")
+
+
+def _refuse_copies(files: Sequence[SourceFile]) -> None:
+    """Refuse a file and its copy under another name."""
+    first: dict[str, str] = {}
+    for file in files:
+        if file.sha256 in first:
+            msg = f"{first[file.sha256]} and {file.name} hold the same bytes"
+            raise CodedError("LG015", msg, why="every event would count twice", fix="Name one")
+        first[file.sha256] = file.name
 
 
 def _choose(paths: Sequence[Path], options: ReadOptions) -> list[tuple[Source, list[Path]]]:

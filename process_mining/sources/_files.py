@@ -73,7 +73,9 @@ def fingerprint(path: Path) -> SourceFile:
     """Return the file's name, SHA-256 and size (of the bytes as stored, packed or not)."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFile(name=path.name, sha256=digest, size=path.stat().st_size)
+    # a name that is no UTF-8 is shown by its bytes, so that it can stand in JSON
+    name = path.name.encode("utf-8", "backslashreplace").decode()
+    return SourceFile(name=name, sha256=digest, size=path.stat().st_size)
 
 
 def head_of(path: Path) -> bytes:

@@ -20,7 +20,6 @@ All mistakes of a file are reported together. A mapping that ships is found by i
 
 from __future__ import annotations
 
-import codecs
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -119,7 +118,7 @@ class Csv(_Strict):
     @classmethod
     def _known(cls, value: str | None) -> str | None:
         try:
-            codecs.lookup(value or "utf-8")
+            "".encode(value or "utf-8")  # refuses codecs that are not for text, such as rot13
         except LookupError as error:
             msg = f"there is no encoding '{value}'"
             raise ValueError(msg) from error

@@ -7,6 +7,7 @@ A template module is named after its kind and holds
     measure    (Desk, Params) -> Measure: whole columns, no Python loop over cases
     decide     (Params) -> DecisionTable over the facts of `measure`
     describe   (Params) -> one plain sentence: what must hold
+    ORDER_FREE optional: True where no verdict depends on the order of a case's events
 
 and a head-note that says what it does not check. `Desk` is everything that a template may read.
 """

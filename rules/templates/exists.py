@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "F activity"
+ORDER_FREE = True
 
 
 class Params(TemplateParams):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMULA = "start -> a target of each promised metric is in force; or F unless"
 ONE = Interval(1, 1)
+ORDER_FREE = True
 
 
 class Params(TemplateParams):
