@@ -10,7 +10,10 @@ and `manifest.json` names every input and output with its SHA-256.
           notebooks/                                     the executed notebooks
 
 Errors: CY201 for a cycle file that cannot be read, CY202 for what it states wrongly (all mistakes
-at once), CY203 for a window without tickets.
+at once). What shows only against the files that it names is found by `csi.stages.Loop.check`,
+before anything runs or is registered: CY203 a window without tickets, CY204 an input that cannot
+be read, CY205 a scope that matches no ticket, CY206 the metric as its own guardrail, CY207 a KPI of
+which the log holds no ticket.
 """
 
 from __future__ import annotations
@@ -18,20 +21,55 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from csi.evidence import Scope
 from process_mining.errors import CodedError, did_you_mean, raise_all
+from process_mining.sources import find_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+DAY: Final = dt.timedelta(days=1)
+MAX_CYCLE_BYTES: Final = 65_536
+SCOPE_FIELDS: Final = tuple(sorted(field.name for field in fields(Scope)))
+
+
+def _scope_field(name: str) -> str:
+    if name not in SCOPE_FIELDS:
+        msg = f"there is no such field in a scope. {did_you_mean(name, SCOPE_FIELDS)}"
+        raise ValueError(msg)
+    return name
+
+
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-DAY = dt.timedelta(days=1)
-MAX_CYCLE_BYTES = 65_536
+Day = Annotated[dt.date, Field(ge=dt.date(1970, 1, 1), le=dt.date(2199, 12, 31))]
+ScopeField = Annotated[str, AfterValidator(_scope_field)]
+ScopeWords = Annotated[list[Text], Field(min_length=1)]
+
+
+class _Order(NamedTuple):
+    """Two days of a cycle file, by their places; `apart` where they may not be the same day."""
+
+    earlier: str
+    later: str
+    apart: bool = False
+
+
+# Checked on the raw file, so that these mistakes are named together with all others.
+ORDERS: Final = (
+    _Order("baseline.start", "baseline.end", apart=True),
+    _Order("baseline.end", "current.start"),
+    _Order("current.start", "current.end", apart=True),
+    _Order("current.end", "report_date"),
+    _Order("baseline.start", "improvement.started"),
+    _Order("improvement.started", "current.end"),
+)
 
 
 class _Strict(BaseModel):
@@ -41,15 +79,8 @@ class _Strict(BaseModel):
 class Window(_Strict):
     """A half-open span of days, [start, end), from midnight to midnight UTC."""
 
-    start: dt.date
-    end: dt.date
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.end <= self.start:
-            msg = f"the window ends ({self.end}) before it has begun ({self.start})"
-            raise ValueError(msg)
-        return self
+    start: Day
+    end: Day
 
     @property
     def start_us(self) -> int:
@@ -70,10 +101,10 @@ class Plan(_Strict):
     hypothesis: Text
     kpi: Text
     owner: Text
-    started: dt.date
-    minimum_effect: Annotated[float, Field(gt=0, lt=1)]
-    scope: dict[str, list[str]] = {}
-    guardrails: list[str] = []
+    started: Day
+    minimum_effect: Annotated[float, Field(ge=0.001, lt=1)]
+    scope: dict[ScopeField, ScopeWords] = {}
+    guardrails: list[Text] = []
 
 
 class CycleFile(_Strict):
@@ -88,17 +119,10 @@ class CycleFile(_Strict):
     rules: list[str] = []
     practice: str | None = None
     register_path: str = Field(default="register.sqlite", alias="register")
-    report_date: dt.date
+    report_date: Day
     baseline: Window
     current: Window
     improvement: Plan
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        if self.current.start < self.baseline.end:
-            msg = "the current window begins before the baseline has ended"
-            raise ValueError(msg)
-        return self
 
 
 @dataclass(frozen=True)
@@ -114,11 +138,25 @@ class Cycle:
         return self.path.parent / name
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """The files that the cycle reads, as it names them."""
+    def inputs(self) -> dict[str, Path]:
+        """Every file that the cycle reads, by its name there; rules by folder and name below it."""
         settings = self.settings
-        optional = (settings.surveys, settings.targets)
-        return (*settings.log, *(name for name in optional if name is not None))
+        single = (*settings.log, settings.surveys, settings.targets)
+        named = {name: self.file(name) for name in single if name is not None}
+        for folder in settings.rules:
+            named |= _below(folder, self.file(folder))
+        if settings.mapping is not None and self.mapping is not None:
+            named[settings.mapping] = self.mapping
+        return named
+
+    @property
+    def mapping(self) -> Path | None:
+        """The mapping file: one beside the cycle file, or one that ships; LG050 for neither."""
+        name = self.settings.mapping
+        if name is None:
+            return None
+        beside = self.file(name)
+        return find_mapping(beside if beside.is_file() or beside.suffix == ".toml" else name)
 
     @property
     def default_out(self) -> Path:
@@ -145,21 +183,66 @@ def load_cycle(path: Path) -> Cycle:
             "CY201", f"cycle file {path.name} has {len(data)} bytes", fix="Keep it under 64 KiB"
         )
     try:
-        settings = CycleFile.model_validate(tomllib.loads(data.decode()))
+        raw = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CodedError(
             "CY201", f"cycle file {path.name} is no TOML: {error}", fix="Mend that line"
         ) from error
-    except ValidationError as error:
-        raise_all([_mistake(path.name, m["type"], m["loc"], m["msg"]) for m in error.errors()])
-        raise
+    settings = _checked(raw, path.name)
     return Cycle(path=path, settings=settings, sha256=hashlib.sha256(data).hexdigest())
 
 
+def _checked(raw: dict[str, Any], file: str) -> CycleFile:
+    disorder = _disorder(raw, file)
+    try:
+        settings = CycleFile.model_validate(raw)
+    except ValidationError as error:
+        wrong = [_mistake(file, m["type"], m["loc"], m["msg"]) for m in error.errors()]
+        raise_all([*wrong, *disorder])
+        raise
+    raise_all(disorder)
+    return settings
+
+
 def _mistake(file: str, kind: str, place: tuple[int | str, ...], message: str) -> CodedError:
-    where = ".".join(map(str, place)) or "the whole"
+    where = ".".join(str(part) for part in place if part != "[key]") or "the whole"
+    said = message.removeprefix("Value error, ")
     fix = did_you_mean(str(place[-1]), _names(place[:-1])) if kind == "extra_forbidden" else ""
-    return CodedError("CY202", f"{where} in {file}: {message}", fix=fix or "See docs/cycle.md")
+    return CodedError("CY202", f"{where} in {file}: {said}", fix=fix or "See docs/cycle.md")
+
+
+def _disorder(raw: dict[str, Any], file: str) -> list[CodedError]:
+    """Return a mistake for each two days in the wrong order; what is no day is passed by."""
+    wrong = []
+    for order in ORDERS:
+        earlier, later = _day(raw, order.earlier), _day(raw, order.later)
+        if earlier is None or later is None or earlier < later:
+            continue
+        if order.apart or later < earlier:
+            must = "lie after" if order.apart else "not lie before"
+            what = f"{order.later} in {file}: {later} must {must} {order.earlier} ({earlier})"
+            wrong.append(CodedError("CY202", what, fix="Move one of the two"))
+    return wrong
+
+
+def _day(raw: dict[str, Any], place: str) -> dt.date | None:
+    found: Any = raw
+    for key in place.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if type(found) is dt.date else None  # a datetime is a date too
+
+
+def _below(name: str, folder: Path) -> dict[str, Path]:
+    """Every file below a folder by its name there; what is no folder stands for itself."""
+    if not folder.is_dir():
+        return {name: folder}
+    paths = sorted((path for path in folder.rglob("*") if path.is_file()), key=attrgetter("parts"))
+    return {f"{name}/{_plain(path.relative_to(folder).as_posix())}": path for path in paths}
+
+
+def _plain(name: str) -> str:
+    """Return a file name as text that UTF-8 can hold; names on disk are bytes."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _names(place: tuple[int | str, ...]) -> list[str]:

@@ -1,8 +1,9 @@
 """How does a whole cycle run without a person? Four notebooks through papermill, then the report.
 
-Each notebook runs in a kernel of its own and hands on through the cycle folder (`csi.stages`). The
-executed notebooks are kept. `results.json` and `report.html` depend on the inputs and the cycle
-file alone; the executed notebooks carry the times of their run.
+What the cycle file asks for is checked before the first kernel starts (`Loop.check`, at the price
+of one audit more). Each notebook runs in a kernel of its own and hands on through the cycle folder
+(`csi.stages`). The executed notebooks are kept. `results.json` and `report.html` depend on the
+inputs and the cycle file alone; the executed notebooks carry the times of their run.
 
 Exit code: 1 where the verdict is "worse" or "guardrail breached", else 0.
 """
@@ -41,9 +42,11 @@ class CycleOutcome:
 
 
 def run(path: Path, out: Path | None, step: Callable[[str], None] = lambda _: None) -> CycleOutcome:
-    """Run the four notebooks in order and write results and report."""
+    """Check the cycle, run the four notebooks in order, and write results and report."""
     cycle = load_cycle(path)
     folder = (out or cycle.default_out).resolve()
+    step("checking the cycle")
+    Loop.open(path.resolve(), folder).check()
     parameters = {"cycle": str(path.resolve()), "out": str(folder)}
     for name in NOTEBOOKS:
 

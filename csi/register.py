@@ -24,7 +24,7 @@ that was reported as written is there. WAL does not work on network file systems
 
 Errors: RG101 cannot be opened, RG102 not a register, RG103 busy, RG104 damaged, RG110 unknown
 entry, RG111 a wrong draft, RG112 not in a state for that, RG113 the decision rule is frozen, RG114
-a key with other content, RG115 a wrong time.
+a key with other content, RG115 a wrong time, RG116 the chain is broken.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -254,6 +255,16 @@ class Register:
             _make(connection, str(path))
         return register
 
+    @classmethod
+    def preflight(cls, place: str | Path) -> None:
+        """Refuse a place where no intact register is and none could be made; make nothing."""
+        path = _path(place)
+        if path.exists():
+            cls.open(path, create=False).require_intact()
+        elif not os.access(path.parent, os.W_OK):
+            msg = f"no register can be made in {path.parent}"
+            raise CodedError("RG101", msg, fix="Check the path and its rights")
+
     def add(
         self, improvement: Improvement, *, at: dt.datetime, actor: str, key: str | None = None
     ) -> str:
@@ -383,6 +394,17 @@ class Register:
         if head is not None and head not in {GENESIS, *(row[-1].decode() for row in rows)}:
             return replace(found, ok=False, why="the record with the given head is not there")
         return found
+
+    def require_intact(self) -> None:
+        """Raise RunError RG116 where the chain is broken."""
+        found = self.verify()
+        if not found.ok:
+            raise RunError(
+                "RG116",
+                f"register {self._place} is damaged: {found.why}",
+                why="What stands in it can no longer be trusted",
+                fix="Restore a copy that trueloop register verify finds whole",
+            )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row an entry."""

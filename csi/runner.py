@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from csi.outputs import whole
-from process_mining.errors import CodedError, RunError, did_you_mean
+from process_mining.errors import CodedError, ManyCodedErrors, RunError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +29,7 @@ NOTEBOOKS = ("1_measure", "2_analyse", "3_improve", "4_evaluate")
 CELL_TIMEOUT_S = 3600
 # What a cell raises reaches us as a message; the kernel's own log is noise on standard error.
 KERNEL_QUIET = "--log-level=50"
+CODED = frozenset(kind.__name__ for kind in (CodedError, RunError, ManyCodedErrors))
 
 
 class NotebookParameters(BaseModel):
@@ -114,9 +115,13 @@ def _execute(
 
 
 def _cell_failed(notebook: str, error: Any) -> RunError:  # noqa: ANN401 - papermill has no types
-    """Hand on the coded error of the cell where there is one: it says the mend."""
-    what = f"notebook {notebook}, cell {error.exec_count}: {error.ename}: {error.evalue}"
-    return RunError("CY102", what, fix="Mend what the cell names, then run the cycle again")
+    """Hand on what the cell says, on one line; a coded error of ours names its mend itself."""
+    said = " ".join(str(error.evalue).split())
+    what = f"notebook {notebook}, cell {error.exec_count}:"
+    if error.ename in CODED:
+        return RunError("CY102", f"{what} {said}", fix="Then run the cycle again")
+    fix = "Mend what the cell names, then run the cycle again"
+    return RunError("CY102", f"{what} {error.ename}: {said}", fix=fix)
 
 
 def _require_same_names(notebook: str, source: Path, parameters: NotebookParameters) -> None:

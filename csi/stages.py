@@ -6,6 +6,9 @@ cycle folder. A step that is asked for alone first does what it builds on, so ev
 itself. What an earlier step left is used only where the manifest vouches for it: same cycle file,
 same inputs, same bytes.
 
+`check` finds what the cycle file asks for and cannot have; it comes before any notebook of a whole
+run, and before anything is registered where a notebook runs alone (codes: `csi.cycle`).
+
     1_measure   the snapshot (hash), every KPI in both windows, every rule's verdicts by window
     2_analyse   which offences weigh most, where tickets wait, opportunities
     3_improve   the plan in the register, its decision rule fixed before anything is evaluated
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from csi import kpi as kpis
 from csi import stories
@@ -37,8 +41,8 @@ from csi.register import Evaluation, Improvement, Register
 from csi.statistics import DecisionRule, Outcome, overall
 from csi.stories import Story
 from process_mining.discovery import process_map, waiting
-from process_mining.errors import CodedError
-from process_mining.sources import ReadOptions, find_mapping
+from process_mining.errors import CodedError, did_you_mean, raise_all
+from process_mining.sources import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 DEMO_TICKETS: Final = 1500
 DEMO_SEED: Final = 7
 PICTURE: Final = "picture.svg"
+CASES: Final = "cases.parquet"
 EVALUATOR: Final = "trueloop cycle"
 WAITS_SHOWN: Final = 15
 
@@ -141,11 +146,23 @@ class Loop:
         """The two windows by name."""
         return {"baseline": self.cycle.settings.baseline, "current": self.cycle.settings.current}
 
+    # --- before the steps
+
+    def check(self) -> None:
+        """Refuse what the cycle file asks for and cannot have; nothing is written."""
+        kpi, guards = self._named_kpis()
+        self._improvement(kpi, guards)
+        Register.preflight(self._register_path)
+        cases = self._cases()
+        self._require_tickets(cases)
+        raise_all([*self._foreign([kpi, *guards], cases), *self._unknown_words(kpi, cases)])
+        self._require_anybody(kpi, cases)
+
     # --- the steps
 
     def measure(self) -> Measured:
         """Measure every KPI and count every rule's verdicts, in both windows."""
-        self._require_tickets()
+        self._require_tickets(self.evidence.cases)
         found, rows = self._measurements(), self._rule_rows()
         frame = pd.DataFrame(rows)
         picture = rates(frame)
@@ -154,7 +171,7 @@ class Loop:
             plain = {name: [one.to_dict() for one in side] for name, side in found.items()}
             write_json(folder / "kpis.json", plain)
             write_json(folder / "rules.json", rows)
-            write_parquet(folder / "cases.parquet", pa.Table.from_pandas(self.evidence.cases))
+            write_parquet(folder / CASES, pa.Table.from_pandas(self.evidence.cases))
             write_parquet(folder / "findings.parquet", self.audit.result.findings)
             write_text(folder / PICTURE, picture.svg)
         return Measured(
@@ -191,11 +208,13 @@ class Loop:
 
     def improve(self) -> Improved:
         """Register the improvement and freeze its rule; the same run gives the same entry."""
+        self.check()
         self._after("2_analyse", self.analyse)
         plan, register = self.cycle.settings.improvement, self.register
-        kpi = kpis.pick(kpis.load_kpis(), plan.kpi)
+        kpi, guards = self._named_kpis()
         key, at = self.cycle.identity, _moment(plan.started)
-        entry_id = register.add(self._improvement(kpi), at=at, actor=plan.owner, key=f"{key}/add")
+        entry = self._improvement(kpi, guards)
+        entry_id = register.add(entry, at=at, actor=plan.owner, key=f"{key}/add")
         register.start(entry_id, at=at, actor=plan.owner, key=f"{key}/start")
         rule = register.show(entry_id).improvement.decision_rule
         with self.manifest.step("3_improve") as folder:
@@ -240,20 +259,90 @@ class Loop:
 
     @property
     def register(self) -> Register:
-        """The improvement register that the cycle names."""
-        return Register.open(self.cycle.file(self.cycle.settings.register_path))
+        """The improvement register that the cycle names; RG116 where its chain is broken."""
+        found = Register.open(self._register_path)
+        found.require_intact()
+        return found
+
+    @property
+    def _register_path(self) -> Path:
+        return self.cycle.file(self.cycle.settings.register_path)
 
     def _after(self, step: str, do: Callable[[], object]) -> None:
         """Do the step before, unless the manifest vouches for what it left."""
         if not self.manifest.done(step):
             do()
 
-    def _require_tickets(self) -> None:
-        opened = self.evidence.cases["opened_us"]
+    def _place(self, key: str) -> str:
+        return f"improvement.{key} in {self.cycle.path.name}"
+
+    def _named_kpis(self) -> tuple[Kpi, list[Kpi]]:
+        """The metric and its guardrails; ST110, CY206: all mistakes in their names at once."""
+        plan, every = self.cycle.settings.improvement, kpis.load_kpis()
+        words = [("kpi", plan.kpi), *(("guardrails", word) for word in plan.guardrails)]
+        found: list[Kpi] = []
+        wrong: list[CodedError] = []
+        for key, word in words:
+            try:
+                found.append(kpis.pick(every, word))
+            except CodedError as error:
+                what = f"{self._place(key)}: {error.what}"
+                wrong.append(CodedError(error.code, what, fix=error.fix))
+        raise_all(wrong)
+        kpi, *guards = found
+        if kpi in guards:
+            msg = f"{self._place('guardrails')}: {kpi.code} is the metric that decides"
+            raise CodedError("CY206", msg, fix="Take it out of the guardrails")
+        return kpi, guards
+
+    def _cases(self) -> pd.DataFrame:
+        """The cases as the first step left them, else from the log."""
+        if not self.manifest.done("1_measure"):
+            return self.evidence.cases
+        cases: pd.DataFrame = pq.read_table(self.out / "1_measure" / CASES).to_pandas()
+        return cases
+
+    def _foreign(self, named: list[Kpi], cases: pd.DataFrame) -> list[CodedError]:
+        """A mistake for each KPI that is about tickets of which the log holds none."""
+        types = sorted(set(cases["case_type"]))
+        return [
+            CodedError(
+                "CY207",
+                f"{self._place('kpi' if kpi is named[0] else 'guardrails')}: {kpi.code} measures "
+                f"{kpi.case_type} tickets, and the log holds none",
+                fix=f"Take a KPI of: {', '.join(types)}",
+            )
+            for kpi in named
+            if kpi.case_type not in types
+        ]
+
+    def _unknown_words(self, kpi: Kpi, cases: pd.DataFrame) -> list[CodedError]:
+        """A mistake for each word of the scope that no ticket of the metric's type has."""
+        mine = cases[cases["case_type"] == kpi.case_type]
+        wrong: list[CodedError] = []
+        for name, words in Scope.of(self.cycle.settings.improvement.scope).filters().items():
+            known = sorted(set(mine[name].dropna()))
+            for word in sorted(set(words) - set(known)):
+                what = f"{self._place(f'scope.{name}')}: no {kpi.case_type} of the log has '{word}'"
+                fix = did_you_mean(word, known) or f"Leave it out: the log tells no {name}"
+                wrong.append(CodedError("CY205", what, fix=fix))
+        return wrong
+
+    def _require_anybody(self, kpi: Kpi, cases: pd.DataFrame) -> None:
+        """Refuse a scope each of whose words is known, but which no ticket of a window matches."""
+        scope = Scope.of(self.cycle.settings.improvement.scope)
+        chosen = cases[cases["case_type"] == kpi.case_type]
+        for name, words in scope.filters().items():
+            chosen = chosen[chosen[name].isin(words)]
+        if not any(_opened_in(chosen, window).any() for window in self.windows.values()):
+            msg = f"{self._place('scope')}: no {kpi.case_type} of either window is {scope.words}"
+            raise CodedError("CY205", msg, fix="Widen the scope")
+
+    def _require_tickets(self, cases: pd.DataFrame) -> None:
         for name, window in self.windows.items():
-            if not opened.between(window.start_us, window.end_us, inclusive="left").any():
+            if not _opened_in(cases, window).any():
                 msg = f"the {name} window {window.start} to {window.end} holds no ticket"
-                raise CodedError("CY203", msg, fix=_span_of(opened))
+                raise CodedError("CY203", msg, fix=_span_of(cases["opened_us"]))
 
     def _until(self) -> dict[str, int]:
         """Until when each window's tickets are followed: for equally long."""
@@ -303,7 +392,7 @@ class Loop:
         frame["owner"] = [remedies[code][1] for code in frame["code"]]
         return frame
 
-    def _improvement(self, kpi: Kpi) -> Improvement:
+    def _improvement(self, kpi: Kpi, guards: list[Kpi]) -> Improvement:
         plan = self.cycle.settings.improvement
         return Improvement(
             title=plan.title,
@@ -314,7 +403,7 @@ class Loop:
             decision_rule=DecisionRule(minimum_effect=plan.minimum_effect),
             scope=dict(plan.scope),
             comparison_group="the same scope in the baseline window",
-            guardrails=tuple(plan.guardrails),
+            guardrails=tuple(guard.code for guard in guards),
             planned_start=plan.started.isoformat(),
             planned_evaluation=self.cycle.settings.current.end.isoformat(),
         )
@@ -331,9 +420,9 @@ class Loop:
         )
 
     def _guardrails(self, rule: DecisionRule) -> dict[str, Comparison]:
-        every, scope = kpis.load_kpis(), Scope.of(self.cycle.settings.improvement.scope)
-        named = [kpis.pick(every, word) for word in self.cycle.settings.improvement.guardrails]
-        return {kpi.code: self._compare(kpi, rule, scope) for kpi in named}
+        scope = Scope.of(self.cycle.settings.improvement.scope)
+        _, named = self._named_kpis()
+        return {kpi.code: _guarded(self._compare(kpi, rule, scope)) for kpi in named}
 
     def _record(
         self,
@@ -397,12 +486,11 @@ def _audit_request(cycle: Cycle) -> AuditRequest:
         name: cycle.file(value) if value is not None else None
         for name, value in (("surveys", settings.surveys), ("targets", settings.targets))
     }
-    mapping = settings.mapping
     return AuditRequest(
         logs=tuple(cycle.file(name) for name in settings.log),
         read=ReadOptions(
             source=settings.source,
-            mapping=find_mapping(mapping) if mapping else None,
+            mapping=cycle.mapping,
             timezone=settings.timezone,
         ),
         practice=settings.practice,
@@ -415,6 +503,24 @@ def _audit_request(cycle: Cycle) -> AuditRequest:
 def _moment(day: dt.date) -> dt.datetime:
     """Midnight UTC of a day."""
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+
+
+def _opened_in(cases: pd.DataFrame, window: Window) -> pd.Series:
+    return cases["opened_us"].between(window.start_us, window.end_us, inclusive="left")
+
+
+def _guarded(one: Comparison) -> Comparison:
+    """Judge a guardrail: it is worse where its whole interval is, however small the harm.
+
+    The minimum effect is the metric's, in the metric's unit; as a margin for a KPI of another unit
+    (0.1 is 10 % of a time, but 10 points of a share) it would mean nothing.
+    """
+    limit = one.high if one.better == "higher" else one.low
+    if one.verdict is not Outcome.NO_EFFECT or limit is None:
+        return one
+    worse = limit < 0 if one.better == "higher" else limit > 0
+    said = "Worse: the whole interval is on the worse side."
+    return replace(one, verdict=Outcome.WORSE, sentence=said) if worse else one
 
 
 def _span_of(opened: pd.Series) -> str:

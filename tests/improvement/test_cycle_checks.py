@@ -1,0 +1,381 @@
+"""Is what a cycle file asks for checked before anything runs, and are stale results never trusted?
+
+A desk of 200 incidents in two windows; P1 comes in both, P4 in the current one only, and reopening
+grows from 2 of 100 to 30 of 100 while the time to resolve stays as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from improvement.command_line import event_line, in_process, write_lines
+
+from csi.cycle import load_cycle
+from csi.manifest import Manifest
+from csi.register import Register
+from csi.runner import checked, run_notebook
+from csi.stages import Loop
+from process_mining.errors import CodedError, ManyCodedErrors, RunError
+
+ROOT = Path(__file__).parents[2]
+RULE = ROOT / "rules" / "itil" / "incident" / "INC001-closed-without-resolution.toml"
+MAPPING = ROOT / "process_mining" / "sources" / "mappings" / "uci_servicenow.toml"
+OWN_RULE = "incident/INC901-own.toml"
+FIRST_STEPS = ("Register", "Classify", "Assign", "Diagnose", "Resolve")
+CYCLE = """
+log = ["events.ndjson", "tickets.csv"]
+register = "register.sqlite"
+report_date = 2025-07-07
+rules = ["my"]
+[baseline]
+start = 2025-01-01
+end = 2025-02-01
+[current]
+start = 2025-02-01
+end = 2025-03-01
+[improvement]
+title = "Route at once"
+opportunity = "They wait"
+hypothesis = "It gets quicker"
+kpi = "KPI01"
+minimum_effect = 0.5
+owner = "Desk manager"
+started = 2025-02-01
+"""
+
+
+def incident(number: int) -> tuple[str, list[str]]:
+    """A row of tickets.csv and the events of one incident: 100 open in each of two months."""
+    current, place = divmod(number, 100)
+    day = f"2025-0{1 + current}-{1 + place % 28:02d}"
+    name, minute = f"INC{number:03d}", number % 60
+    again = ("Reopen", "Diagnose", "Resolve") if place < (2, 30)[current] else ()
+    # The moment of the last Resolve is the same for all, so that the time to resolve stays.
+    hours = (0, 1, 2, 3, 9) if not again else (0, 1, 2, 3, 4, 5, 6, 9)
+    steps = [*zip((*FIRST_STEPS, *again), hours, strict=True), ("Close", 12)]
+    priority = "P4" if current and place % 2 else "P1"
+    row = f"{name},incident,{priority},{'mail' if priority == 'P1' else 'print'}"
+    return row, [event_line(name, s, f"{day}T{h:02d}:{minute:02d}:00Z") for s, h in steps]
+
+
+class Desk:
+    """A folder with a log, a rule folder and a cycle file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out = folder, folder / "out"
+        rows, events = zip(*map(incident, range(200)), strict=True)
+        write_lines(folder / "events.ndjson", [line for lines in events for line in lines])
+        write_lines(folder / "tickets.csv", ["case_id,practice,priority,service", *rows])
+        self.write_rule("high")
+
+    def write_rule(self, severity: str) -> Path:
+        text = RULE.read_text("utf-8").replace("INC001", "INC901")
+        text = text.replace("closed-without-resolution", "own")
+        path = self.folder / "my" / OWN_RULE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace('"high"', f'"{severity}"'), encoding="utf-8")
+        return path
+
+    def cycle(self, *changes: tuple[str, str], more: str = "") -> Path:
+        text = CYCLE
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        path = self.folder / "cycle.toml"
+        path.write_text(text + more, encoding="utf-8")
+        return path
+
+    def loop(self, *changes: tuple[str, str], more: str = "") -> Loop:
+        return Loop.open(self.cycle(*changes, more=more), self.out)
+
+    @property
+    def register(self) -> Path:
+        return self.folder / "register.sqlite"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def codes_of(path: Path) -> list[str]:
+    with pytest.raises(CodedError) as caught:
+        load_cycle(path)
+    error = caught.value
+    return (
+        [one.code for one in error.errors] if isinstance(error, ManyCodedErrors) else [error.code]
+    )
+
+
+# --- the cycle file by itself
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("started = 2025-02-01", "started = 2024-12-31", "improvement.started"),
+        ("started = 2025-02-01", "started = 2025-03-02", "improvement.started"),
+        ("report_date = 2025-07-07", "report_date = 2025-02-28", "report_date"),
+        ("report_date = 2025-07-07", "report_date = 2200-01-01", "report_date"),
+        ("start = 2025-01-01", "start = 1969-12-31", "baseline.start"),
+        ("end = 2025-03-01", "end = 2025-02-01", "current.end"),
+        ("start = 2025-02-01", "start = 2025-01-31", "current.start"),
+        ("minimum_effect = 0.5", "minimum_effect = 0.0009", "minimum_effect"),
+        ("minimum_effect = 0.5", "minimum_effect = nan", "minimum_effect"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(desk: Desk, old: str, new: str, said: str) -> None:
+    with pytest.raises(CodedError, match=rf"CY202 .*{said}"):
+        load_cycle(desk.cycle((old, new)))
+
+
+@pytest.mark.parametrize(
+    "day", ["2025-01-01", "2025-03-01"], ids=["first-of-baseline", "end-of-current"]
+)
+def test_the_edges_are_allowed(desk: Desk, day: str) -> None:
+    changes = (("started = 2025-02-01", f"started = {day}"), ("2025-07-07", "2025-03-01"))
+    load_cycle(desk.cycle(*changes, ("minimum_effect = 0.5", "minimum_effect = 0.001")))
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [
+        ("priority = []", r"scope\.priority"),
+        ('priority = [""]', r"scope\.priority"),
+        ('prioritee = ["P1"]', r"scope\.prioritee.*Did you mean 'priority'"),
+    ],
+)
+def test_a_scope_that_says_nothing_is_refused(desk: Desk, scope: str, said: str) -> None:
+    with pytest.raises(CodedError, match=rf"CY202 improvement\.{said}"):
+        load_cycle(desk.cycle(more=f"[improvement.scope]\n{scope}\n"))
+
+
+def test_mistakes_of_every_kind_are_named_at_once(desk: Desk) -> None:
+    changes = (
+        ("started = 2025-02-01", "started = 2024-12-31"),
+        ("report_date = 2025-07-07", "report_date = 2025-02-28"),
+        ("minimum_effect = 0.5", "minimum_effect = 0.0001"),
+        ("owner", "ownr"),
+    )
+    path = desk.cycle(*changes, more="[improvement.scope]\npriority = []\n")
+    assert codes_of(path) == ["CY202"] * 6  # `owner` is missing and `ownr` unknown
+
+
+# --- against the files that it names
+
+
+def scoped(text: str) -> str:
+    return f"[improvement.scope]\n{text}\n"
+
+
+MISTAKES = {
+    "scope-word": ((), scoped('priority = ["P7"]'), "CY205", ("scope.priority", "'P7'", "P1, P4")),
+    "scope-near": ((), scoped('service = ["mial"]'), "CY205", ("'mial'", "Did you mean 'mail'")),
+    "scope-blank": ((), scoped('category = ["x"]'), "CY205", ("scope.category", "tells no")),
+    "scope-nobody": (
+        (),
+        scoped('priority = ["P4"]\nservice = ["mail"]'),
+        "CY205",
+        ("priority P4; service mail",),
+    ),
+    "kpi": (
+        (('"KPI01"', '"median-time-to-resolv"'),),
+        "",
+        "ST110",
+        ("improvement.kpi", "Did you mean 'median-time-to-resolve'"),
+    ),
+    "guardrail": ((), 'guardrails = ["KPI99"]\n', "ST110", ("improvement.guardrails", "'KPI99'")),
+    "same": ((), 'guardrails = ["KPI01"]\n', "CY206", ("improvement.guardrails", "KPI01")),
+    "same-by-name": ((), 'guardrails = ["median-time-to-resolve"]\n', "CY206", ("KPI01",)),
+    "foreign": ((('"KPI01"', '"KPI11"'),), "", "CY207", ("KPI11", "problem", "incident")),
+    "log": ((('"events.ndjson"', '"evnts.ndjson"'),), "", "CY204", ("evnts.ndjson",)),
+    "rules": ((('"my"', '"mine"'),), "", "CY204", ("mine",)),
+    "mapping": ((("[baseline]", 'mapping = "uci"\n[baseline]'),), "", "LG050", ("'uci'",)),
+    "register": ((('"register.sqlite"', '"events.ndjson"'),), "", "RG102", ("events.ndjson",)),
+    "register-folder": ((('"register.sqlite"', '"no/r.sqlite"'),), "", "RG101", ("no",)),
+    "register-is-a-folder": ((('"register.sqlite"', '"my"'),), "", "RG101", ("my",)),
+    "window": (
+        (
+            ("end = 2025-02-01", "end = 2025-01-02"),
+            ("start = 2025-01-01", "start = 2024-12-01"),
+            ("end = 2025-01-02", "end = 2024-12-09"),
+        ),
+        "",
+        "CY203",
+        ("baseline", "2025-01-01"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_before_anything_runs(name: str, desk: Desk) -> None:
+    changes, more, code, said = MISTAKES[name]
+    path = desk.cycle(*changes, more=more)
+    before = sorted(desk.folder.rglob("*"))
+    ran = in_process("cycle", "run", path, "--out", desk.out)
+    assert (ran.code, ran.out, ran.err[:6]) == (2, "", f"{code} ")
+    assert [one for one in said if one not in ran.err] == []
+    assert sorted(desk.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["scope-word", "guardrail", "same", "foreign"])
+def test_a_step_alone_registers_nothing_wrong(name: str, desk: Desk) -> None:
+    changes, more, code, _ = MISTAKES[name]
+    for loop in (desk.loop(*changes, more=more), desk.loop(*changes, more=more)):
+        loop.measure()  # the second finds what the first has left
+        with pytest.raises(CodedError, match=code):
+            loop.improve()
+    assert not desk.register.exists()
+
+
+def test_the_check_writes_nothing_and_passes_what_is_right(desk: Desk) -> None:
+    more = 'guardrails = ["reopen-rate"]\n' + scoped('priority = ["P1"]\nservice = ["mail"]')
+    loop = desk.loop(more=more)
+    before = sorted(desk.folder.rglob("*"))
+    loop.check()
+    assert sorted(desk.folder.rglob("*")) == before
+
+
+def test_a_scope_that_one_window_lacks_is_judged_not_refused(desk: Desk) -> None:
+    loop = desk.loop(more=scoped('priority = ["P4"]'))
+    assert loop.evaluate().verdict.value == "inconclusive"
+
+
+# --- a register that is damaged
+
+
+def test_nothing_is_added_to_a_register_whose_chain_is_broken(desk: Desk) -> None:
+    desk.loop().improve()
+    with closing(sqlite3.connect(desk.register)) as connection, connection:
+        connection.execute("DROP TRIGGER history_no_update")
+        connection.execute("UPDATE history SET actor = 'Somebody else' WHERE seq = 1")
+    with pytest.raises(RunError, match=r"RG116 .*record 1 was changed.*[Rr]estore"):
+        Register.open(desk.register).require_intact()
+    ran = in_process("cycle", "run", desk.cycle(), "--out", desk.folder / "new")
+    assert (ran.code, ran.err[:6]) == (3, "RG116 ")
+    assert not (desk.folder / "new").exists()
+    for step in (desk.loop().improve, desk.loop().evaluate):
+        with pytest.raises(RunError, match="RG116"):
+            step()
+    with closing(sqlite3.connect(desk.register)) as connection:
+        assert connection.execute("SELECT count(*) FROM history").fetchone() == (2,)
+
+
+def test_an_intact_register_is_accepted(desk: Desk) -> None:
+    desk.loop().improve()
+    Register.open(desk.register).require_intact()
+    Register.preflight(desk.register)
+
+
+# --- which results may be trusted
+
+
+def done(desk: Desk) -> bool:
+    return Manifest.open(desk.out, load_cycle(desk.folder / "cycle.toml")).done("1_measure")
+
+
+def fill(desk: Desk) -> None:
+    manifest = Manifest.open(desk.out, load_cycle(desk.folder / "cycle.toml"))
+    with manifest.step("1_measure") as folder:
+        (folder / "kpis.json").write_text("{}", encoding="utf-8")
+    assert done(desk)
+
+
+def test_a_changed_added_or_lost_rule_file_forgets_the_steps(desk: Desk) -> None:
+    desk.cycle()
+    fill(desk)
+    path = desk.write_rule("low")
+    assert not done(desk)
+    fill(desk)
+    (path.parent / "practice.toml").write_text("", encoding="utf-8")
+    assert not done(desk)
+    fill(desk)
+    (path.parent / "practice.toml").unlink()
+    assert not done(desk)
+    fill(desk)
+    path.rename(path.with_name("INC902-own.toml"))
+    assert not done(desk)
+
+
+def test_rule_files_stand_in_the_manifest_by_their_names(desk: Desk) -> None:
+    named = Manifest.open(desk.out, load_cycle(desk.cycle())).inputs
+    assert list(named) == ["events.ndjson", "tickets.csv", f"my/{OWN_RULE}"]
+    own = (desk.folder / "my" / OWN_RULE).read_bytes()
+    assert named[f"my/{OWN_RULE}"] == hashlib.sha256(own).hexdigest()
+
+
+def test_a_mapping_of_ones_own_is_an_input(desk: Desk) -> None:
+    shutil.copyfile(MAPPING, desk.folder / "own.toml")
+    desk.cycle(("[baseline]", 'mapping = "own.toml"\n[baseline]'))
+    fill(desk)
+    with (desk.folder / "own.toml").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    assert not done(desk)
+
+
+def test_a_mapping_that_ships_is_an_input_by_its_content(desk: Desk) -> None:
+    path = desk.cycle(("[baseline]", 'mapping = "uci_servicenow"\n[baseline]'))
+    named = Manifest.open(desk.out, load_cycle(path)).inputs
+    assert named["uci_servicenow"] == hashlib.sha256(MAPPING.read_bytes()).hexdigest()
+
+
+def test_results_of_another_version_are_not_trusted(desk: Desk) -> None:
+    desk.cycle()
+    fill(desk)
+    manifest = desk.out / "manifest.json"
+    text = manifest.read_text("utf-8")
+    assert text.count('"trueloop": "') == 1
+    manifest.write_text(text.replace('"trueloop": "', '"trueloop": "9'), encoding="utf-8")
+    assert not done(desk)
+
+
+def test_a_step_alone_sees_a_rule_that_has_changed(desk: Desk) -> None:
+    def severity() -> str:
+        rules = desk.loop().analyse().pareto.set_index("code")
+        return str(rules.loc["INC901", "severity"])
+
+    lines = (desk.folder / "events.ndjson").read_text("utf-8").splitlines()
+    kept = [line for line in lines if '"INC100"' not in line or '"Resolve"' not in line]
+    write_lines(desk.folder / "events.ndjson", kept)  # INC100 now is closed, never resolved
+    assert severity() == "high"
+    desk.write_rule("low")
+    assert severity() == "low"
+
+
+# --- guardrails
+
+
+def test_a_guardrail_is_breached_by_a_harm_below_the_minimum_effect(desk: Desk) -> None:
+    loop = desk.loop(more='guardrails = ["reopen-rate"]\n')
+    found = loop.evaluate()
+    assert found.comparison.verdict.value == "no effect shown"
+    assert found.verdict.value == "guardrail breached"
+    (entry,) = Register.open(desk.register).list()
+    assert entry.improvement.guardrails == ("KPI05",)
+    assert entry.evaluations[0].guardrails == {"KPI05": "worse"}
+
+
+def test_a_guardrail_that_holds_changes_nothing(desk: Desk) -> None:
+    found = desk.loop(more='guardrails = ["KPI08"]\n').evaluate()
+    assert found.verdict is found.comparison.verdict
+
+
+# --- what a notebook says
+
+
+@pytest.mark.filterwarnings("ignore:The specified file")
+def test_a_cell_that_fails_says_our_own_words_once(desk: Desk) -> None:
+    path = desk.cycle(('"KPI01"', '"KPI99"'))
+    values = checked("3_improve", {"cycle": str(path), "out": str(desk.out)})
+    with pytest.raises(RunError) as caught:
+        run_notebook("3_improve", values, desk.folder / "done.ipynb")
+    said = str(caught.value)
+    assert said.startswith("CY102 notebook 3_improve, cell ")
+    assert ": ST110 improvement.kpi in cycle.toml: there is no KPI 'KPI99'." in said
+    assert (said.count("ST110"), said.count("\n"), "Error" in said) == (1, 0, False)
+    assert not (desk.folder / "done.ipynb").exists()
