@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from process_mining.quality import Quality
     from rules.catalogue import Catalogue
     from rules.check import CheckResult
-    from rules.practice import Practice, PreparedDesk, Translation
+    from rules.practice import Practice, PreparedDesk, Translation, Vocabulary
     from rules.service_level import ServiceLevels
     from rules.spec import Severity
 
@@ -97,14 +98,25 @@ class Audit:
 
 def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -> Audit:
     """Run the whole chain, naming each step to `step`; raises CodedError for the user to mend."""
+    step("reading")
+    log = open_log(request.logs, request.read)
+    return audit_log(log, request, as_of_us=_as_of(log, request.as_of), step=step)
+
+
+def audit_log(
+    log: EventLog,
+    request: AuditRequest,
+    *,
+    as_of_us: int,
+    vocabularies: Mapping[str, Vocabulary] = MappingProxyType({}),
+    step: Callable[[str], None] = lambda _: None,
+) -> Audit:
+    """Judge a log that has been read; `vocabularies` fixes those of practices, by name."""
     step("rulebook")
     catalogue = load_catalogue(request.rules)
     levels = load_service_levels(request.targets)
     surveys = request.surveys
     feedback = read_surveys(surveys) if surveys is not None else None
-    step("reading")
-    log = open_log(request.logs, request.read)
-    as_of_us = _as_of(log, request.as_of)
     model = None if request.model is None else ReferenceModel.from_bpmn(request.model)
     parts = []
     shares = split_by_practice(log, catalogue.practices, request.practice)
@@ -112,7 +124,7 @@ def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -
         _require_fit(model, [practice for practice, _ in shares])
     for practice, part in shares:
         step(practice.name)
-        translation = translate(part, practice)
+        translation = translate(part, practice, vocabularies.get(practice.name))
         prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
         parts.append(_judged(translation, prepared, catalogue))
     return Audit(

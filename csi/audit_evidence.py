@@ -58,6 +58,7 @@ def _part(part: PracticeAudit, as_of_us: int) -> Evidence:
 def _columns(part: PracticeAudit) -> dict[str, pd.Series | npt.NDArray[np.generic]]:
     log, practice = part.translation.log, part.practice
     arrays = log.arrays
+    everything = np.ones(len(arrays.at), dtype=bool)
     inside = (arrays.activity >= 0) & ~_is(arrays, practice.outside_model)
     resolving = inside & _is(arrays, (RESOLVE,))
     ending = inside & _is(arrays, practice.ends)
@@ -70,7 +71,7 @@ def _columns(part: PracticeAudit) -> dict[str, pd.Series | npt.NDArray[np.generi
     team = segments.take(arrays.team, segments.last(arrays, arrays.team >= 0), fill=segments.NONE)
     opened = log.cases[s.OPENED].to_pandas().astype("Int64")
     return {
-        "opened_us": opened.fillna(_times(arrays, arrays.offsets[:-1].copy())),
+        "opened_us": opened.fillna(_times(arrays, segments.first(arrays, everything))),
         "first_response_us": _times(arrays, segments.first(arrays, responding)),
         "root_cause_us": _times(arrays, segments.first(arrays, _is(arrays, (ROOT_CAUSE,)))),
         "resolved_us": _times(arrays, np.where(open_again, segments.NONE, resolved)),

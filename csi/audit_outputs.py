@@ -162,20 +162,25 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
 
 
 def _conformance(part: PracticeAudit) -> dict[str, Any]:
-    """Figures over the ended cases whose order is known; open ones may yet do what is asked."""
+    """Figures over the ended cases whose order and words are all known.
+
+    Open cases may yet do what is asked; a word outside the vocabulary may stand for any step.
+    """
     prepared = part.prepared
     aligned, alignments = prepared.desk.alignment, prepared.alignments
     assert aligned is not None  # noqa: S101 - the caller asks only where there is a model
     assert alignments is not None  # noqa: S101 - the same
-    known = part.translation.log.cases[s.ORDER_KNOWN].to_numpy()
-    complete = part.translation.complete & known
+    found = part.translation
+    known = found.log.cases[s.ORDER_KNOWN].to_numpy()
+    complete = found.complete & known & ~found.has_unmapped
     cases = int(complete.sum())
     fitness = alignments.fitness[alignments.variants.variant_of_case[complete]]
     return {
         "practice": part.practice.name,
         "model": model_name(part),
         "cases": cases,
-        "order_unknown": int((~known).sum()),
+        "order_unknown": int((found.complete & ~known).sum()),
+        "words_unknown": int((found.complete & found.has_unmapped).sum()),
         "fitting_cases": int((aligned.upper[complete] == 0).sum()),
         "cost": int(aligned.upper[complete].sum()),
         "fitness_mean": round(float(fitness.mean()), 6) if cases else None,
@@ -212,11 +217,16 @@ def _rule(tally: Tally, audit: Audit) -> dict[str, Any]:
     }
 
 
-def _excess(code: str, findings: pa.Table) -> int:
-    """The time by which the findings of a rule exceed their limits, in all; 0 for other units."""
+def _excess(code: str, findings: pa.Table) -> int | None:
+    """The time by which a rule's findings exceed their limit, in all.
+
+    None for other units, and where limits differ: hours of different calendars cannot be added.
+    """
     mine = findings.filter(
         pc.and_(pc.equal(findings["rule"], code), pc.equal(findings["unit"], DURATION))
     )
+    if pc.count_distinct(mine["limit"]).as_py() != 1:
+        return None
     over = pc.sum(pc.subtract(mine["measured"], mine["limit"])).as_py()
     return max(0, over or 0)
 

@@ -5,8 +5,8 @@ surveys. It is plain on purpose: an audit fills it, a notebook can fill it by ha
 microseconds UTC; null means "has not happened".
 
 `View` is the part of it that one measurement looks at: the cases of one case type, opened in a
-half-open window [start, end), within a scope, as they were known at `as_of_us`. What happened at or
-after that moment is treated as not yet happened, so that two windows can be followed for equally
+half-open window [start, end), within a scope, as they were known at `as_of_us`. What happened after
+that moment is treated as not yet happened, so that two windows can be followed for equally
 long (`matched_follow_up`).
 
 Errors: ST201 missing columns, ST202 a case twice, ST203 lengths that differ, ST204 no time zone,
@@ -175,7 +175,7 @@ class View:
     def times(self, name: str, rows: Ints | None = None) -> Floats:
         """Return when a step happened, NaN where it had not by `as_of_us`."""
         at = _column(self.evidence.cases, f"{name}_us")[self.rows if rows is None else rows]
-        return np.where(at < self.as_of_us, at, np.nan)
+        return np.where(at <= self.as_of_us, at, np.nan)
 
     @property
     def days(self) -> Ints:
@@ -199,7 +199,7 @@ def view(
     chosen = (cases["case_type"] == case_type).to_numpy(dtype=bool, na_value=False)
     for name, words in scope.filters().items():
         chosen = chosen & cases[name].isin(words).to_numpy(dtype=bool)
-    stock = chosen & (opened < min(window.end_us, until))
+    stock = chosen & (opened < window.end_us) & (opened <= until)
     return View(
         evidence=evidence,
         rows=np.flatnonzero(stock & (opened >= window.start_us)),

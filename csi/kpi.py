@@ -204,7 +204,7 @@ def _note(found: Sampled) -> str:
     if isinstance(found, Missing):
         return found.reason
     if isinstance(found, Durations) and found.censored.any():
-        return f"{int(np.sum(found.censored))} of {len(found.hours)} had not ended: censored"
+        return f"{int(np.sum(found.censored))} of {len(found.hours)} had not got there: censored"
     return ""
 
 

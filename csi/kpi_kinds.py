@@ -292,13 +292,13 @@ def _answers(view: View) -> Sampled:
 
 def _asked(view: View, surveys: pd.DataFrame) -> Bools:
     asked = to_us(surveys["asked_at"], "asked_at")
-    return _in_view(view, surveys["ticket"]) & (asked < view.as_of_us)
+    return _in_view(view, surveys["ticket"]) & (asked <= view.as_of_us)
 
 
 def _answered(view: View, surveys: pd.DataFrame) -> Bools:
     answered = to_us(surveys["answered_at"], "answered_at")
     score = surveys["score"].to_numpy(dtype=np.float64, na_value=np.nan)
-    given: Bools = (answered < view.as_of_us) & ~np.isnan(score)
+    given: Bools = (answered <= view.as_of_us) & ~np.isnan(score)
     return given
 
 

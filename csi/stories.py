@@ -182,7 +182,7 @@ def rule_in_words(rule: DecisionRule) -> str:
         f"improved if the {100 * rule.confidence:g} % interval lies wholly on the better side and "
         f"the change is at least {least}; no effect shown if the interval lies within plus or "
         f"minus {least}; worse if it lies wholly on the worse side; else, or with fewer than "
-        f"{rule.min_n} tickets a window, inconclusive."
+        f"{rule.min_n} tickets or {rule.min_clusters} days of opening a window, inconclusive."
     )
 
 

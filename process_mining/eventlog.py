@@ -192,6 +192,27 @@ class EventLog:
         events, cases = self.events.filter(pa.array(mask)), self.cases.filter(pa.array(keep))
         return EventLog(events=events, cases=cases, meta=self.meta)
 
+    def until(self, moment_us: int) -> EventLog:
+        """Return the log as it was known at a moment: later events had not happened yet.
+
+        A case is known if it has an event by then, or was opened by then; a `resolved` or `closed`
+        that lies later becomes null, for an export fills such columns in afterwards.
+        """
+        past = self.arrays.at <= moment_us
+        started = np.bincount(self.arrays.case_of[past], minlength=self.n_cases) > 0
+        by_then = {
+            name: self._by_then(name, moment_us) for name in (s.OPENED, s.RESOLVED, s.CLOSED)
+        }
+        keep = started | by_then[s.OPENED].is_valid().to_numpy(zero_copy_only=False)
+        known = self.with_columns(cases={n: by_then[n] for n in (s.RESOLVED, s.CLOSED)})
+        events = known.events.filter(pa.array(past & keep[self.arrays.case_of]))
+        return EventLog(events=events, cases=known.cases.filter(pa.array(keep)), meta=self.meta)
+
+    def _by_then(self, name: str, moment_us: int) -> pa.Array:
+        """A time column of the cases, null where it lies after the moment."""
+        column = self.cases[name].combine_chunks()
+        return pc.if_else(pc.less_equal(column, moment_us), column, pa.scalar(None, pa.int64()))
+
     def with_columns(
         self,
         *,

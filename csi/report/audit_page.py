@@ -23,6 +23,7 @@ from csi.report.words import duration, moment, number, percent, plural, range_of
 from process_mining import schema as s
 from process_mining.discovery import handover_summary, process_map
 from rules.catalogue import describe
+from rules.check import duration_words
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -152,7 +153,7 @@ def _attainment_card(summary: dict[str, Any], metric: str) -> dict[str, str]:
     met, breached = sum(r["met"] for r in rows), sum(r["breached"] for r in rows)
     if not met + breached:
         return {}
-    note = f"{number(met)} of {number(met + breached)} clocks that have ended, all targets"
+    note = f"{number(met)} of {number(met + breached)} clocks met or breached, all targets"
     return {"label": METRICS[metric], "value": _share(met, met + breached), "note": note + whose}
 
 
@@ -412,7 +413,7 @@ def _level(row: dict[str, Any]) -> dict[str, str]:
     decided = row["rate"] is not None
     return {
         "target": row["target"],
-        "limit": duration(row["limit_us"]),
+        "limit": duration_words(row["limit_us"]),
         "met": number(row["met"]),
         "breached": number(row["breached"]),
         "running": number(row["running"]),

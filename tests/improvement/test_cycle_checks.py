@@ -55,8 +55,9 @@ def incident(number: int) -> tuple[str, list[str]]:
     day = f"2025-0{1 + current}-{1 + place % 28:02d}"
     name, minute = f"INC{number:03d}", number % 60
     again = ("Reopen", "Diagnose", "Resolve") if place < (2, 30)[current] else ()
-    # The moment of the last Resolve is the same for all, so that the time to resolve stays.
-    hours = (0, 1, 2, 3, 9) if not again else (0, 1, 2, 3, 4, 5, 6, 9)
+    # The last Resolve does not move when work is taken up again, so that the time to resolve stays.
+    last = 8 + place % 3
+    hours = (0, 1, 2, 3, last) if not again else (0, 1, 2, 3, 4, 5, 6, last)
     steps = [*zip((*FIRST_STEPS, *again), hours, strict=True), ("Close", 12)]
     priority = "P4" if current and place % 2 else "P1"
     row = f"{name},incident,{priority},{'mail' if priority == 'P1' else 'print'}"

@@ -206,14 +206,14 @@ def _drawn_node(
 
 def _terminals(found: ProcessMap, placed: layout.Layout) -> list[str]:
     (x0, y0), (x1, y1) = placed.nodes[0], placed.nodes[-1]
-    ended = sum(e.n for e in found.ends)
+    begun, ended = sum(e.n for e in found.starts), sum(e.n for e in found.ends)
     return [
         (
-            f"<g><title>start of {plural(sum(e.n for e in found.starts), 'case')}</title>"
+            f"<g><title>start; the lines drawn carry {plural(begun, 'case')}</title>"
             f'<circle cx="{svg.num(x0)}" cy="{svg.num(y0)}" r="12" fill="{svg.INK}"/></g>\n'
         ),
         (
-            f"<g><title>end of {plural(ended, 'case')}</title>"
+            f"<g><title>end; the lines drawn carry {plural(ended, 'case')}</title>"
             f'<circle cx="{svg.num(x1)}" cy="{svg.num(y1)}" r="11" fill="#fff" stroke="{svg.INK}" '
             f'stroke-width="4"/></g>\n'
         ),
