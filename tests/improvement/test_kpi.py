@@ -144,7 +144,7 @@ def test_clock_words_are_those_of_the_service_levels() -> None:
 
 
 def test_open_cases_are_said_to_be_censored() -> None:
-    assert measure(KPIS["KPI01"], _week(), WEEK).note == "2 of 5 had not ended: censored"
+    assert measure(KPIS["KPI01"], _week(), WEEK).note == "2 of 5 had not got there: censored"
 
 
 def test_a_scope_narrows_the_cases() -> None:
@@ -170,9 +170,15 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 
 def test_what_happened_later_is_not_known_yet() -> None:
-    early = measure(KPIS["KPI01"], _week(), WEEK, as_of_us=100 * DAY + 3 * HOUR)
+    just_before = 100 * DAY + 3 * HOUR - 1
+    early = measure(KPIS["KPI01"], _week(), WEEK, as_of_us=just_before)
     assert (early.value, early.n) == (2.0, 2)
-    assert measure(KPIS["KPI05"], _week(), WEEK, as_of_us=100 * DAY + 3 * HOUR).n == 1
+    assert measure(KPIS["KPI05"], _week(), WEEK, as_of_us=just_before).n == 1
+
+
+def test_what_happens_at_that_moment_is_known() -> None:
+    now = measure(KPIS["KPI01"], _week(), WEEK, as_of_us=100 * DAY + 3 * HOUR)
+    assert now.n > 2
 
 
 def test_what_the_evidence_lacks_is_said_not_guessed() -> None:
