@@ -416,7 +416,9 @@ def register_list(path: Path, *, as_json: bool) -> None:
     from csi.console import table_lines
     from csi.register import Register
 
-    frame = Register.open(path, create=False).to_pandas()
+    found = Register.open(path, create=False)
+    found.require_intact()
+    frame = found.to_pandas()
     rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
     shown = ("id", "title", "kpi", "owner", "state", "verdict")
     cells = [[row[name] or "" for name in shown] for row in rows]
@@ -436,7 +438,9 @@ def register_show(path: Path, entry: str) -> None:
     from csi.console import entry_lines
     from csi.register import Register
 
-    found = Register.open(path, create=False).show(entry)
+    opened = Register.open(path, create=False)
+    opened.require_intact()
+    found = opened.show(entry)
     click.echo(on_lines(entry_lines(found)))
 
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from process_mining.eventlog import EventLog, Ints
 
 COLUMNS: Final = ("ticket", "asked_at", "answered_at", "channel", "scale", "score", "comment")
@@ -89,7 +91,7 @@ class JoinedFeedback:
     """Asks whose ticket is in the log, with the columns of its case; and what did not join.
 
     `unmatched` holds the asks (as in RESPONSES) whose ticket the log does not have; `never_asked`
-    counts the cases of the log that nobody was asked about.
+    counts the cases, of those about which somebody should be asked, that nobody was asked about.
     """
 
     responses: pa.Table
@@ -288,8 +290,14 @@ def _table(rows: Sequence[_Row]) -> pa.Table:
 # --- joining
 
 
-def join(feedback: Feedback, log: EventLog) -> JoinedFeedback:
-    """Put the columns of each ask's case beside it; count what stays alone on either side."""
+def join(
+    feedback: Feedback, log: EventLog, *, eligible: npt.NDArray[np.bool_] | None = None
+) -> JoinedFeedback:
+    """Put the columns of each ask's case beside it; count what stays alone on either side.
+
+    `eligible` tells for each case of the log whether somebody should have been asked about it
+    (tickets that are open, or of a practice that asks nobody, are not): None means every case.
+    """
     responses, cases = feedback.responses, log.cases
     index = pc.index_in(responses["ticket"], value_set=cases[s.CASE_ID].combine_chunks())
     found = index.is_valid()
@@ -297,11 +305,12 @@ def join(feedback: Feedback, log: EventLog) -> JoinedFeedback:
     for name in cases.column_names:
         if name not in (s.CASE_ID, *responses.column_names):
             matched = matched.append_column(name, cases[name].take(rows))
-    asked = pc.count_distinct(rows).as_py()
+    alone = np.ones(log.n_cases, dtype=bool) if eligible is None else eligible.copy()
+    alone[rows.to_numpy()] = False
     return JoinedFeedback(
         responses=matched.combine_chunks(),
         unmatched=responses.filter(pc.invert(found)).combine_chunks(),
-        never_asked=log.n_cases - asked,
+        never_asked=int(np.count_nonzero(alone)),
     )
 
 

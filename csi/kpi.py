@@ -170,10 +170,15 @@ def compare(  # noqa: PLR0913 - what, on what, when, when, by which rule, on who
     current: Span,
     rule: DecisionRule,
     scope: Scope = EVERYTHING,
+    known_then: Evidence | None = None,
 ) -> Comparison:
-    """Compare a KPI in two windows of one log, both followed for equally long."""
+    """Compare a KPI in two windows of one log, both followed for equally long.
+
+    `known_then` is the evidence as of the end of the baseline's follow-up. Without it `evidence` is
+    cut there by its times; its verdicts, clock states and counts are then those of its own end.
+    """
     ends = matched_follow_up(evidence, baseline, current)
-    before = sampled(kpi, evidence, baseline, scope, as_of_us=ends[0])
+    before = sampled(kpi, known_then or evidence, baseline, scope, as_of_us=ends[0])
     after = sampled(kpi, evidence, current, scope, as_of_us=ends[1])
     return compare_found(before, after, rule=rule, better=kpi.better, unit=kpi.unit)
 

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from csi import kpi as kpis
 from csi import stories
-from csi.audit import Audit, AuditRequest, audit
+from csi.audit import Audit, AuditRequest, audit, audit_log
 from csi.audit_evidence import evidence_of
 from csi.audit_outputs import summary_of
 from csi.cycle import Cycle, Window, load_cycle
@@ -134,6 +134,28 @@ class Loop:
     def evidence(self) -> Evidence:
         """What the KPIs read about each case."""
         return evidence_of(self.audit)
+
+    @cached_property
+    def known(self) -> dict[str, Evidence]:
+        """What was known of each window's tickets at the end of its follow-up.
+
+        The log is cut there and judged anew, so that no verdict, clock or count of the baseline
+        knows what came later.
+        """
+        return {name: self._known_at(us) for name, us in self._until().items()}
+
+    def _known_at(self, moment_us: int) -> Evidence:
+        whole = self.audit
+        if moment_us >= whole.as_of_us:
+            return self.evidence
+        vocabularies = {p.practice.name: p.translation.vocabulary for p in whole.practices}
+        cut = audit_log(
+            whole.log.until(moment_us),
+            whole.request,
+            as_of_us=moment_us,
+            vocabularies=vocabularies,
+        )
+        return evidence_of(cut)
 
     @cached_property
     def catalogue(self) -> Mapping[str, Kpi]:
@@ -350,29 +372,26 @@ class Loop:
         return dict(zip(self.windows, ends, strict=True))
 
     def _measurements(self) -> dict[str, list[Measurement]]:
-        until = self._until()
         return {
-            name: [
-                kpis.measure(one, self.evidence, window, as_of_us=until[name])
-                for one in self.catalogue.values()
-            ]
+            name: [kpis.measure(one, self.known[name], window) for one in self.catalogue.values()]
             for name, window in self.windows.items()
         }
 
     def _rule_rows(self) -> list[dict[str, Any]]:
         """One row a rule and window, passes included."""
         return [
-            {"window": name} | stories.tally_row(rule, self._verdicts(rule, window))
-            for name, window in self.windows.items()
+            {"window": name} | stories.tally_row(rule, self._verdicts(rule, name))
+            for name in self.windows
             for rule in sorted(self._rules(), key=lambda rule: rule.code)
         ]
 
     def _rules(self) -> list[Rule]:
         return [rule for part in self.audit.practices for rule in part.result.rules]
 
-    def _verdicts(self, rule: Rule, window: Window) -> npt.NDArray[np.int8]:
-        seen = view(self.evidence, case_type=rule.case_type, window=window)
-        return self.evidence.verdicts[rule.code][seen.rows]
+    def _verdicts(self, rule: Rule, window: str) -> npt.NDArray[np.int8]:
+        known = self.known[window]
+        seen = view(known, case_type=rule.case_type, window=self.windows[window])
+        return known.verdicts[rule.code][seen.rows]
 
     def _snapshot(self) -> dict[str, Any]:
         log = self.audit.log
@@ -417,6 +436,7 @@ class Loop:
             current=settings.current,
             rule=rule,
             scope=scope,
+            known_then=self.known["baseline"],
         )
 
     def _guardrails(self, rule: DecisionRule) -> dict[str, Comparison]:
@@ -472,9 +492,8 @@ class Loop:
         ]
 
     def _before_after(self, kpi: Kpi, scope: Scope) -> Picture:
-        until = self._until()
         sides = {
-            name: kpis.sampled(kpi, self.evidence, window, scope, as_of_us=until[name])
+            name: kpis.sampled(kpi, self.known[name], window, scope)
             for name, window in self.windows.items()
         }
         return before_after(sides, title=kpi.title, unit=kpi.unit)

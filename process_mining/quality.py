@@ -5,8 +5,8 @@ events or cases, the first examples, and which facts it makes unknown. Nothing i
 mended; whoever judges decides what an unknown fact means for a verdict. No policy: activities are
 compared with each other, never with words of a practice.
 
-A defect is reported when its count is above zero (QG121, QG122, QG140 and QG141 have thresholds,
-stated beside them). Order: by code, then subject. Examples are the first in log order.
+A defect is reported when its count is above zero (QG106, QG121, QG122, QG140 and QG141 have
+thresholds, stated beside them). Order: by code, then subject. Examples are the first in log order.
 
 Facts that a defect can make unknown: `at` (when), `order` (which of two events came first),
 `duration`, `actor`, `team`, `priority`, `opened`, `resolved`, `closed`, `start` (how the case
@@ -49,6 +49,7 @@ TIED_SHARE: Final = 0.01
 BULK_CASES: Final = 30
 BULK_FACTOR: Final = 20
 FIRST_SHARE: Final = 0.5
+FOLLOW_UP_SHARE: Final = 0.5
 ROUND_COUNTS: Final = frozenset(
     {1_000, 5_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 65_535, 1_048_575}
 )
@@ -92,7 +93,9 @@ KINDS: Final = {
         "event-before-opened", ("opened", "start"), "cases with an event before they were opened"
     ),
     "QG106": _Kind(
-        "event-after-closed", ("closed", "end"), "cases with an event after they were closed"
+        "event-after-closed",
+        ("closed", "end"),
+        "cases in which, after they were closed, something happens that mostly comes before",
     ),
     "QG107": _Kind(
         "resolved-without-event",
@@ -312,9 +315,9 @@ class _Gate:
             n = self.log.n_events
             yield from _defect("QG112", _Hits(n, n, "events"))
             return
-        first, last = self._span()
+        first = self._first_times()
         yield from self._cases("QG105", _before(first, self._case_time(s.OPENED)))
-        yield from self._cases("QG106", _before(self._case_time(s.CLOSED), last))
+        yield from self._cases("QG106", self._goes_on(self._case_time(s.CLOSED)))
         yield from self._cases("QG107", self._without_event(self._case_time(s.RESOLVED)))
         yield from self._cases("QG108", self._without_event(self._case_time(s.CLOSED)))
         yield from self._events(
@@ -372,14 +375,29 @@ class _Gate:
         )
         return values
 
-    def _span(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return each case's first and last time, NaN for a case without events."""
+    def _first_times(self) -> npt.NDArray[np.float64]:
+        """Return each case's first time, NaN for a case without events."""
         first = np.full(len(self.lengths), np.nan)
-        last = first.copy()
         some = self.lengths > 0
         first[some] = self.at[self.arrays.offsets[:-1][some]]
-        last[some] = self.at[self.arrays.offsets[1:][some] - 1]
-        return first, last
+        return first
+
+    def _goes_on(self, closed: npt.NDArray[np.float64]) -> Bools:
+        """QG106: tell the cases that go on after closing.
+
+        An activity of which more than FOLLOW_UP_SHARE of the events, in cases with a closing time,
+        come after it is follow-up, such as a survey: it belongs there and does not count.
+        """
+        ends = closed[self.arrays.case_of]
+        code, n_codes = self.arrays.activity, len(self.arrays.activities)
+        after = _before(ends, self.at.astype(np.float64)) & (code >= 0)
+        judged = ~np.isnan(ends) & (code >= 0)
+        in_all = np.bincount(code[judged], minlength=n_codes)
+        late = np.bincount(code[after], minlength=n_codes)
+        follow_up = np.append(late > FOLLOW_UP_SHARE * in_all, False)  # noqa: FBT003 - no activity
+        counted = after & ~follow_up[code]
+        goes_on: Bools = np.bincount(self.arrays.case_of[counted], minlength=len(closed)) > 0
+        return goes_on
 
     def _without_event(self, time: npt.NDArray[np.float64]) -> Bools:
         """Tell the cases whose time is known but stands on none of their events."""

@@ -11,6 +11,12 @@ log without times every rule is in force.
 Where events of a case share a time and the source declares no order among them, only their content
 orders them: every verdict that could hang on it is UNKNOWN (templates with ORDER_FREE are not).
 
+What the log cannot show proves nothing. Where a case has words that its source's vocabulary does
+not map, one of them may be the step that seems to be missing: the verdicts that a template names
+in UNSURE_IF_UNMAPPED are UNKNOWN. Where a rule's excuse (`unless`, `or_else`) is an activity that
+the source never records, or may be one of a case's unmapped words, VIOLATES is UNKNOWN; a case
+that conforms needs no excuse.
+
 A finding is one violating (rule, case). Its `seqs` are the distinct events that the template names,
 ascending, and empty where the offence is that something never happened; `at`, `actor` and `team`
 are those of the decisive event (the template's last named one), else of the case's last event.
@@ -39,7 +45,7 @@ from process_mining import schema as s
 from process_mining.errors import RunError
 from rules import engine
 from rules.spec import NO_EVENT, DecisionTable, Measure, Tally, Verdict, decide
-from rules.templates import not_recorded, templates, unobservable
+from rules.templates import not_recorded, not_recorded_cause, templates, unobservable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +83,8 @@ FINGERPRINT_DIGITS: Final = 16
 NOT_JUDGED: Final = -1  # in a merged result: the rule is about another practice's cases
 MICROSECONDS: Final = "us"
 TIED: Final = "events of the case share a time, and the source declares no order among them"
+UNMAPPED: Final = "the case has words that the vocabulary does not map, and one could decide it"
+UNTIL_THE_END: Final = "the case ended unanswered after "
 _EPOCH: Final = dt.date(1970, 1, 1)
 
 
@@ -137,12 +145,16 @@ def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
     measured = [measure(desk, rule) for rule in ordered]
     by_engine = engine.judge([one.question for one in measured])
     verdicts = np.empty((len(ordered), desk.log.n_cases), dtype=np.int8)
+    causes: dict[str, str] = {}
     for row, (one, judged) in enumerate(zip(measured, by_engine, strict=True)):
         _require_agreement(desk, one, judged)
         in_force = np.where(_in_force(desk, one.rule), judged, np.int8(Verdict.VACUOUS))
-        verdicts[row] = np.where(
-            _unsure(desk, one.rule, in_force), np.int8(Verdict.UNKNOWN), in_force
-        )
+        doubts = _doubts(desk, one, in_force)
+        verdicts[row] = in_force
+        for _, doubtful in doubts:
+            verdicts[row][doubtful] = Verdict.UNKNOWN
+        if said := [cause for cause, doubtful in doubts if cause and doubtful.any()]:
+            causes[one.rule.code] = "; ".join(said)
     tallies = _tallies(ordered, verdicts)
     parts = [
         _findings(desk, one, np.flatnonzero(verdicts[row] == Verdict.VIOLATES))
@@ -154,7 +166,7 @@ def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
         verdicts=verdicts,
         findings=pa.concat_tables([FINDINGS_SCHEMA.empty_table(), *parts]).combine_chunks(),
         tallies=tallies,
-        causes=_causes(measured, tallies, desk),
+        causes=causes,
         log_sha256=log_sha256,
     )
 
@@ -222,12 +234,25 @@ def _in_force(desk: Desk, rule: Rule) -> Bools:
     return in_force | ~has_events
 
 
-def _unsure(desk: Desk, rule: Rule, verdicts: Verdicts) -> Bools:
-    """Tell for each case whether its verdict hangs on an order that nobody has declared."""
-    if getattr(templates()[rule.template], "ORDER_FREE", False):
-        return np.zeros(len(verdicts), dtype=bool)
-    known = desk.log.cases[s.ORDER_KNOWN].combine_chunks().to_numpy(zero_copy_only=False)
-    return np.asarray(~known & (verdicts != Verdict.VACUOUS))
+def _doubts(desk: Desk, one: Measured, verdicts: Verdicts) -> list[tuple[str, Bools]]:
+    """Return each reason for UNKNOWN, in order, with the cases whose verdict hangs on it."""
+    rule, template = one.rule, templates()[one.rule.template]
+    excuses: frozenset[str] = rule.params.excuses()
+    unseen = sorted(excuses & desk.unobserved)
+    ties = ~desk.log.cases[s.ORDER_KNOWN].combine_chunks().to_numpy(zero_copy_only=False)
+    unmapped = np.zeros(len(verdicts), dtype=bool) if desk.unmapped is None else desk.unmapped
+    violates = verdicts == Verdict.VIOLATES
+    hanging = np.isin(verdicts, getattr(template, "UNSURE_IF_UNMAPPED", ()))
+    if excuses:
+        hanging |= violates
+    if getattr(template, "ORDER_FREE", False):
+        ties = np.zeros_like(ties)
+    return [
+        (one.measure.cause, verdicts == Verdict.UNKNOWN),
+        (TIED, ties & (verdicts != Verdict.VACUOUS)),
+        (UNMAPPED, unmapped & hanging),
+        (not_recorded_cause(unseen), violates & bool(unseen)),
+    ]
 
 
 def _midnight_us(day: dt.date) -> int:
@@ -240,16 +265,6 @@ def _tallies(rules: Sequence[Rule], verdicts: Verdicts) -> tuple[Tally, ...]:
         Tally(rule, **{v.word: int(np.count_nonzero(row == v)) for v in Verdict})
         for rule, row in zip(rules, verdicts, strict=True)
     )
-
-
-def _causes(measured: Sequence[Measured], tallies: Sequence[Tally], desk: Desk) -> dict[str, str]:
-    tied = not pc.all(desk.log.cases[s.ORDER_KNOWN]).as_py()
-    pairs = zip(measured, tallies, strict=True)
-    return {
-        one.rule.code: "; ".join(part for part in (one.measure.cause, TIED if tied else "") if part)
-        for one, tally in pairs
-        if tally.unknown
-    }
 
 
 # --- findings
@@ -334,9 +349,15 @@ def _fingerprints(
 
 
 def _messages(title: str, measured: pa.Array, limit: pa.Array, unit: str) -> pa.Array:
-    """Say in one line what was found: the title, then what was measured and what is allowed."""
+    """Say in one line what was found: the title, then what was measured and what is allowed.
+
+    A time can be within its limit and yet violate: the case ended, so that no answer can come.
+    """
     name = "" if unit in ("", MICROSECONDS) else f"{unit}: "
     start, value = pa.scalar(f"{title} ({name}"), _in_words(measured, unit)
+    if unit == MICROSECONDS:
+        within = pc.fill_null(pc.less_equal(measured, limit), fill_value=False)
+        value = pc.if_else(within, pc.binary_join_element_wise(UNTIL_THE_END, value, ""), value)
     with_value = pc.binary_join_element_wise(start, value, ")", "")
     with_limit = pc.binary_join_element_wise(
         start, value, "; limit ", _in_words(limit, unit), ")", ""

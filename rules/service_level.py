@@ -24,15 +24,19 @@ elapsed = open time from start to stop - paused open time, int64 µs, exact. Whe
 breached exactly when its clock goes past it (elapsed > limit; equal is met).
 
 Status: met, breached (also while running: it cannot be mended), running, lapsed, no target,
-unknown (no priority, no times, or no stop activity that the source can record).
+unknown (no priority, no times, no stop activity that the source can record, or a doubtful stop).
+A stop is doubtful where the source never records one of the target's stop activities, or the case
+has words that its vocabulary does not map: the clock may have been stopped unseen. Then only a
+clock that was seen to stop within its limit is known (met); neither a breach nor a wait is.
 Attainment = met / (met + breached) with its Wilson interval of 95 %; the objective is reached or
 missed when the whole interval lies on one side of it, else inconclusive.
 
 Sources: ITIL 4 Service Level Management; ISO/IEC 20000-1:2018, 8.3.3; ServiceNow's task_sla for
 pauses. Cost: O(events) a distinct course and O(cases + pauses) a target, in columns.
 
-What it does not check: whether a pause was justified; what a tool's own SLA rows say; activities
-that a source never records (an unrecorded pause makes the clock too long, never too short).
+What it does not check: whether a pause was justified; what a tool's own SLA rows say; pauses
+that a source never records (they make the clock too long, never too short); a last stop of a resolve
+clock that is unseen and comes after one that was seen.
 """
 
 from __future__ import annotations
@@ -310,6 +314,7 @@ class _Course:
     """Positions in the log's events, a case: start, stop, last step; and the paused spans.
 
     Span k begins at event pauses[k] and ends at event resumes[k] (NONE: the clock's end).
+    `observable`: the source records the start and some stop; `doubtful`: it does not record them all.
     """
 
     start: Ints
@@ -318,6 +323,7 @@ class _Course:
     pauses: Ints
     resumes: Ints
     observable: bool
+    doubtful: bool
 
 
 def _course(desk: Desk, target: Target) -> _Course:
@@ -339,6 +345,7 @@ def _course(desk: Desk, target: Target) -> _Course:
         resumes=segments.next_position(arrays, steps)[pauses],
         observable=not desk.unobserved.issuperset(target.stops)
         and target.start not in desk.unobserved,
+        doubtful=not desk.unobserved.isdisjoint(target.stops),
     )
 
 
@@ -476,6 +483,11 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
     extra = np.zeros(len(cases), np.int64)
     np.add.at(extra, spans.row[moving], (ends - begins)[moving])
     clock.due_us[cases] = add_business_us(start, target.limit_us + extra, calendar)
+    doubtful = np.full(len(cases), course.doubtful)
+    if desk.unmapped is not None:
+        doubtful |= desk.unmapped[cases]
+    kept = clock.stopped[cases] & (clock.elapsed_us[cases] <= target.limit_us)
+    clock.known[cases] &= kept | ~doubtful
 
 
 def _ends(desk: Desk, course: _Course) -> Ints:

@@ -7,7 +7,9 @@ than the header and a stray quote are problems of that record; reading goes on a
 stop the reading: bytes that are not in the declared encoding, NUL, and a last record that is cut
 (an open quote, or too few cells and no line break at the end).
 
-Cells longer than 131,072 characters (the parser's limit) are a problem of their record.
+A byte order mark before the first cell (Excel's "CSV UTF-8" writes one) is no part of it, whatever
+encoding is declared. Cells longer than 131,072 characters (the parser's limit) are a problem of
+their record.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from process_mining.eventlog import Ints
 
 MAX_LINE: Final = 16 << 20
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 class Record(NamedTuple):
@@ -58,7 +61,7 @@ class _Lines:
                 self._refuse("LG043", "holds a NUL character", "Export it as plain text")
             if len(line) == MAX_LINE and not self.ended:
                 self._refuse("LG061", f"is longer than {MAX_LINE >> 20} MiB", "Check the export")
-            yield line
+            yield line.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else line
 
     def _refuse(self, code: str, what: str, fix: str) -> None:
         raise RunError(code, f"{self.name} line {self.number} {what}", fix=fix)

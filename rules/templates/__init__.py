@@ -8,6 +8,8 @@ A template module is named after its kind and holds
     decide     (Params) -> DecisionTable over the facts of `measure`
     describe   (Params) -> one plain sentence: what must hold
     ORDER_FREE optional: True where no verdict depends on the order of a case's events
+    UNSURE_IF_UNMAPPED  optional: the verdicts that may be wrong for a case with words that its
+               source's vocabulary does not map, for one of them could be the step that is missing
 
 and a head-note that says what it does not check. `Desk` is everything that a template may read.
 """
@@ -18,7 +20,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +28,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rules.spec import ZERO, Measure, Row, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from process_mining.alignment import CaseAlignment
@@ -44,7 +48,12 @@ OptionalActivity = Annotated[str | None, Field(min_length=1), _ActivityMark()]
 
 
 class TemplateParams(BaseModel):
-    """Base of every template's parameters: frozen, strict, unknown names refused."""
+    """Base of every template's parameters: frozen, strict, unknown names refused.
+
+    EXCUSES names the parameters whose activity can only excuse a case, never accuse it.
+    """
+
+    EXCUSES: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -56,6 +65,10 @@ class TemplateParams(BaseModel):
             if getattr(self, name) is not None
             and any(isinstance(mark, _ActivityMark) for mark in info.metadata)
         }
+
+    def excuses(self) -> frozenset[str]:
+        """Return the activities that can excuse a case."""
+        return frozenset(a for name, a in self.activities().items() if name in self.EXCUSES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +106,26 @@ class Desk:
 
 
 def unobservable(desk: Desk, params: TemplateParams) -> tuple[str, ...]:
-    """Return the activities that a rule speaks of and this log's source never records.
+    """Return the activities that a rule demands or forbids and this log's source never records.
 
     Where there are any, every verdict of the rule is UNKNOWN: what a source cannot record, its
-    log cannot show to be missing.
+    log cannot show to be missing. Excuses do not count: a case that needs none conforms without.
     """
-    return tuple(sorted(set(params.activities().values()) & desk.unobserved))
+    spoken_of = {a for name, a in params.activities().items() if name not in params.EXCUSES}
+    return tuple(sorted(spoken_of & desk.unobserved))
 
 
 def not_recorded(desk: Desk, activities: tuple[str, ...]) -> tuple[DecisionTable, Measure]:
     """Return the table and the measure that make every case UNKNOWN, and say why."""
-    named = ", ".join(f"'{activity}'" for activity in activities)
     facts = {"recorded": np.zeros(desk.log.n_cases, dtype=np.int64)}
     table = (Row(Verdict.UNKNOWN, {"recorded": ZERO}),)
-    return table, Measure(facts=facts, cause=f"the log's source does not record {named}")
+    return table, Measure(facts=facts, cause=not_recorded_cause(activities))
+
+
+def not_recorded_cause(activities: Sequence[str]) -> str:
+    """Say which activities the source does not record."""
+    named = ", ".join(f"'{activity}'" for activity in activities)
+    return f"the log's source does not record {named}"
 
 
 class Template(Protocol):

@@ -1,7 +1,8 @@
 """Does every case contain this activity?
 
 Declare's `existence` (Pesic, van der Aalst 2006). A complete case without the activity violates;
-an open case may still get it. The rule is never vacuous: every case must contain the step.
+an open case may still get it. The rule is never vacuous: every case must contain the step. Where a
+case has words that the vocabulary does not map, what is missing may be one of them: unknown.
 
 Not checked: how often and when it happens, and by whom.
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMULA = "F activity"
 ORDER_FREE = True
+UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
 
 
 class Params(TemplateParams):

@@ -5,6 +5,10 @@ who did `first` earlier in the case may do `second` later. Where several people 
 of them is barred; who only does `first` after somebody's `second` (a case that was reopened) is
 barred from then on.
 
+State-based tools write a row for each change of a field. An update (a row that is no step) while the
+case is in the state `first`, which is when `first` is its last step so far, is work of that kind:
+whoever writes it has done `first` too. Updates in the state `second` are no further `second`.
+
 A `second` by a barred actor is final. Where an actor is missing and no barred one is found, the
 case is unknown: it cannot be told that four eyes looked. Vacuous where no `second` follows a
 `first`.
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
-FORMULA = "for every actor p: G (first by p -> !F (second by p))"
+FORMULA = "for every actor p: G ((first | (update & state = first)) by p -> !F (second by p))"
 ONE = Interval(1, 1)
 
 
@@ -52,7 +56,7 @@ class Params(TemplateParams):
 def measure(desk: Desk, params: Params) -> Measure:
     """Look for the same actor earlier; the first `second` by a barred actor decides."""
     arrays = desk.log.arrays
-    first, second = desk.mask(params.first), desk.mask(params.second)
+    first, second = _doing(desk, params.first), desk.mask(params.second)
     after = second & (segments.count_before(arrays, first) > 0)
     own = _earlier_by_same_actor(arrays, first, second)
     same = after & (own != segments.NONE)
@@ -73,6 +77,16 @@ def measure(desk: Desk, params: Params) -> Measure:
         unit="times by the same person",
         cause=f"no actor is named for '{params.first}' or '{params.second}'",
     )
+
+
+def _doing(desk: Desk, activity: str) -> Mask:
+    """Tell for each event whether it is a step of the activity, or an update in its state."""
+    arrays = desk.log.arrays
+    step = arrays.activity >= 0
+    state = segments.take(
+        arrays.activity, segments.previous_position(arrays, step), fill=segments.NONE
+    )
+    return desk.mask(activity) | (~step & (state >= 0) & (state == arrays.code_of(activity)))
 
 
 def _earlier_by_same_actor(arrays: EventArrays, first: Mask, second: Mask) -> Ints:

@@ -3,7 +3,9 @@
 A case is without a promise where some target speaks of its type, but none of a metric that is
 promised to others was in force for its priority (and service) when it began. Where no target speaks
 of its type at all, service levels were not agreed and the rule is vacuous, as it is for a case that
-contains `unless` (a withdrawn case owes nothing). A case without a priority is unknown.
+contains `unless` (a withdrawn case owes nothing). A case without a priority is unknown. `unless`
+only excuses: where the source never records it, or a word of the case is unmapped and could be it,
+cases that have their targets conform, and those that lack one are unknown.
 
 The verdict does not change over the life of a case unless its priority does.
 
@@ -12,7 +14,7 @@ Not checked: whether the targets are the right ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -31,6 +33,8 @@ ORDER_FREE = True
 
 class Params(TemplateParams):
     """Every case has a target, except those that contain `unless`."""
+
+    EXCUSES: ClassVar[frozenset[str]] = frozenset({"unless"})
 
     unless: OptionalActivity = None
 

@@ -6,6 +6,9 @@ clock still runs or not; equal to the limit is met. An open case within its limi
 case that ended within the limit without stopping the clock (cancelled) owes nothing more, and a
 case whose priority has no target owes nothing at all: both are vacuous.
 
+Where a step that might have stopped the clock is one that the source never records, or a word of
+the case is unmapped, only a stop within the limit is known to be one; the rest is unknown.
+
 Not checked: whether pauses were justified, whether the priority is right, whether there should be
 a target (`has_target`).
 """
@@ -50,7 +53,10 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=clock.elapsed_us,
         limit=clock.limit_us,
         unit="us",
-        cause="the case has no priority or no times, or its source records no step that stops it",
+        cause=(
+            "the case has no priority or no times, or its clock may have been stopped by a step"
+            " that the source does not record or the vocabulary does not map"
+        ),
     )
 
 

@@ -2,7 +2,8 @@
 
 Declare's `precedence` (Pesic, van der Aalst 2006). One earlier occurrence allows every later one.
 An occurrence that comes too early is final, so open cases can violate; and once the first activity
-has happened, no continuation can violate.
+has happened, no continuation can violate. Where a case has words that the vocabulary does not map,
+the earlier step that is missing may be one of them: unknown instead of a violation.
 
 Not checked: how long before, how often, by whom; order among events with equal times is the log's
 declared order.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FORMULA = "!activity W before"
 ONE = Interval(1, 1)
+UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
 
 
 class Params(TemplateParams):

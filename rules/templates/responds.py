@@ -2,6 +2,9 @@
 
 Declare's `response` (Pesic, van der Aalst 2006). Only the end of a case decides: until then the
 answer may still come, and a further occurrence may still ask for one, so open cases are pending.
+Where a case has words that the vocabulary does not map, the missing answer may be one of them:
+unknown instead of a violation.
+
 For answers that come after a case has ended (feedback), use `responds_within`: it has a deadline.
 
 Not checked: how soon the answer comes; one answer may serve several occurrences.
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMULA = "G (activity -> F then)"
 ONE = Interval(1, 1)
+UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
 
 
 class Params(TemplateParams):

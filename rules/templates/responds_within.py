@@ -10,7 +10,11 @@ An answer after the limit is final, and so is none by the limit: open cases can 
 the desk's `as_of`. An occurrence whose attribute is missing or no whole number may or may not ask
 for an answer: where none came in time the case is unknown, unless another occurrence violates. In
 a complete case no answer can come any more, except a step outside the model (feedback comes after
-the end): for those the deadline alone decides. Logs without times are unknown.
+the end): for those the deadline alone decides, and an unanswered clock runs up to `as_of`; every other unanswered clock
+of a complete case stops with its last step. Logs without times are unknown.
+
+`or_else` only excuses: where the source never records it, kept is kept and late is unknown. Late is
+unknown too where a case has words that the vocabulary does not map, for one may be the answer.
 
 Not checked: that an answer belongs to this occurrence and no other; one may serve several.
 """
@@ -18,7 +22,7 @@ Not checked: that an answer belongs to this occurrence and no other; one may ser
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +49,7 @@ FORMULA = (
     "   with earlier_counts: G ((activity & where) -> O (then | or_else) | F[0, within] ...)"
 )
 ONE = Interval(1, 1)
+UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
 WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
 
 
@@ -75,6 +80,8 @@ class Where(BaseModel):
 
 class Params(TemplateParams):
     """Every `activity` (`where` …) gets `then`, or `or_else`, `within` a time of the calendar."""
+
+    EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
 
     activity: Activity
     then: Activity
@@ -174,9 +181,12 @@ def _clocks(desk: Desk, params: Params) -> _Clocks:
     if params.or_else is not None:
         answers |= desk.mask(params.or_else)
     answer = segments.next_position(arrays, answers)
-    stop = np.maximum(segments.take(arrays.at, answer, fill=desk.as_of_us), arrays.at)
-    calendar = desk.service_levels.calendar(params.calendar)
     over = desk.complete & (params.then not in desk.outside)
+    ends = segments.take(arrays.at, segments.last(arrays, desk.steps), fill=desk.as_of_us)
+    unanswered = np.where(over, ends, desk.as_of_us)[arrays.case_of]
+    stop = np.where(answer == segments.NONE, unanswered, segments.take(arrays.at, answer, fill=0))
+    stop = np.maximum(stop, arrays.at)
+    calendar = desk.service_levels.calendar(params.calendar)
     return _Clocks(
         answer=answer,
         elapsed_us=business_us(arrays.at, stop, calendar),

@@ -5,7 +5,9 @@ activity (a reminder does not start a new wait) and steps outside the model (fee
 it. Time runs in the named calendar. In first-order MTL (Koymans 1990) over maximal runs.
 
 A wait over the limit is final; a case that still waits is clocked up to the desk's `as_of`. A
-complete case waits no more: its last run counts no time. Logs without times are unknown.
+complete case waits no more: its last run counts no time. Logs without times are unknown. A word that
+the vocabulary does not map may be a state of its own, the same one, or none: it cannot be told
+which waits it ends, so such cases neither conform nor violate, they are unknown.
 
 Not checked: the sum of several waits; whether the wait was justified.
 """
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMULA = "G ((activity & !Y activity) -> (activity U[0, limit] (!activity | end)))"
 ONE = Interval(1, 1)
+UNSURE_IF_UNMAPPED = (Verdict.CONFORMS, Verdict.VIOLATES)
 
 
 class Params(TemplateParams):
