@@ -446,8 +446,7 @@ def register_show(path: Path, entry: str) -> None:
 
 @register.command("verify")
 @REGISTER
-@click.pass_context
-def register_verify(ctx: click.Context, path: Path) -> None:
+def register_verify(path: Path) -> None:
     """Walk the chain of hashes; exit 3 where it is broken.
 
     \b
@@ -456,12 +455,10 @@ def register_verify(ctx: click.Context, path: Path) -> None:
     """
     from csi.register import Register
 
-    found = Register.open(path, create=False).verify()
-    if found.ok:
-        click.echo(f"{found.records} records, the chain holds; head {found.head}")
-        return
-    click.echo(printable(f"RG120 the register is damaged: {found.why}"), err=True)
-    ctx.exit(3)
+    opened = Register.open(path, create=False)
+    opened.require_intact()
+    found = opened.verify()
+    click.echo(f"{found.records} records, the chain holds; head {found.head}")
 
 
 @cli.command()

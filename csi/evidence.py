@@ -13,7 +13,8 @@ Errors: ST201 missing columns, ST202 a case twice, ST203 lengths that differ, ST
 ST205 an unknown field in a scope.
 
 Not rewound: verdicts, clock states and hand-over counts are those of the evidence's own as-of; a
-cycle therefore judges the log anew for each window (`csi.stages`, `Loop.known`). Scopes have no field for a person, so no KPI is about one (law 6: people are protected).
+cycle therefore judges the log anew for each window (`csi.stages`, `Loop.known`). Scopes have no
+field for a person, so no KPI is about one (law 6: people are protected).
 """
 
 from __future__ import annotations

@@ -376,7 +376,7 @@ def test_a_changed_record_is_noticed(desk: Desk) -> None:
         connection.execute("UPDATE history SET actor = 'Somebody else'")
     verified = in_process("register", "verify", path)
     assert (verified.code, verified.out) == (3, "")
-    assert verified.err.startswith("RG120 ")
+    assert verified.err.startswith("RG116 ")
 
 
 def test_a_register_with_broken_bytes_is_noticed(desk: Desk) -> None:

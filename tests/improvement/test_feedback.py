@@ -4,6 +4,7 @@ import csv
 import random
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.stats import binomtest
@@ -181,6 +182,15 @@ def test_what_does_not_join_is_counted(tmp_path: Path) -> None:
     ]
     assert joined.unmatched["ticket"].to_pylist() == ["T9"]
     assert joined.never_asked == 1
+
+
+def test_only_eligible_cases_count_as_never_asked(tmp_path: Path) -> None:
+    found = read_surveys(write(tmp_path, GOOD, SILENT))  # about T1 and T2
+    log = log_of(["T1", "T2", "T3", "T4"], ["P1"] * 4)
+    ended = np.array([True, True, False, True])
+    assert [join(found, log).never_asked, join(found, log, eligible=ended).never_asked] == [2, 1]
+    assert ended.tolist() == [True, True, False, True]
+    assert join(found, log, eligible=np.zeros(4, bool)).never_asked == 0
 
 
 def test_segments_are_sorted_and_small_ones_show_no_scores(tmp_path: Path) -> None:
