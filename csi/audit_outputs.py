@@ -28,6 +28,8 @@ from rules.spec import Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from csi.audit import Audit, PracticeAudit
     from process_mining.eventlog import EventLog
     from process_mining.quality import Defect
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 FILES: Final = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", "report.html")
 PROVENANCE: Final = "provenance.json"
+ASK: Final = "Ask feedback"
 DURATION: Final = "us"
 
 
@@ -132,6 +135,7 @@ def _case_rows(part: PracticeAudit) -> pa.Table:
         index = cases.schema.get_field_index(name)
         cases = cases.set_column(index, name, cases[name].cast(s.UTC_US))
     cases = cases.append_column(s.COMPLETE, pa.array(part.translation.complete))
+    cases = cases.append_column("words_known", pa.array(~part.translation.has_unmapped))
     none = pa.nulls(cases.num_rows, pa.int64())
     cases = cases.append_column("cost", none if aligned is None else pa.array(aligned.upper))
     return cases.append_column("violates", _broken(part))
@@ -235,10 +239,22 @@ def _defect(defect: Defect) -> dict[str, Any]:
     return asdict(defect) | {"share": defect.share}
 
 
+def _asked_about(audit: Audit) -> npt.NDArray[np.bool_]:
+    """The ended cases of practices that ask for feedback, in the order of the log's cases."""
+    ids = [
+        part.translation.log.cases[s.CASE_ID].filter(pa.array(part.translation.complete))
+        for part in audit.practices
+        if ASK in part.practice.outside_model
+    ]
+    asked = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.string())
+    mine = pc.is_in(audit.log.cases[s.CASE_ID].combine_chunks(), value_set=asked.combine_chunks())
+    return np.asarray(mine.to_numpy(zero_copy_only=False), dtype=bool)
+
+
 def _feedback(audit: Audit) -> dict[str, Any] | None:
     if audit.feedback is None:
         return None
-    joined = join(audit.feedback, audit.log)
+    joined = join(audit.feedback, audit.log, eligible=_asked_about(audit))
     (found,) = summarise(joined.responses)
     return {
         "asked": found.asked,

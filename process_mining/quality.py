@@ -394,7 +394,7 @@ class _Gate:
         judged = ~np.isnan(ends) & (code >= 0)
         in_all = np.bincount(code[judged], minlength=n_codes)
         late = np.bincount(code[after], minlength=n_codes)
-        follow_up = np.append(late > FOLLOW_UP_SHARE * in_all, False)  # noqa: FBT003 - no activity
+        follow_up = np.append(late > FOLLOW_UP_SHARE * in_all, False)
         counted = after & ~follow_up[code]
         goes_on: Bools = np.bincount(self.arrays.case_of[counted], minlength=len(closed)) > 0
         return goes_on

@@ -29,14 +29,16 @@ A stop is doubtful where the source never records one of the target's stop activ
 has words that its vocabulary does not map: the clock may have been stopped unseen. Then only a
 clock that was seen to stop within its limit is known (met); neither a breach nor a wait is.
 Attainment = met / (met + breached) with its Wilson interval of 95 %; the objective is reached or
-missed when the whole interval lies on one side of it, else inconclusive.
+missed when the whole interval lies on one side of it, else inconclusive. Where clocks of a target
+are unknown there is no rate (those that met are the ones that can be seen): the interval then runs
+from the low end had all unknown ones breached to the high end had all met (Manski 1989).
 
 Sources: ITIL 4 Service Level Management; ISO/IEC 20000-1:2018, 8.3.3; ServiceNow's task_sla for
 pauses. Cost: O(events) a distinct course and O(cases + pauses) a target, in columns.
 
 What it does not check: whether a pause was justified; what a tool's own SLA rows say; pauses
-that a source never records (they make the clock too long, never too short); a last stop of a resolve
-clock that is unseen and comes after one that was seen.
+that a source never records (they make the clock too long, never too short); an unseen stop of a
+resolve clock that comes after the last one seen.
 """
 
 from __future__ import annotations
@@ -117,6 +119,7 @@ ATTAINMENT: Final = pa.schema(
         ("breached", pa.int64()),
         ("running", pa.int64()),
         ("lapsed", pa.int64()),
+        ("unknown", pa.int64()),
         ("rate", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
@@ -269,7 +272,8 @@ def clocks(desk: Desk, *, practice: str | None = None) -> pa.Table:
 def attainment(table: pa.Table) -> pa.Table:
     """Sum the rows of `clocks` up to one a target (see ATTAINMENT), by name.
 
-    n = met + breached. Running cases within their limit and lapsed ones are counted beside it.
+    n = met + breached. Running cases within their limit, lapsed and unknown ones are counted
+    beside it.
     """
     rows = table.filter(table["target"].is_valid())
     keys = ["target", "metric", "priority", "objective"]
@@ -285,15 +289,16 @@ def attainment(table: pa.Table) -> pa.Table:
 
 def _attained(objective: float, counts: Mapping[str, int]) -> dict[str, object]:
     met, breached = counts.get("met", 0), counts.get("breached", 0)
-    n = met + breached
-    low, high = wilson(met, n)
+    n, unknown = met + breached, counts.get("unknown", 0)
+    low, high = wilson(met, n + unknown)[0], wilson(met + unknown, n + unknown)[1]
     return {
         "n": n,
         "met": met,
         "breached": breached,
         "running": counts.get("running", 0),
         "lapsed": counts.get("lapsed", 0),
-        "rate": met / n if n else None,
+        "unknown": unknown,
+        "rate": met / n if n and not unknown else None,
         "low": low if n else None,
         "high": high if n else None,
         "verdict": _verdict(low, high, objective),
@@ -314,7 +319,7 @@ class _Course:
     """Positions in the log's events, a case: start, stop, last step; and the paused spans.
 
     Span k begins at event pauses[k] and ends at event resumes[k] (NONE: the clock's end).
-    `observable`: the source records the start and some stop; `doubtful`: it does not record them all.
+    `observable`: the source records the start and some stop; `doubtful`: not every stop.
     """
 
     start: Ints

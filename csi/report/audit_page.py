@@ -149,12 +149,17 @@ METRICS = {"respond": "Response in time", "resolve": "Resolved in time"}
 
 def _attainment_card(summary: dict[str, Any], metric: str) -> dict[str, str]:
     rows = [row for row in summary["service_levels"] if row["metric"] == metric]
-    whose = "" if summary["targets"] == GIVEN else f"; {OURS}"
-    met, breached = sum(r["met"] for r in rows), sum(r["breached"] for r in rows)
-    if not met + breached:
+    met, breached, unknown = (sum(r[key] for r in rows) for key in ("met", "breached", "unknown"))
+    whole = met + breached + unknown
+    if not whole:
         return {}
-    note = f"{number(met)} of {number(met + breached)} clocks met or breached, all targets"
-    return {"label": METRICS[metric], "value": _share(met, met + breached), "note": note + whose}
+    whose = "" if summary["targets"] == GIVEN else f"; {OURS}"
+    note = f"{number(met)} of {number(met + breached)} clocks met or breached, all targets{whose}"
+    if unknown:
+        value = range_of_shares(met / whole, (met + unknown) / whole)
+        note = f"{number(unknown)} of {number(whole)} clocks cannot be told from this log{whose}"
+        return {"label": METRICS[metric], "value": value, "note": note}
+    return {"label": METRICS[metric], "value": _share(met, met + breached), "note": note}
 
 
 def _offence_card(row: dict[str, Any]) -> dict[str, str]:
@@ -417,8 +422,9 @@ def _level(row: dict[str, Any]) -> dict[str, str]:
         "met": number(row["met"]),
         "breached": number(row["breached"]),
         "running": number(row["running"]),
+        "unknown": number(row["unknown"]),
         "rate": percent(row["rate"]) if decided else "",
-        "interval": range_of_shares(row["low"], row["high"]) if decided else "",
+        "interval": "" if row["low"] is None else range_of_shares(row["low"], row["high"]),
         "objective": percent(row["objective"]),
         "verdict": row["verdict"],
     }

@@ -5,8 +5,8 @@ who did `first` earlier in the case may do `second` later. Where several people 
 of them is barred; who only does `first` after somebody's `second` (a case that was reopened) is
 barred from then on.
 
-State-based tools write a row for each change of a field. An update (a row that is no step) while the
-case is in the state `first`, which is when `first` is its last step so far, is work of that kind:
+State-based tools write a row for each change of a field. An update (a row that is no step) while
+the case is in the state `first` (its last step before the update is `first`) is work of that kind:
 whoever writes it has done `first` too. Updates in the state `second` are no further `second`.
 
 A `second` by a barred actor is final. Where an actor is missing and no barred one is found, the
@@ -86,7 +86,8 @@ def _doing(desk: Desk, activity: str) -> Mask:
     state = segments.take(
         arrays.activity, segments.previous_position(arrays, step), fill=segments.NONE
     )
-    return desk.mask(activity) | (~step & (state >= 0) & (state == arrays.code_of(activity)))
+    updates = ~step & (state >= 0) & (state == arrays.code_of(activity))
+    return np.asarray(desk.mask(activity) | updates)
 
 
 def _earlier_by_same_actor(arrays: EventArrays, first: Mask, second: Mask) -> Ints:

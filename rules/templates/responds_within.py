@@ -9,9 +9,9 @@ matter (O below is the past operator "once").
 An answer after the limit is final, and so is none by the limit: open cases can violate, judged at
 the desk's `as_of`. An occurrence whose attribute is missing or no whole number may or may not ask
 for an answer: where none came in time the case is unknown, unless another occurrence violates. In
-a complete case no answer can come any more, except a step outside the model (feedback comes after
-the end): for those the deadline alone decides, and an unanswered clock runs up to `as_of`; every other unanswered clock
-of a complete case stops with its last step. Logs without times are unknown.
+a complete case no answer can come any more, and an unanswered clock stops with its last step. Steps
+outside the model may still come (feedback comes after the end): for those the deadline alone
+decides, and an unanswered clock runs up to `as_of`. Logs without times are unknown.
 
 `or_else` only excuses: where the source never records it, kept is kept and late is unknown. Late is
 unknown too where a case has words that the vocabulary does not map, for one may be the answer.

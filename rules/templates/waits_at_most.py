@@ -5,9 +5,10 @@ activity (a reminder does not start a new wait) and steps outside the model (fee
 it. Time runs in the named calendar. In first-order MTL (Koymans 1990) over maximal runs.
 
 A wait over the limit is final; a case that still waits is clocked up to the desk's `as_of`. A
-complete case waits no more: its last run counts no time. Logs without times are unknown. A word that
-the vocabulary does not map may be a state of its own, the same one, or none: it cannot be told
-which waits it ends, so such cases neither conform nor violate, they are unknown.
+complete case waits no more: its last run counts no time. Logs without times are unknown.
+
+A word that the vocabulary does not map may be a state of its own, the same one, or none: it cannot
+be told which waits it ends, so what would conform or violate is unknown in such a case.
 
 Not checked: the sum of several waits; whether the wait was justified.
 """

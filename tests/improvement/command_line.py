@@ -105,8 +105,17 @@ def hostile_log(folder: Path) -> tuple[Path, Path]:
     """A log each of whose texts is an attack: case ids, activities, actors, teams, priorities."""
     lines, tickets = [], [["case_id", "practice", "priority", "category", "service"]]
     for i, text in enumerate(HOSTILE_TEXTS):
-        # Words of the practice are to stay the majority, or no vocabulary fits.
-        steps = ("Register", HOSTILE_TEXTS[i % 11], "Resolve", "Assign", "Close")
+        # Words of the practice are to stay the majority, or no vocabulary fits; two reopenings are
+        # an offence whatever the hostile word in between may stand for.
+        steps = (
+            "Register",
+            HOSTILE_TEXTS[i % 11],
+            "Resolve",
+            "Reopen",
+            "Reopen",
+            "Assign",
+            "Close",
+        )
         for j, step in enumerate(steps):
             at = f"2025-03-{i + 1:02d}T0{j}:00:00Z"
             further = {"seq": j, "actor": text, "team": text, "attributes": {"note": text}}

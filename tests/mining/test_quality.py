@@ -108,6 +108,17 @@ def test_case_times_are_held_against_each_other_and_the_events(
     assert found(log_of(CLEAN, cases=cases)) == expected
 
 
+def test_follow_up_after_closing_is_no_defect_and_work_is() -> None:
+    """Surveys come after closing in most cases, even where one came before; rework does not."""
+    done = [("open", 0), ("fix", 1), ("shut", 2)]
+    traces = {f"t{i}": [*done, ("ask", 3), ("answer", 4)] for i in range(5)}
+    traces["t5"] = [("open", 0), ("ask", 1), ("fix", 1), ("shut", 2)]
+    traces["t6"] = [*done, ("fix", 3), ("shut", 4)]
+    cases = {"case_id": sorted(traces), "closed": at(*[2] * 7)}
+    (defect,) = inspect(log_of(traces, cases=cases)).find("QG106")
+    assert (defect.count, defect.of, defect.examples) == (1, 7, ("t6",))
+
+
 def test_missing_facts_are_counted() -> None:
     log = log_of(
         CLEAN,

@@ -66,6 +66,20 @@ def reject(folder: Path, row: str, mapping: str = MAPPING) -> tuple[str, str, st
     return found["place"], found["code"], found["reason"]
 
 
+@pytest.mark.parametrize("declared", ["", 'encoding = "utf-8"\n', 'encoding = "utf-8-sig"\n'])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(
+    tmp_path: Path, declared: str, *, quoted: bool
+) -> None:
+    header = HEADER.replace("id;", '"id";', 1) if quoted else HEADER
+    text = f"\ufeff{header}{ROW}".encode()
+    log = read(tmp_path, text, MAPPING.replace("[csv]\n", f"[csv]\n{declared}"))
+    assert log.cases["case_id"].to_pylist() == ["A"]
+    path = tmp_path / "desk.csv"
+    (first, second) = records(path, delimiter=";", encoding="utf-8", width=None)
+    assert (first.line, first.cells[0], second.line, second.cells[0]) == (1, "id", 2, "A")
+
+
 def test_cells_become_what_the_mapping_declares(tmp_path: Path) -> None:
     log = read(tmp_path, HEADER + ROW + "A;Shut;24.12.2024 10:05;?;;2;?\n")
     assert log.events.drop_columns(["lifecycle", "team"]).to_pylist() == [

@@ -114,12 +114,15 @@ def responds(story: Story, activity: str, then: str) -> str:
     return _judge(story, holds, activated, _steps(activity, then))
 
 
-def four_eyes(story: Story, first: str, second: str) -> str:
+def four_eyes(story: Story, first: str, second: str, update: str = "") -> str:
+    """Rows called `update` are no steps; in the state `first` they are further work of it."""
+
     def holds(trace: Sequence[Step]) -> bool:
-        """For every actor p: G (first by p -> not F (second by p))."""
+        """For every actor p: G (at work on first by p -> not F (second by p))."""
         return not any(
-            x.activity == first and y.activity == second and x.actor == y.actor
+            y.activity == second and x.actor == y.actor
             for i, x in enumerate(trace)
+            if _state_after(trace[: i + 1], update) == first
             for y in trace[i + 1 :]
         )
 
@@ -127,7 +130,11 @@ def four_eyes(story: Story, first: str, second: str) -> str:
         seen = [x.activity for x in trace]
         return any(a == second and first in seen[:i] for i, a in enumerate(seen))
 
-    worlds = list(_worlds_of_actors(story, (first, second)))
+    relevant = [
+        _state_after(story.steps[: i + 1], update) == first or x.activity == second
+        for i, x in enumerate(story.steps)
+    ]
+    worlds = list(_worlds_of_actors(story, relevant))
     broken = [not holds(world) for world in worlds]
     if any(broken) and not all(broken):
         return "unknown"
@@ -135,10 +142,18 @@ def four_eyes(story: Story, first: str, second: str) -> str:
     return _judge(replace(story, steps=worlds[0]), holds, activated, alphabet)
 
 
-def _worlds_of_actors(story: Story, of: tuple[str, str]) -> Iterator[tuple[Step, ...]]:
-    """Fill in every missing actor of the two activities with each known one, or with a new one."""
+def _state_after(trace: Sequence[Step], update: str) -> str | None:
+    """The last activity that is not an update."""
+    for x in reversed(trace):
+        if x.activity != update:
+            return x.activity
+    return None
+
+
+def _worlds_of_actors(story: Story, relevant: Sequence[bool]) -> Iterator[tuple[Step, ...]]:
+    """Fill in every missing actor of the relevant rows with each known one, or with a new one."""
     known = sorted({x.actor for x in story.steps if x.actor is not None})
-    gaps = [i for i, x in enumerate(story.steps) if x.actor is None and x.activity in of]
+    gaps = [i for i, x in enumerate(story.steps) if x.actor is None and relevant[i]]
     for names in product(*[[f"new{i}", *known, "somebody"] for i in gaps]):
         steps = list(story.steps)
         for i, name in zip(gaps, names, strict=True):

@@ -185,6 +185,97 @@ def test_an_activity_that_the_source_never_records_makes_a_rule_unknown() -> Non
     assert "INC002" not in result.findings["rule"].to_pylist()
 
 
+UNMAPPED_RULES = (
+    (EXISTS, "violates", "unknown"),
+    (PRECEDES, "violates", "unknown"),
+    (FOUR_EYES, "violates", "violates"),
+    (rule_of("INC004", "at_most", activity="Resolve", limit=1), "violates", "violates"),
+    (rule_of("INC005", "responds", activity="Close", then="Reopen"), "violates", "unknown"),
+    (
+        rule_of(
+            "INC006",
+            "responds_within",
+            activity="Close",
+            then="Reopen",
+            within="4h",
+            calendar="24x7",
+        ),
+        "violates",
+        "unknown",
+    ),
+    (
+        rule_of("INC007", "waits_at_most", activity="Diagnose", limit="30m", calendar="24x7"),
+        "violates",
+        "unknown",
+    ),
+    (
+        rule_of("INC008", "waits_at_most", activity="Diagnose", limit="9h", calendar="24x7"),
+        "conforms",
+        "unknown",
+    ),
+    (rule_of("INC009", "exists", activity="Close"), "conforms", "conforms"),
+)
+
+
+@pytest.mark.parametrize(("rule", "plain", "with_unmapped"), UNMAPPED_RULES)
+def test_a_word_that_is_not_mapped_may_be_what_is_missing(
+    rule: Rule, plain: str, with_unmapped: str
+) -> None:
+    desk = replace(desk_of(ROWS), service_levels=load_service_levels())
+    row = 3 if rule is EXISTS else 1  # D was cancelled; B was resolved too early, and twice
+
+    def verdict(unmapped: list[bool]) -> tuple[str, CheckResult]:
+        result = run(replace(desk, unmapped=np.array(unmapped)), [rule])
+        return Verdict(int(result.verdicts[0, row])).word, result
+
+    assert verdict([False] * 4)[0] == plain
+    word, result = verdict([case == row for case in range(4)])
+    assert word == with_unmapped
+    assert (result.causes == {rule.code: check_module.UNMAPPED}) == (word == "unknown")
+    assert result.findings.num_rows == result.tallies[0].violates
+
+
+@pytest.mark.parametrize(("reason", "cause"), [("unobserved", "'Cancel'"), ("unmapped", "words")])
+def test_an_excuse_that_cannot_be_seen_leaves_violations_unknown(reason: str, cause: str) -> None:
+    desk = replace(desk_of(ROWS), service_levels=load_service_levels())
+    cases = desk.log.cases.set_column(
+        desk.log.cases.column_names.index(s.PRIORITY),
+        s.PRIORITY,
+        pa.array(["P1", "P9", "P1", "P9"], pa.string()),
+    )
+    log = desk.log.with_columns(cases={s.PRIORITY: cases[s.PRIORITY].combine_chunks()})
+    desk = replace(desk, log=log)
+    rule = rule_of("SLM003", "has_target", unless="Cancel")
+    seen = run(desk, [rule])
+    assert words_of(seen) == ["conforms", "violates", "conforms", "vacuous"]
+    unseen: Any = {
+        "unobserved": frozenset({"Cancel"}),
+        "unmapped": np.ones(4, dtype=bool),
+    }[reason]
+    result = run(replace(desk, **{reason: unseen}), [rule])
+    assert words_of(result) == ["conforms", "unknown", "conforms", "vacuous"]
+    assert cause in result.causes["SLM003"]
+    always = run(replace(desk, **{reason: unseen}), [rule_of("SLM003", "has_target")])
+    assert words_of(always) == ["conforms", "violates", "conforms", "violates"]
+
+
+def words_of(result: CheckResult) -> list[str]:
+    return [Verdict(int(v)).word for v in result.verdicts[0]]
+
+
+def test_a_case_that_ended_unanswered_in_time_says_so() -> None:
+    rule = rule_of(
+        "INC006", "responds_within", activity="Diagnose", then="Escalate", within="4h",
+        calendar="24x7",
+    )  # fmt: skip
+    desk = replace(desk_of(ROWS), service_levels=load_service_levels())
+    found = run(desk, [rule]).findings.to_pylist()
+    assert [(row["case_id"], row["message"]) for row in found] == [
+        ("A", "Offence of INC006 (the case ended unanswered after 2 h; limit 4 h)"),
+        ("B", "Offence of INC006 (the case ended unanswered after 3 h; limit 4 h)"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("valid_from", "valid_until", "in_force"),
     [

@@ -223,6 +223,37 @@ def test_a_source_that_records_no_stop_makes_the_clock_unknown() -> None:
         assert case_clock(desk, "resolve").status.to_pylist() == [status]
 
 
+@pytest.mark.parametrize(
+    ("steps", "as_of", "seen", "doubtful"),
+    [
+        ([("Register", 0), ("Diagnose", 240)], 300, "met", "met"),
+        ([("Register", 0), ("Diagnose", 241)], 300, "breached", "unknown"),
+        ([("Register", 0)], 100, "running", "unknown"),
+        ([("Register", 0)], 300, "breached", "unknown"),
+        ([("Register", 0), ("Cancel", 100)], 300, "lapsed", "unknown"),
+    ],
+)
+@pytest.mark.parametrize("reason", ["unrecorded", "unmapped"])
+def test_a_stop_that_may_be_unseen_leaves_only_met_clocks_known(
+    steps: list[tuple[str | None, int]], as_of: int, seen: str, doubtful: str, reason: str
+) -> None:
+    levels = levels_of(target(metric="respond", stop=("Assign", "Diagnose")))
+    sure = desk_of([Case(steps)], levels, as_of=as_of)
+    assert case_clock(sure, "respond").status.to_pylist() == [seen]
+    unseen: dict[str, Any] = {
+        "unrecorded": {"unobserved": frozenset({"Assign"})},
+        "unmapped": {"unmapped": np.array([True])},
+    }[reason]
+    desk = desk_of([Case(steps)], levels, as_of=as_of, **unseen)
+    assert case_clock(desk, "respond").status.to_pylist() == [doubtful]
+    assert [row["breached"] for row in attainment(clocks(desk)).to_pylist()] == [0]
+    rule = meets_target.Params(metric="respond")
+    measure = meets_target.measure(desk, rule)
+    [verdict] = decide(meets_target.decide(rule), measure.facts, "SLM001")
+    assert verdict == (Verdict.CONFORMS if doubtful == "met" else Verdict.UNKNOWN)
+    assert "may have been stopped" in measure.cause
+
+
 def test_the_target_in_force_is_that_of_the_start_and_the_service_goes_first() -> None:
     old = target("old", valid_until=dt.date(2024, 1, 9))
     new = target("new", valid_from=dt.date(2024, 1, 9), limit_us=60 * MINUTE)
@@ -311,6 +342,17 @@ def test_attainment_without_a_decided_case() -> None:
     desk = desk_of([Case([("Register", 0)])], levels_of(target()), as_of=1)
     [row] = attainment(clocks(desk)).to_pylist()
     assert (row["n"], row["rate"], row["verdict"]) == (0, None, "inconclusive")
+
+
+def test_unknown_clocks_widen_the_attainment_to_what_they_could_be() -> None:
+    """Where a stop may be unseen only met clocks are known: 100 % of these would be no finding."""
+    levels = levels_of(target(metric="respond", stop=("Assign", "Diagnose")))
+    cases = [Case([("Register", 0), ("Diagnose", at)]) for at in (1,) * 60 + (999,) * 40]
+    desk = desk_of(cases, levels, as_of=999, unobserved=frozenset({"Assign"}))
+    [row] = attainment(clocks(desk)).to_pylist()
+    assert (row["n"], row["met"], row["breached"], row["unknown"]) == (60, 60, 0, 40)
+    assert (row["rate"], row["verdict"]) == (None, "inconclusive")
+    assert (row["low"], row["high"]) == (wilson(60, 100)[0], wilson(100, 100)[1])
 
 
 def test_wilson_is_the_closed_formula() -> None:

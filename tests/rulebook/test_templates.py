@@ -65,7 +65,7 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any], Callable[[Story], str]]] = {
     "four eyes": (
         "four_eyes",
         {"first": "a", "second": "b"},
-        lambda x: oracle.four_eyes(x, "a", "b"),
+        lambda x: oracle.four_eyes(x, "a", "b", update=UPDATE),
     ),
     "within, around the clock": (
         "responds_within",
@@ -190,8 +190,8 @@ def verdicts(desk: Desk, template: str, given: dict[str, Any]) -> list[str]:
 
 
 def as_read(story: Story, name: str) -> Story:
-    """Updates are no steps; only a change of team may stand in one."""
-    if name == "team changes":
+    """Updates are no steps; a change of team may stand in one, and work by another person."""
+    if name in ("team changes", "four eyes"):
         return story
     return replace(story, steps=tuple(x for x in story.steps if x.activity != UPDATE))
 
@@ -277,6 +277,38 @@ def test_verdicts_of_an_open_case_never_leave_violates() -> None:
         )
         for story, (first, second) in zip(told, pairs, strict=True):
             assert second == "violates" or first != "violates", (name, story)
+
+
+def test_updates_in_the_state_of_the_first_activity_are_work_too() -> None:
+    """Real case 1-354350908 of BPI 2013: taken up by one, worked on and closed by another."""
+
+    def judged(*rows: tuple[str, str | None]) -> str:
+        steps = tuple(Step(word, hour, who) for hour, (word, who) in enumerate(rows))
+        return verdicts(desk_of([Story(steps, complete=True, as_of=AS_OF)]), "four_eyes", given)[0]
+
+    given = {"first": "a", "second": "b"}
+    assert judged(("a", "tomas"), (UPDATE, "carrie"), ("b", "carrie")) == "violates"
+    assert judged(("a", "tomas"), (UPDATE, "tomas"), ("b", "carrie")) == "conforms"
+    assert judged(("a", "tomas"), ("c", "x"), (UPDATE, "carrie"), ("b", "carrie")) == "conforms"
+    assert judged(("a", "tomas"), ("b", "carrie"), (UPDATE, "tomas")) == "conforms"
+    assert judged((UPDATE, "carrie"), ("a", "tomas"), ("b", "carrie")) == "conforms"
+    assert judged(("a", "tomas"), (UPDATE, None), ("b", "carrie")) == "unknown"
+
+
+def test_an_unanswered_clock_stops_where_its_case_ends() -> None:
+    steps = (Step("a", 9), Step("c", 12), Step("o", 30))
+    told = [Story(steps, complete, AS_OF) for complete in (True, False)]
+    for then, hours in (("b", [3, AS_OF - 9]), ("z", [3, AS_OF - 9]), ("o", [21, 21])):
+        given = {"activity": "a", "then": then, "within": "2h", **ALWAYS}
+        table, found = ask(desk_of(told), "responds_within", given)
+        assert decide(table, found.facts, then).tolist() == [Verdict.VIOLATES] * 2
+        assert found.measured is not None
+        assert (found.measured // s.US_PER_HOUR).tolist() == hours
+    given = {"activity": "c", "then": "feedback", "within": "2h", **ALWAYS}
+    desk = replace(desk_of(told), outside=frozenset({"o", "feedback"}))
+    _, found = ask(desk, "responds_within", given)
+    assert found.measured is not None
+    assert (found.measured // s.US_PER_HOUR).tolist() == [AS_OF - 12] * 2
 
 
 # --- the decision tables
@@ -495,6 +527,16 @@ def test_what_the_source_cannot_record_is_unknown() -> None:
     table, found = not_recorded(desk, missing)
     assert set(decide(table, found.facts, "x").tolist()) == {Verdict.UNKNOWN}
     assert "'b'" in found.cause
+
+
+def test_an_excuse_that_the_source_cannot_record_silences_no_rule() -> None:
+    desk = replace(desk_of(stories(16, 20)), unobserved=frozenset({"c"}))
+    given = {"activity": "a", "then": "b", "or_else": "c", "within": "4h", **OFFICE}
+    params = templates()["responds_within"].Params.model_validate(given)
+    assert unobservable(desk, params) == ()
+    assert params.excuses() == {"c"}
+    unless = templates()["has_target"].Params.model_validate({"unless": "c"})
+    assert (unobservable(desk, unless), unless.excuses()) == ((), {"c"})
 
 
 @pytest.mark.parametrize("kind", [*CAN_GIVE, "follows_model"])
