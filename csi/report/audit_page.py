@@ -21,7 +21,7 @@ from csi.report.drawings.process_map import draw_process_map
 from csi.report.page import render
 from csi.report.words import duration, moment, number, percent, plural, range_of_shares
 from process_mining import schema as s
-from process_mining.discovery import handover_summary, process_map
+from process_mining.discovery import handover_summary, process_map, rework
 from rules.catalogue import describe
 from rules.check import duration_words
 
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
     from csi.audit import Audit, PracticeAudit
     from process_mining.discovery import Handover, HandoverSummary, ProcessMap
+    from process_mining.eventlog import EventLog
     from rules.spec import Rule, Tally
 
 TICKETS_SHOWN = 8
 EVENTS_SHOWN = 40
 VARIANTS_SHOWN = 10
+REWORK_SHOWN = 5
 WORST_SHOWN = 3
 MAP_ACTIVITIES = 25
 
@@ -223,6 +225,7 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
         "map": Markup(draw_process_map(flow, name=f"map-{practice.name}")),  # noqa: S704 - our own drawing
         "map_note": _map_note(flow),
         "variants": _variants(part),
+        "rework": _rework(log, leave_out),
         "handovers": [_handover(row) for row in hands.top],
         "handover_note": _handover_note(hands),
     }
@@ -326,6 +329,16 @@ def _variants(part: PracticeAudit) -> list[dict[str, str]]:
             "trace": " → ".join(variants.trace(i)) or "(no step)",
         }
         for i in range(min(VARIANTS_SHOWN, len(variants)))
+    ]
+
+
+def _rework(log: EventLog, leave_out: Sequence[str]) -> list[dict[str, str]]:
+    """The steps that tickets most often repeat."""
+    found = rework(log, leave_out=leave_out).head(REWORK_SHOWN)
+    columns = (found[name] for name in (s.ACTIVITY, "repeats", "cases_repeating", "case_share"))
+    return [
+        {"activity": word, "repeats": number(int(n)), "cases": number(int(k)), "share": percent(p)}
+        for word, n, k, p in zip(*columns, strict=True)
     ]
 
 
