@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 FIXTURE = Path(__file__).parents[1] / "data" / "small_incident.bpmn"
 LABELS = "abcdef"
 WORDS = "abcdefxy"
-SEEDS = range(14)
-TRACES = 180
+SEEDS = range(20)
+TRACES = 260
 NO_MATRIX_WARNING = pytest.mark.filterwarnings(  # pm4py hands numpy matrices to its solver
     "ignore:the matrix subclass:PendingDeprecationWarning"
 )
@@ -118,8 +118,8 @@ def test_the_nets_cover_what_they_should() -> None:
     assert len(nets) >= 10
     assert sum(len(found) > len(set(found)) for found in labels) >= 5
     assert sum(any(len(c) > 1 for _, c, _ in net.transitions) for net in nets) >= 5
-    assert sum(len(case(seed)[2]) for seed in SEEDS) > 1_500
-    assert sum(int((case(seed)[3].lower > 0).sum()) for seed in SEEDS) > 1_000
+    assert sum(len(case(seed)[2]) for seed in SEEDS) > 3_000
+    assert sum(int((case(seed)[3].lower > 0).sum()) for seed in SEEDS) > 2_000
 
 
 @pytest.mark.parametrize("seed", SEEDS)
