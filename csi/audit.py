@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from csi.feedback import read_surveys
 from process_mining import schema as s
-from process_mining.errors import CodedError, did_you_mean
+from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.model import ReferenceModel
 from process_mining.quality import inspect
 from process_mining.sources import ReadOptions, open_log
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rules.spec import Severity
 
 
+REJECTS_SHOWN = 3
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -117,6 +118,8 @@ def audit_log(
     levels = load_service_levels(request.targets)
     surveys = request.surveys
     feedback = read_surveys(surveys) if surveys is not None else None
+    if feedback is not None and not request.read.allow_rejects:
+        _require_whole(feedback)
     model = None if request.model is None else ReferenceModel.from_bpmn(request.model)
     parts = []
     shares = split_by_practice(log, catalogue.practices, request.practice)
@@ -138,6 +141,17 @@ def audit_log(
         result=merge([part.result for part in parts]),
         feedback=feedback,
     )
+
+
+def _require_whole(feedback: Feedback) -> None:
+    """Stop where survey rows were refused (law 1), as a log's reader does."""
+    if not feedback.rejects.num_rows:
+        return
+    first = feedback.rejects.slice(0, REJECTS_SHOWN).to_pylist()
+    places = "; ".join(f"{r['file']} {r['place']}: {r['code']} {r['reason']}" for r in first)
+    msg = f"{feedback.rejects.num_rows} of {feedback.rows_in} survey rows are refused: {places}"
+    fix = "Mend them, or leave them out knowingly with --allow-rejects"
+    raise RunError("ST506", msg, why="Scores without them may not be the customers'", fix=fix)
 
 
 def split_by_practice(

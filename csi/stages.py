@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,7 +48,6 @@ from process_mining.sources import ReadOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
     import numpy.typing as npt
 
     from csi.evidence import Evidence
@@ -149,9 +149,12 @@ class Loop:
         if moment_us >= whole.as_of_us:
             return self.evidence
         vocabularies = {p.practice.name: p.translation.vocabulary for p in whole.practices}
+        request = whole.request
+        if len(whole.practices) == 1:  # a part of the log need not tell its practice by itself
+            request = replace(request, practice=whole.practices[0].practice.name)
         cut = audit_log(
             whole.log.until(moment_us),
-            whole.request,
+            request,
             as_of_us=moment_us,
             vocabularies=vocabularies,
         )
@@ -369,6 +372,10 @@ class Loop:
     def _until(self) -> dict[str, int]:
         """Until when each window's tickets are followed: for equally long."""
         ends = matched_follow_up(self.evidence, *self.windows.values())
+        for (name, window), end in zip(self.windows.items(), ends, strict=True):
+            if end <= window.start_us:
+                msg = f"the log ends too early to follow the {name} window for as long as the other"
+                raise CodedError("CY208", msg, fix=_span_of(self.evidence.cases["opened_us"]))
         return dict(zip(self.windows, ends, strict=True))
 
     def _measurements(self) -> dict[str, list[Measurement]]:
@@ -390,6 +397,8 @@ class Loop:
 
     def _verdicts(self, rule: Rule, window: str) -> npt.NDArray[np.int8]:
         known = self.known[window]
+        if rule.code not in known.verdicts:  # the rule's practice had no ticket by then
+            return np.empty(0, dtype=np.int8)
         seen = view(known, case_type=rule.case_type, window=self.windows[window])
         return known.verdicts[rule.code][seen.rows]
 

@@ -147,3 +147,22 @@ def test_what_nobody_foresaw_is_no_failed_gate(
     assert ran.code == 3
     assert ran.err.startswith("CL099 ZeroDivisionError")
     assert "Traceback" not in ran.err
+
+
+def test_a_refused_survey_row_stops_the_audit_unless_allowed(tmp_path: Path) -> None:
+    log = written(tmp_path / "log.ndjson", good())
+    surveys = written(
+        tmp_path / "surveys.csv",
+        [
+            "ticket,asked_at,answered_at,channel,scale,score,comment",
+            "A,2025-01-06T15:00:00Z,2025-01-07T09:00:00Z,mail,1-5,4,",
+            "A,2025-01-08T15:00:00Z,yesterday,mail,1-5,4,",
+        ],
+    )
+    words = ("audit", log, "--surveys", surveys, "--out", tmp_path / "out", "--json")
+    ran = in_process(*words)
+    assert ran.code == 3
+    assert ran.err.startswith("ST506 1 of 2 survey rows are refused: surveys.csv line 3")
+    allowed = in_process(*words, "--allow-rejects")
+    assert allowed.code == 0
+    assert allowed.json()["feedback"]["refused"] == 1

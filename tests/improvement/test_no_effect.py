@@ -11,6 +11,7 @@ import pytest
 
 from csi.stages import Loop
 from csi.statistics import Outcome
+from process_mining.errors import CodedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +94,30 @@ def test_nothing_changed_and_nothing_is_shown(tmp_path: Path, kpi: str) -> None:
     assert before.n == now.n
     assert before.value == now.value
     assert found.verdict in {Outcome.NO_EFFECT, Outcome.INCONCLUSIVE}
+
+
+def test_a_practice_without_tickets_by_then_is_counted_as_none(tmp_path: Path) -> None:
+    path = desk(tmp_path, "KPI01")
+    at = dt.datetime.combine(MIDDLE, dt.time(9), dt.UTC) + dt.timedelta(days=1)
+    steps = ["Register", "Classify", "Assign", "Investigate"]
+    rows = [
+        {"case_id": "PRB1", "practice": "problem", "activity": step, "at": at.isoformat(), "seq": i}
+        for i, step in enumerate(steps)
+    ]
+    with (tmp_path / "events.ndjson").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    incidents = (tmp_path / "tickets.csv").read_text("utf-8").splitlines()
+    named = [f"{line},incident" for line in incidents[1:]]
+    tickets = ["case_id,priority,practice", *named, "PRB1,P3,problem", ""]
+    (tmp_path / "tickets.csv").write_text("\n".join(tickets), encoding="utf-8")
+    rules = Loop.open(path, tmp_path / "out").measure().rules
+    counts = rules[rules["code"] == "PRB005"].set_index("window")
+    verdicts = ["conforms", "violates", "pending", "vacuous", "unknown"]
+    assert counts[verdicts].sum(axis=1).to_dict() == {"baseline": 0, "current": 1}
+
+
+def test_a_log_that_ends_long_before_the_window_is_refused(tmp_path: Path) -> None:
+    path = desk(tmp_path, "KPI01")
+    path.write_text(path.read_text("utf-8").replace(str(LAST), "2025-06-01"), "utf-8")
+    with pytest.raises(CodedError, match=r"^CY208 "):
+        Loop.open(path, tmp_path / "out").measure()
