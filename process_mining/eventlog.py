@@ -7,18 +7,19 @@ column, or the place in a trace); what still ties is ordered by the events' own 
 the order of rows, so that shuffled rows give the same log. `seq` numbers the events of a case from
 0 in that order.
 
-A case is a ticket; `cases` has one row a case, sorted by case_id. Names of people are replaced by
-keyed pseudonyms (HMAC-SHA-256) while the log is built, so no later step can show them.
+A case is a ticket; `cases` has one row a case, sorted by case_id; `links` says which tickets name
+which others (an incident its problem, a change the incident that it caused). Names of people are
+replaced by keyed pseudonyms, and addresses by which people can be reached are masked, while the log
+is built (`privacy`), so no later step can show them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ import pyarrow.compute as pc
 
 from process_mining import schema as s
 from process_mining.errors import RunError
+from process_mining.privacy import mask_contacts, pseudonyms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int32]
 
 POSITION = "position"
-PSEUDONYM_DIGITS = 12
+_TIE = "declared order"
+
+
+Unit = Literal["events", "cases", "minutes", "rows", "days"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,27 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A defect that only the reader of a file can see: a code of the quality gate, and how much.
+
+    `count` of `of` units (None: of all events) are concerned; `subject` says which column or kind.
+    `cases` are the distinct ids of the cases concerned, sorted, or None where it is all of them.
+    """
+
+    code: str
+    count: int
+    unit: Unit = "events"
+    subject: str = ""
+    of: int | None = None
+    cases: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True)
 class LogMeta:
-    """Where a log came from and what was refused on the way (rows_in = accepted + rejected)."""
+    """Where a log came from and what was refused on the way (rows_in = accepted + rejected).
+
+    `masked` counts the texts in which an address was masked, by kind: (("email", 3), …).
+    """
 
     source: str
     files: tuple[SourceFile, ...] = ()
@@ -62,6 +86,9 @@ class LogMeta:
     clear_names: bool = False
     time_resolution_us: int = 1
     notes: tuple[str, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    clear_contacts: bool = False
+    masked: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +135,25 @@ class EventLog:
     `events`: case_id, seq, activity, at, lifecycle, actor, team, then `attr.*` by name.
     `cases`: case_id, practice, priority, category, service, opened, resolved, closed, `attr.*`, and
     `order_known`: false where events share a time and the source declares no order among them.
+    `links`: case_id, linked_to (which need not be a case of this log), kind, at (µs UTC, null where
+    the source does not say when), sorted by these columns, each row once.
     """
 
     events: pa.Table
     cases: pa.Table
     meta: LogMeta
+    links: pa.Table = field(default_factory=s.LINK_SCHEMA.empty_table)
 
     @classmethod
-    def build(
+    def build(  # noqa: PLR0913 - what a source can know of a log
         cls,
         events: pa.Table,
         *,
         meta: LogMeta,
         cases: pa.Table | None = None,
+        links: pa.Table | None = None,
+        people: frozenset[str] = frozenset(),
+        activity_order: Sequence[str] = (),
         pseudonym_key: bytes | None = None,
     ) -> EventLog:
         """Order, check and pseudonymise what a source read.
@@ -128,6 +161,9 @@ class EventLog:
         `events` holds the columns of `schema.EVENT_TYPES` (missing ones become null), `attr.*`,
         an optional int64 `position`, and optional `case.*` columns whose last known value in a
         case is the case's value. `cases` holds `schema.CASE_TYPES` and `attr.*`; its values win.
+        `links` holds `schema.LINK_SCHEMA`. `people` names the `attr.*` columns, of events or cases,
+        that hold names; they become pseudonyms as actors do. `activity_order` is the declared order
+        of activities that share a time and a position.
         `pseudonym_key` makes pseudonyms comparable between logs; without it the key is derived
         from the log's own content, so they are stable for one log and mean nothing elsewhere.
 
@@ -136,22 +172,27 @@ class EventLog:
         """
         events = _conform(events, s.EVENT_TYPES)
         _require_keys(events)
-        events = _sorted(events)
+        events = _sorted(events, activity_order)
+        known = _order_known(events, activity_order)
+        if POSITION in events.column_names:
+            events = events.drop_columns([POSITION])
         content = _digest(events)
         collapsed, events = _split_case_columns(events)
         table = _case_table(collapsed, cases)
-        sha256 = hashlib.sha256(content + _digest(table)).hexdigest()
+        table = _set(table, s.ORDER_KNOWN, pc.is_in(table[s.CASE_ID], value_set=known))
+        joined = _link_table(links)
+        sha256 = hashlib.sha256(content + _digest(table) + _digest(joined)).hexdigest()
+        key = pseudonym_key or hashlib.sha256(b"trueloop pseudonym key" + content).digest()
         if not meta.clear_names:
-            key = pseudonym_key or hashlib.sha256(b"trueloop pseudonym key" + content).digest()
-            events = _set(events, s.ACTOR, pseudonyms(events[s.ACTOR], key))
+            events, table = _without_names(events, table, people, key)
+        if not meta.clear_contacts:
+            events, table, masked = _without_contacts(events, table, key)
+            meta = replace(meta, masked=masked)
         offsets = _offsets(events)
         seq = np.arange(len(events)) - np.repeat(offsets[:-1], np.diff(offsets))
-        known = _order_known(events, offsets, table[s.CASE_ID])
-        table = _set(table, s.ORDER_KNOWN, known)
-        if POSITION in events.column_names:
-            events = events.drop_columns([POSITION])
         events = events.add_column(1, s.SEQ, pa.array(seq, pa.int64()))
-        return cls(events=events, cases=table, meta=replace(meta, sha256=sha256))
+        meta = replace(meta, sha256=sha256)
+        return cls(events=events, cases=table, meta=meta, links=joined)
 
     @cached_property
     def arrays(self) -> EventArrays:
@@ -190,13 +231,14 @@ class EventLog:
         """Return the log of the cases for which `keep` (one bool a case, in case order) is true."""
         mask = np.repeat(keep, np.diff(self.arrays.offsets))
         events, cases = self.events.filter(pa.array(mask)), self.cases.filter(pa.array(keep))
-        return EventLog(events=events, cases=cases, meta=self.meta)
+        return replace(self, events=events, cases=cases, links=_links_of(self.links, cases))
 
     def until(self, moment_us: int) -> EventLog:
         """Return the log as it was known at a moment: later events had not happened yet.
 
         A case is known if it has an event by then, or was opened by then; a `resolved` or `closed`
-        that lies later becomes null, for an export fills such columns in afterwards.
+        that lies later becomes null, for an export fills such columns in afterwards. Links that are
+        known to be later are left out; one without a time stays.
         """
         past = self.arrays.at <= moment_us
         started = np.bincount(self.arrays.case_of[past], minlength=self.n_cases) > 0
@@ -206,7 +248,11 @@ class EventLog:
         keep = started | by_then[s.OPENED].is_valid().to_numpy(zero_copy_only=False)
         known = self.with_columns(cases={n: by_then[n] for n in (s.RESOLVED, s.CLOSED)})
         events = known.events.filter(pa.array(past & keep[self.arrays.case_of]))
-        return EventLog(events=events, cases=known.cases.filter(pa.array(keep)), meta=self.meta)
+        cases = known.cases.filter(pa.array(keep))
+        links = self.links.filter(
+            pc.fill_null(pc.less_equal(self.links[s.AT], moment_us), fill_value=True)
+        )
+        return replace(self, events=events, cases=cases, links=_links_of(links, cases))
 
     def _by_then(self, name: str, moment_us: int) -> pa.Array:
         """A time column of the cases, null where it lies after the moment."""
@@ -225,23 +271,13 @@ class EventLog:
             new_events = _set(new_events, name, values)
         for name, values in (cases or {}).items():
             new_cases = _set(new_cases, name, values)
-        return EventLog(events=new_events, cases=new_cases, meta=self.meta)
+        return replace(self, events=new_events, cases=new_cases)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the events as a tidy DataFrame with `at` as UTC timestamps."""
         at = self.events[s.AT].cast(s.UTC_US)
         frame: pd.DataFrame = _set(self.events, s.AT, at).to_pandas()
         return frame
-
-
-def pseudonyms(names: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
-    """Replace each name by `p-` and 12 hex digits of its keyed HMAC-SHA-256; null stays null."""
-    coded = names.combine_chunks().dictionary_encode()
-    words = [
-        "p-" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]
-        for name in coded.dictionary.to_pylist()
-    ]
-    return pa.chunked_array([pa.array(words, pa.string()).take(coded.indices)])
 
 
 def _conform(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
@@ -268,14 +304,23 @@ def _require_keys(events: pa.Table) -> None:
         raise RunError("LG002", msg, fix="A source must reject such rows with their place")
 
 
-def _sorted(events: pa.Table) -> pa.Table:
-    """Sort by case, time, declared position, then by every other column in order of its name."""
+def _sorted(events: pa.Table, activity_order: Sequence[str]) -> pa.Table:
+    """Sort by case, time, position, declared activity order, then by every other column by name."""
     first = [s.CASE_ID, s.AT, POSITION] if POSITION in events.column_names else [s.CASE_ID, s.AT]
     rest = [name for name in events.column_names if name not in first]
-    keys = first + rest
-    ranked = pa.table({name: _rank(events[name]) for name in keys})
-    order = pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in keys])
+    ranked = {name: _rank(events[name]) for name in first}
+    if activity_order:
+        ranked[_TIE] = _tie_rank(events[s.ACTIVITY], activity_order)
+    ranked |= {name: _rank(events[name]) for name in rest}
+    keys = [(name, "ascending") for name in ranked]
+    order = pc.sort_indices(pa.table(ranked), sort_keys=keys)
     return events.take(order).combine_chunks()
+
+
+def _tie_rank(activities: pa.ChunkedArray, activity_order: Sequence[str]) -> pa.ChunkedArray:
+    """The place of each activity in the declared order; one that it does not name comes last."""
+    place = pc.index_in(activities, value_set=pa.array(activity_order, pa.string()))
+    return place.fill_null(len(activity_order))
 
 
 def _rank(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
@@ -310,23 +355,27 @@ def _offsets(events: pa.Table) -> Ints:
     return np.append(starts, len(ids)).astype(np.int64)
 
 
-def _order_known(events: pa.Table, offsets: Ints, case_ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Tell for each case whether its order is told by its times and the source's positions.
+def _order_known(events: pa.Table, activity_order: Sequence[str]) -> pa.Array:
+    """Return the ids of the cases whose order is told by times, positions and declared order.
 
     It is not where two events in a row share a time (or have none), the source gives them no
-    different positions, and they are different activities: then only their content orders them.
+    different positions, they are different activities, and no order of these two is declared: then
+    only their content orders them.
     """
+    offsets = _offsets(events)
     at, word = _int64(events[s.AT]), _codes(events[s.ACTIVITY])[0]
     place = np.full(len(at), -1, np.int64)
     if POSITION in events.column_names:
         place = _int64(events[POSITION].fill_null(-1))
     tied = (at[1:] == at[:-1]) & (place[1:] == place[:-1]) & (word[1:] != word[:-1])
+    if activity_order:
+        tie = _int64(_tie_rank(events[s.ACTIVITY], activity_order))
+        tied &= (tie[1:] == len(activity_order)) | (tie[:-1] == len(activity_order))
     tied[offsets[1:-1] - 1] = False
     cases = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    unsure = np.unique(cases[1:][tied])
-    names = events[s.CASE_ID].take(pa.array(offsets[:-1][unsure]))
-    unsure_case = pc.is_in(case_ids, value_set=names.combine_chunks())
-    return pc.invert(pa.chunked_array(unsure_case.chunks, pa.bool_()))
+    known = np.ones(len(offsets) - 1, bool)
+    known[cases[1:][tied]] = False
+    return events[s.CASE_ID].take(pa.array(offsets[:-1][known])).combine_chunks()
 
 
 def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
@@ -389,6 +438,50 @@ def _lookup(table: pa.Table, name: str, ids: pa.Array) -> pa.ChunkedArray | None
     if name not in table.column_names:
         return None
     return table[name].take(pc.index_in(ids, value_set=table[s.CASE_ID].combine_chunks()))
+
+
+def _link_table(links: pa.Table | None) -> pa.Table:
+    """The links in order, each once."""
+    if links is None:
+        return s.LINK_SCHEMA.empty_table()
+    whole = links.select(s.LINK_SCHEMA.names).cast(s.LINK_SCHEMA)
+    once = whole.group_by(s.LINK_SCHEMA.names, use_threads=False).aggregate([])
+    return once.sort_by([(name, "ascending") for name in s.LINK_SCHEMA.names]).combine_chunks()
+
+
+def _links_of(links: pa.Table, cases: pa.Table) -> pa.Table:
+    """The links that start at one of the cases."""
+    mine = cases[s.CASE_ID].combine_chunks()
+    return links.filter(pc.is_in(links[s.CASE_ID], value_set=mine))
+
+
+def _without_names(
+    events: pa.Table, cases: pa.Table, people: frozenset[str], key: bytes
+) -> tuple[pa.Table, pa.Table]:
+    """Replace the names in the actor column and in the columns declared to hold people."""
+    for name in sorted({s.ACTOR, *people} & set(events.column_names)):
+        events = _set(events, name, pseudonyms(events[name], key))
+    for name in sorted(people & set(cases.column_names)):
+        cases = _set(cases, name, pseudonyms(cases[name], key))
+    return events, cases
+
+
+def _without_contacts(
+    events: pa.Table, cases: pa.Table, key: bytes
+) -> tuple[pa.Table, pa.Table, tuple[tuple[str, int], ...]]:
+    """Mask addresses in every text but the case id; return how many texts of each kind had one."""
+    counts: dict[str, int] = {}
+    masked = []
+    for table in (events, cases):
+        for name in table.column_names:
+            if name in {s.CASE_ID, s.ACTOR} or not pa.types.is_string(table[name].type):
+                continue
+            column, found = mask_contacts(table[name], key)
+            if found:
+                table = _set(table, name, column)  # noqa: PLW2901 - the table with that column
+                counts = {k: counts.get(k, 0) + found.get(k, 0) for k in {*counts, *found}}
+        masked.append(table)
+    return masked[0], masked[1], tuple(sorted(counts.items()))
 
 
 def _set(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:

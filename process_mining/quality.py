@@ -13,8 +13,8 @@ Facts that a defect can make unknown: `at` (when), `order` (which of two events 
 began), `end` (how it ended), `count` (how many there were), `known_then` (what was known at the
 time of an event).
 
-QG109 to QG111 are seen by a source, in the rows as they stand in the file; it hands them over as
-notes of the form "CODE COUNT events SUBJECT".
+QG109 to QG111 are seen by a source, in the rows as they stand in the file; it hands them over in
+`LogMeta.seen`.
 
 Complexity: O(n log n) on whole columns. Not checked: the meaning of texts, gaps in the middle of
 a log, times in the future (a log has no today).
@@ -22,9 +22,8 @@ a log, times in the future (a log has no today).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,11 +37,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from process_mining.eventlog import EventLog, Ints
+    from process_mining.eventlog import EventLog, Ints, Unit
 
     Bools = npt.NDArray[np.bool_]
 
-Unit = Literal["events", "cases", "minutes", "rows"]
 EXAMPLES: Final = 3
 COARSE_US: Final = s.US_PER_MINUTE
 TIED_SHARE: Final = 0.01
@@ -61,7 +59,6 @@ PLACEHOLDERS_US: Final = (
     0,
 )
 LAST_YEAR_US: Final = 253_370_764_800_000_000
-_NOTE: Final = re.compile(r"(?P<code>QG\d{3}) (?P<count>\d+) events ?(?P<subject>.*)")
 
 
 class _Kind(NamedTuple):
@@ -229,7 +226,7 @@ def inspect(log: EventLog) -> Quality:
         *gate.clock(),
         *gate.missing(),
         *gate.borders(),
-        *_from_notes(log),
+        *_seen(log),
     ]
     at = gate.at
     return Quality(
@@ -241,7 +238,7 @@ def inspect(log: EventLog) -> Quality:
         last_us=int(at.max()) if len(at) else None,
         time_resolution_us=log.meta.time_resolution_us,
         defects=tuple(sorted(found, key=lambda defect: (defect.code, defect.subject))),
-        notes=tuple(note for note in log.meta.notes if not _NOTE.fullmatch(note)),
+        notes=log.meta.notes,
     )
 
 
@@ -272,12 +269,12 @@ def _defect(
         )
 
 
-def _from_notes(log: EventLog) -> Iterator[Defect]:
-    for note in log.meta.notes:
-        match = _NOTE.fullmatch(note)
-        if match and match["code"] in KINDS:
-            hits = _Hits(int(match["count"]), log.n_events, "events")
-            yield from _defect(match["code"], hits, subject=match["subject"])
+def _seen(log: EventLog) -> Iterator[Defect]:
+    """Yield what the reader of the files saw."""
+    for seen in log.meta.seen:
+        hits = _Hits(seen.count, log.n_events if seen.of is None else seen.of, seen.unit)
+        examples = (seen.cases or ())[:EXAMPLES]
+        yield from _defect(seen.code, hits, examples=examples, subject=seen.subject)
 
 
 class _Gate:

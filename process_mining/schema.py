@@ -51,6 +51,11 @@ CASE_TYPES: Final = {
     RESOLVED: pa.int64(),
     CLOSED: pa.int64(),
 }
+LINKED_TO: Final = "linked_to"
+KIND: Final = "kind"
+LINK_SCHEMA: Final = pa.schema(
+    [(CASE_ID, pa.string()), (LINKED_TO, pa.string()), (KIND, pa.string()), (AT, pa.int64())]
+)
 REJECT_SCHEMA: Final = pa.schema(
     [("file", pa.string()), ("place", pa.string()), ("code", pa.string()), ("reason", pa.string())]
 )

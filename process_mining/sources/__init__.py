@@ -2,8 +2,10 @@
 
 A source is a module that lies in this folder (its name does not start with `_`): it has NAME,
 `sniff(path, head) -> bool`, which tells by content and not by name, and
-`read(paths, options) -> Parts`. `open_log` picks the source of every file, reads the files of each
-source together, joins what they give to one log and remembers name, SHA-256 and size of each file.
+`read(paths, options) -> Parts`. A module with FALLBACK = True takes a file only where no other
+source knows it, or where a mapping declares the columns ([event]). `open_log` picks the source of
+every file, reads the files of each source together, joins what they give to one log and remembers
+name, SHA-256 and size of each file.
 
 Nothing is lost in silence: rows in = accepted + rejected. Rejects stop the reading unless
 `allow_rejects` is set; then they are kept in `LogMeta.rejects`.
@@ -25,7 +27,7 @@ import pyarrow.compute as pc
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, RunError, did_you_mean
-from process_mining.eventlog import POSITION, EventLog, LogMeta
+from process_mining.eventlog import POSITION, EventLog, LogMeta, Seen
 from process_mining.sources._files import check_file, fingerprint, head_of
 from process_mining.sources._rejects import refuse
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from process_mining.eventlog import SourceFile
 
+
 MIN_TIMES: Final = 30
 RESOLUTIONS: Final = (s.US_PER_DAY, s.US_PER_HOUR, s.US_PER_MINUTE, s.US_PER_SECOND, 1_000)
 CASE_TABLE: Final = "own_cases"
@@ -42,19 +45,24 @@ CASE_TABLE: Final = "own_cases"
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read: a source by name, a mapping file, the zone of stamps without offset."""
+    """How to read: a source by name, a mapping file, the zone of stamps without offset.
+
+    `object_types` are the OCEL object types whose objects are the cases.
+    """
 
     source: str | None = None
     mapping: Path | None = None
     timezone: str | None = None
+    object_types: tuple[str, ...] = ()
     pseudonym_key: bytes | None = None
     clear_names: bool = False
+    clear_contacts: bool = False
     allow_rejects: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What one source read: `events` and `cases` as `EventLog.build` takes them."""
+    """What one source read, as `EventLog.build` takes it, and what only the reader could see."""
 
     events: pa.Table
     cases: pa.Table | None
@@ -62,6 +70,10 @@ class Parts:
     rejects: pa.Table
     timezone: str
     notes: tuple[str, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    links: pa.Table | None = None
+    people: frozenset[str] = frozenset()
+    activity_order: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -96,7 +108,9 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Event
         rows_in=sum(part.rows_in for part in parts),
         rejects=pa.concat_tables([part.rejects for part in parts]),
         clear_names=options.clear_names,
+        clear_contacts=options.clear_contacts,
         notes=tuple(note for part in parts for note in part.notes),
+        seen=tuple(seen for part in parts for seen in part.seen),
     )
     return _build(parts, meta, options)
 
@@ -114,6 +128,13 @@ def find_mapping(name_or_path: str | Path) -> Path:
     from process_mining.sources import _mapping  # noqa: PLC0415
 
     return _mapping.find_mapping(name_or_path)
+
+
+def _declares_columns(mapping: Path) -> bool:
+    """Whether a mapping names the columns of a table, not only a tool's words and fields."""
+    from process_mining.sources import _mapping  # noqa: PLC0415 - as above
+
+    return _mapping.load_mapping(mapping).event is not None
 
 
 def refuse_mapping(options: ReadOptions, source: str) -> None:
@@ -151,18 +172,25 @@ def _choose(paths: Sequence[Path], options: ReadOptions) -> list[tuple[Source, l
     if options.source is not None and options.source not in known:
         msg = f"there is no source '{options.source}'"
         raise CodedError("LG032", msg, fix=did_you_mean(options.source, known))
+    mapped = options.mapping is not None and _declares_columns(options.mapping)
     own: dict[str, list[Path]] = {}
     for path in paths:
-        own.setdefault(_source_of(path, known, options.source), []).append(path)
+        name = _source_of(path, known, options.source, mapped=mapped)
+        own.setdefault(name, []).append(path)
     if options.source is not None and options.source not in own:
         own = {options.source: list(paths)}
     return [(known[name], own[name]) for name in sorted(own)]
 
 
-def _source_of(path: Path, known: dict[str, Source], forced: str | None) -> str:
+def _source_of(path: Path, known: dict[str, Source], forced: str | None, *, mapped: bool) -> str:
     """Return the name of the source of a file; a case table stays one beside a forced source."""
     head = head_of(path)
     fits = [name for name, source in known.items() if source.sniff(path, head)]
+    general = [name for name in fits if getattr(known[name], "FALLBACK", False)]
+    if mapped and general:
+        fits = general
+    elif len(fits) > len(general):
+        fits = [name for name in fits if name not in general]
     if forced is not None:
         return CASE_TABLE if fits == [CASE_TABLE] else forced
     if not fits:
@@ -187,10 +215,22 @@ def _build(parts: Sequence[Parts], meta: LogMeta, options: ReadOptions) -> Event
     meta = replace(
         meta,
         time_resolution_us=resolution_us(events[s.AT]),
-        notes=(*meta.notes, *_contradictions(events)),
+        seen=(*meta.seen, *_contradictions(events)),
     )
-    cases = _joined([part.cases for part in parts if part.cases is not None])
-    return EventLog.build(events, meta=meta, cases=cases, pseudonym_key=options.pseudonym_key)
+    return EventLog.build(
+        events,
+        meta=meta,
+        cases=_joined([part.cases for part in parts if part.cases is not None]),
+        links=_joined([part.links for part in parts if part.links is not None]),
+        people=frozenset().union(*(part.people for part in parts)),
+        activity_order=_one_order([part.activity_order for part in parts]),
+        pseudonym_key=options.pseudonym_key,
+    )
+
+
+def _one_order(orders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the one declared order of activities; a run reads one mapping, so there is one."""
+    return next((order for order in orders if order), ())
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table | None:
@@ -207,27 +247,32 @@ def resolution_us(at: pa.ChunkedArray) -> int:
     return next((unit for unit in RESOLUTIONS if not np.any(times % unit)), 1)
 
 
-def _contradictions(events: pa.Table) -> list[str]:
-    """Note what only the rows as read can show, in the form that the quality gate takes over."""
-    notes = []
+def _contradictions(events: pa.Table) -> list[Seen]:
+    """Return what only the rows as read can show: times filled in backwards, order against time."""
+    found = []
     for name in (s.RESOLVED, s.CLOSED):
         column = s.CASE_PREFIX + name
         if column in events.column_names:
-            ahead = pc.sum(pc.greater(events[column], events[s.AT])).as_py() or 0
-            if ahead:
-                notes.append(f"QG109 {ahead} events {name}")
+            ahead = events[s.CASE_ID].filter(pc.greater(events[column], events[s.AT]))
+            if len(ahead):
+                found.append(Seen("QG109", len(ahead), subject=name, cases=_distinct(ahead)))
     backwards = _against_order(events)
-    if backwards:
-        notes.append(f"QG110 {backwards} events")
-    return notes
+    if len(backwards):
+        found.append(Seen("QG110", len(backwards), cases=_distinct(backwards)))
+    return found
 
 
-def _against_order(events: pa.Table) -> int:
-    """Count the events that the declared order puts after an event with a later time."""
+def _distinct(ids: pa.ChunkedArray) -> tuple[str, ...]:
+    return tuple(sorted(pc.unique(ids).to_pylist()))
+
+
+def _against_order(events: pa.Table) -> pa.ChunkedArray:
+    """Return the case of each event that the declared order puts after one with a later time."""
     if POSITION not in events.column_names or events[s.AT].null_count:
-        return 0
+        return events[s.CASE_ID].slice(0, 0)
     case = events[s.CASE_ID].combine_chunks().dictionary_encode().indices.to_numpy()
     position, at = (events[name].fill_null(0).to_numpy() for name in (POSITION, s.AT))
     order = np.lexsort((at, position, case))
     same = np.diff(case[order]) == 0
-    return int(np.sum(same & (np.diff(at[order]) < 0)))
+    late = order[1:][same & (np.diff(at[order]) < 0)]
+    return events[s.CASE_ID].take(pa.array(late))

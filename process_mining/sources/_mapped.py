@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, did_you_mean, raise_all
-from process_mining.eventlog import POSITION
-from process_mining.sources._mapping import ALL, Mapping, Text, Time
+from process_mining.eventlog import POSITION, Seen
+from process_mining.sources._mapping import ALL, Mapping, TableMapping, Text, Time
 from process_mining.sources._rejects import RejectList, shown
 from process_mining.sources._times import (
     BadTimeError,
@@ -46,7 +46,7 @@ _CANONICAL_CASE: Final = (s.PRACTICE, s.PRIORITY, s.CATEGORY, s.SERVICE)
 _CANONICAL_TIMES: Final = (s.OPENED, s.RESOLVED, s.CLOSED)
 
 
-def canonical(header: Sequence[str]) -> Mapping | None:
+def canonical(header: Sequence[str]) -> TableMapping | None:
     """Return the mapping of a table that has our own column names, or None for another table."""
     if not {s.CASE_ID, s.ACTIVITY, s.AT} <= set(header):
         return None
@@ -55,7 +55,7 @@ def canonical(header: Sequence[str]) -> Mapping | None:
     event["order_by"] = [name for name in (s.SEQ, POSITION) if name in header][:1]
     case = {name: name for name in (*_CANONICAL_CASE, *_CANONICAL_TIMES) if name in header}
     data = {"name": "canonical", "time": {"format": "iso"}, "event": event, "case": case}
-    return Mapping.model_validate(data)
+    return TableMapping.model_validate(data)
 
 
 def check_columns(mapping: Mapping, header: Sequence[str], path: Path) -> None:
@@ -100,7 +100,7 @@ def zone_of(mapping: Mapping, option: str | None) -> str | None:
 class Converter:
     """Turns batches of one file's raw columns into event columns; collects rejects and notes."""
 
-    mapping: Mapping
+    mapping: TableMapping
     file: str
     unit: str
     zone: str | None
@@ -202,13 +202,15 @@ class _Rows:
             part: Text | None = getattr(case, name)
             if part is not None:
                 out[s.CASE_PREFIX + name] = self._text(part)
-        return out | self._attributes(case.attributes, s.CASE_PREFIX + s.ATTRIBUTE_PREFIX)
+        return out | self._attributes(
+            (*case.attributes, *case.people), s.CASE_PREFIX + s.ATTRIBUTE_PREFIX
+        )
 
     def _event_attributes(self) -> Iterable[str]:
         mapping = self.converter.mapping
         if mapping.event.attributes == ALL:
-            return sorted(set(self.columns) - set(mapping.columns()))
-        return mapping.event.attributes
+            return [*sorted(set(self.columns) - set(mapping.columns())), *mapping.event.people]
+        return (*mapping.event.attributes, *mapping.event.people)
 
     def _attributes(self, names: Iterable[str], prefix: str) -> dict[str, pa.Array]:
         bare = {name: name.removeprefix(s.ATTRIBUTE_PREFIX) for name in names}
@@ -324,10 +326,9 @@ def readable(rows: list[Record], converter: Converter) -> list[Record]:
     return [record for record in rows if not record.problem]
 
 
-def notes_of(mapping: Mapping, policies: Counter[str]) -> tuple[str, ...]:
-    """Return what the log should remember of its mapping: its notes and each policy's count."""
-    decided = [f"QG111 {count} events {policy}" for policy, count in sorted(policies.items())]
-    return (*mapping.notes, *decided)
+def seen_of(policies: Counter[str]) -> tuple[Seen, ...]:
+    """Return how many local times each policy decided."""
+    return tuple(Seen("QG111", count, subject=policy) for policy, count in sorted(policies.items()))
 
 
 def _dense(column: pa.Array | pa.ChunkedArray) -> Ints:

@@ -1,19 +1,29 @@
-"""What does a mapping file say about somebody's table, and is what it says sound?
+"""What does a mapping file say about somebody's table or tool, and is what it says sound?
 
 A mapping is TOML. It names columns and never holds code:
 
     name, title, notes                what it maps (notes: list of texts kept with the log)
+    activity_order                    which of several activities of one time comes first
     [csv]   delimiter, encoding, missing   (missing: texts that mean "no value", besides "")
     [time]  timezone, format, ambiguous, nonexistent   for every time column; see `_times`
-    [event] case_id, activity, at, order_by, actor, team, lifecycle, attributes
-    [case]  practice, priority, category, service, opened, resolved, closed, attributes
+    [event] case_id, activity, at, order_by, actor, team, lifecycle, attributes, people
+    [case]  practice, priority, category, service, opened, resolved, closed, attributes, people
+
+A table needs [event]. A tool's own export (Jira, ServiceNow, …) knows its columns; what only the
+desk can say of it stands in three more sections, and [event] is left out:
+
+    [words]     the tool's state → the log's activity; a state that is not named stays as it is
+    [practices] the tool's type of ticket (table, issue type, object type) → the practice
+    [fields]    which of the tool's fields hold team, service, category, priority; `attributes` and
+                `people` are lists of further fields to keep
 
 A column is its name, or a table: `{ column = "prio", values = { "1 - Critical" = "P1" } }`
 translates (a text that `values` lacks is a reject), `{ constant = "incident" }` is the same in
 every row, `{ column = "opened_at", format = "iso" }` gives a time column its own format.
 `activity` may be several columns: their texts are joined by "+", absent ones left out.
 `order_by` says in which order events of one time happened: whole numbers, or `type = "text"`.
-`attributes` is a list of columns, or "all" (every column that nothing else uses).
+`attributes` is a list of columns, or "all" (every column that nothing else uses); `people` are
+further columns that hold names, kept as attributes with pseudonyms instead of the names.
 
 All mistakes of a file are reported together. A mapping that ships is found by its name.
 """
@@ -36,6 +46,7 @@ from pydantic import (
 )
 
 from process_mining.errors import CodedError, did_you_mean, raise_all
+from process_mining.schema import ATTRIBUTE_PREFIX
 from process_mining.sources._times import EPOCHS, GapPolicy, Policy, compiled, load_zone
 
 ALL: Final = "all"
@@ -105,6 +116,7 @@ def _attributes(value: object) -> object:
 
 
 AttributesField = Annotated[Attributes, BeforeValidator(_attributes)]
+NamesField = Annotated[tuple[str, ...], BeforeValidator(_attributes)]
 
 
 class Csv(_Strict):
@@ -155,6 +167,7 @@ class Events(_Strict):
     team: TextField | None = None
     lifecycle: TextField | None = None
     attributes: AttributesField = ()
+    people: NamesField = ()
 
 
 class Cases(_Strict):
@@ -167,12 +180,19 @@ class Cases(_Strict):
     opened: TimeField | None = None
     resolved: TimeField | None = None
     closed: TimeField | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: NamesField = ()
+    people: NamesField = ()
 
-    @field_validator("attributes", mode="before")
-    @classmethod
-    def _tuple(cls, value: object) -> object:
-        return _attributes(value)
+
+class Fields(_Strict):
+    """Which of a tool's fields say what, where the desk has fields of its own."""
+
+    team: str | None = None
+    service: str | None = None
+    category: str | None = None
+    priority: str | None = None
+    attributes: NamesField = ()
+    people: NamesField = ()
 
 
 class Mapping(_Strict):
@@ -181,10 +201,25 @@ class Mapping(_Strict):
     name: str
     title: str = ""
     notes: list[str] = []
+    activity_order: NamesField = ()
     csv: Csv = Csv()
     time: Times = Times()
-    event: Events
+    event: Events | None = None
     case: Cases = Cases()
+    words: dict[str, str] = {}
+    practices: dict[str, str] = {}
+    fields: Fields = Fields()
+
+    @model_validator(mode="after")
+    def _table_or_tool(self) -> Mapping:
+        tool = [name for name in ("words", "practices", "fields") if name in self.model_fields_set]
+        if self.event is not None and tool:
+            msg = f"[event] maps a table, {tool[0]} a tool's export: a file is one of them"
+            raise ValueError(msg)
+        if self.event is None and "case" in self.model_fields_set:
+            msg = "[case] is there and [event] is missing"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _every_time_has_a_format(self) -> Mapping:
@@ -196,8 +231,8 @@ class Mapping(_Strict):
 
     def times(self) -> list[Time]:
         """Return the time columns."""
-        case = self.case
-        return [t for t in (self.event.at, case.opened, case.resolved, case.closed) if t]
+        case, event = self.case, [self.event.at] if self.event else []
+        return [t for t in (*event, case.opened, case.resolved, case.closed) if t]
 
     def format_of(self, time: Time) -> str | None:
         """Return the declared format of a time column."""
@@ -205,8 +240,12 @@ class Mapping(_Strict):
 
     def columns(self) -> dict[str, str]:
         """Return every column that is named, with the place in the mapping that names it first."""
+        if self.event is None:
+            return {}
         named = {self.event.case_id: "event.case_id"}
-        for section, model in (("event", self.event), ("case", self.case)):
+        sections: tuple[tuple[str, Events | Cases], ...]
+        sections = (("event", self.event), ("case", self.case))
+        for section, model in sections:
             for key, value in model:
                 for part in value if isinstance(value, list) else [value]:
                     column = getattr(part, "column", None)
@@ -215,7 +254,29 @@ class Mapping(_Strict):
             if model.attributes != ALL:
                 for column in model.attributes:
                     named.setdefault(column, f"{section}.attributes")
+            for column in model.people:
+                named.setdefault(column, f"{section}.people")
         return named
+
+    def people(self) -> frozenset[str]:
+        """Return the attribute columns of the log that hold names."""
+        names = (*(self.event.people if self.event else ()), *self.case.people, *self.fields.people)
+        return frozenset(ATTRIBUTE_PREFIX + name for name in names)
+
+    def table(self, path: Path) -> TableMapping:
+        """Return the mapping of a table; CodedError LG053 if it says nothing of columns."""
+        if self.event is None:
+            msg = (
+                f"mapping '{self.name}' has no [event], so it does not say how to read {path.name}"
+            )
+            raise CodedError("LG053", msg, fix="Name the columns of case_id, activity and at in it")
+        return TableMapping.model_construct(**dict(self))
+
+
+class TableMapping(Mapping):
+    """A mapping that names a table's columns."""
+
+    event: Events
 
 
 def find_mapping(name_or_path: str | Path) -> Path:

@@ -24,12 +24,12 @@ from process_mining.sources._mapped import (
     Converter,
     canonical,
     check_columns,
-    notes_of,
     ranked,
     readable,
+    seen_of,
     zone_of,
 )
-from process_mining.sources._mapping import ALL, Mapping, load_mapping
+from process_mining.sources._mapping import ALL, Mapping, TableMapping, load_mapping
 from process_mining.sources._rejects import RejectList
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from process_mining.sources import ReadOptions
 
 NAME: Final = "csv_mapped"
+FALLBACK: Final = True
 BATCH: Final = 1 << 13
 DELIMITERS: Final = ",;\t|"
 HEADER_SHOWN: Final = 40
@@ -58,7 +59,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
     rejects, policies = RejectList(), Counter[str]()
     rows_in, tables = 0, []
     for path in paths:
-        mapping = given or _own_names(path)
+        mapping = given.table(path) if given else _own_names(path)
         header = header_of(path, delimiter=mapping.csv.delimiter, encoding=mapping.csv.encoding)
         check_columns(mapping, header, path)
         zone = zone_of(mapping, options.timezone)
@@ -72,11 +73,14 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         rows_in=rows_in,
         rejects=rejects.table(),
         timezone=zone or "UTC",
-        notes=notes_of(mapping, policies),
+        notes=tuple(mapping.notes),
+        seen=seen_of(policies),
+        people=mapping.people(),
+        activity_order=mapping.activity_order,
     )
 
 
-def _own_names(path: Path) -> Mapping:
+def _own_names(path: Path) -> TableMapping:
     header = header_of(path)
     mapping = canonical(header)
     if mapping is not None:

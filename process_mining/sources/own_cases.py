@@ -21,7 +21,7 @@ from process_mining.sources import Parts
 from process_mining.sources._csv import Record, columns_of, header_of, records
 from process_mining.sources._files import first_line, looks_binary
 from process_mining.sources._mapped import Converter, readable
-from process_mining.sources._mapping import Mapping
+from process_mining.sources._mapping import TableMapping
 from process_mining.sources._rejects import RejectList, shown
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ def _header(path: Path) -> list[str]:
     return header
 
 
-def _mapping(header: list[str]) -> Mapping:
+def _mapping(header: list[str]) -> TableMapping:
     """Return the mapping of the case columns; the event columns are never read."""
     facts = {name: name for name in s.CASE_TYPES if name in header and name != s.CASE_ID}
     rest = [name for name in header if name not in s.CASE_TYPES]
     event = {"case_id": s.CASE_ID, "activity": s.CASE_ID, "at": s.CASE_ID}
     data = {"name": NAME, "time": {"format": "iso"}, "event": event}
-    return Mapping.model_validate(data | {"case": facts | {"attributes": rest}})
+    return TableMapping.model_validate(data | {"case": facts | {"attributes": rest}})
 
 
 def _refuse_twice(rows: list[Record], column: int, file: str, seen: dict[str, str]) -> None:

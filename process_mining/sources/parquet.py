@@ -24,11 +24,11 @@ from process_mining.sources._mapped import (
     Converter,
     canonical,
     check_columns,
-    notes_of,
     ranked,
+    seen_of,
     zone_of,
 )
-from process_mining.sources._mapping import ALL, Mapping, load_mapping
+from process_mining.sources._mapping import ALL, Mapping, TableMapping, load_mapping
 from process_mining.sources._rejects import RejectList
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from process_mining.sources import ReadOptions
 
 NAME: Final = "parquet"
+FALLBACK: Final = True
 BATCH: Final = 1 << 16
 MAGIC: Final = b"PAR1"
 HEADER_SHOWN: Final = 40
@@ -55,7 +56,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
     rows_in, tables = 0, []
     for path in paths:
         schema = _schema(path)
-        mapping = given or _own_names(path, schema.names)
+        mapping = given.table(path) if given else _own_names(path, schema.names)
         columns = _columns(mapping, schema, path)
         zone = _zone(mapping, schema, options.timezone)
         converter = Converter(mapping, path.name, "row", zone, rejects, policies)
@@ -72,7 +73,10 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         rows_in=rows_in,
         rejects=rejects.table(),
         timezone=zone or "UTC",
-        notes=notes_of(mapping, policies),
+        notes=tuple(mapping.notes),
+        seen=seen_of(policies),
+        people=mapping.people(),
+        activity_order=mapping.activity_order,
     )
 
 
@@ -89,7 +93,7 @@ def _damaged(path: Path, error: Exception) -> RunError:
     return RunError("LG065", msg, fix="Copy or export it again")
 
 
-def _own_names(path: Path, header: list[str]) -> Mapping:
+def _own_names(path: Path, header: list[str]) -> TableMapping:
     mapping = canonical(header)
     if mapping is not None:
         return mapping
@@ -102,7 +106,7 @@ def _own_names(path: Path, header: list[str]) -> Mapping:
     )
 
 
-def _columns(mapping: Mapping, schema: pa.Schema, path: Path) -> list[str]:
+def _columns(mapping: TableMapping, schema: pa.Schema, path: Path) -> list[str]:
     check_columns(mapping, schema.names, path)
     every = mapping.event.attributes == ALL
     names = [name for name in schema.names if every or name in mapping.columns()]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_mining.eventlog import EventLog, LogMeta
+from process_mining.eventlog import EventLog, LogMeta, Seen
 from process_mining.quality import KINDS, Quality, inspect
 from process_mining.sources import ReadOptions, find_mapping, open_log
 
@@ -186,7 +186,8 @@ def test_short_cases_are_counted() -> None:
 
 
 def test_what_a_source_saw_is_taken_over_and_other_notes_stay_notes() -> None:
-    meta = replace(META, notes=("QG109 4 events closed", "QG110 1 events", "the zone is assumed"))
+    saw = (Seen("QG109", 4, subject="closed"), Seen("QG110", 1, cases=("a",)))
+    meta = replace(META, notes=("the zone is assumed",), seen=saw)
     quality = inspect(log_of(CLEAN, meta=meta))
     assert found(log_of(CLEAN, meta=meta)) == {"QG109closed": 4, "QG110": 1}
     assert quality.notes == ("the zone is assumed",)

@@ -151,9 +151,9 @@ class Greedy:
 def test_a_file_that_two_sources_know_is_ambiguous(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    two = {"csv_mapped": sources()["csv_mapped"], "greedy": Greedy()}
+    two = {"greedier": Greedy(), "greedy": Greedy(), "csv_mapped": sources()["csv_mapped"]}
     monkeypatch.setattr(process_mining.sources, "sources", lambda: two)
-    with pytest.raises(CodedError, match=r"LG031 log\.csv .*csv_mapped or greedy.*--source"):
+    with pytest.raises(CodedError, match=r"LG031 log\.csv .*by greedier or greedy\..*--source"):
         open_log([stored(tmp_path, "log.csv", CSV)])
 
 
