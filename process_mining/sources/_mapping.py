@@ -10,12 +10,13 @@ A mapping is TOML. It names columns and never holds code:
     [case]  practice, priority, category, service, opened, resolved, closed, attributes, people
 
 A table needs [event]. A tool's own export (Jira, ServiceNow, …) knows its columns; what only the
-desk can say of it stands in three more sections, and [event] is left out:
+desk can say of it stands in further sections, and [event] is left out:
 
     [words]     the tool's state → the log's activity; a state that is not named stays as it is
     [practices] the tool's type of ticket (table, issue type, object type) → the practice
-    [fields]    which of the tool's fields hold team, service, category, priority; `attributes` and
-                `people` are lists of further fields to keep
+    [priorities] the tool's priority → P1, P2, …
+    [fields]    which of the tool's fields hold case_id, state, actor, team, service, category,
+                priority, opened, resolved, closed; `attributes` and `people` list further fields
 
 A column is its name, or a table: `{ column = "prio", values = { "1 - Critical" = "P1" } }`
 translates (a text that `values` lacks is a reject), `{ constant = "incident" }` is the same in
@@ -50,6 +51,7 @@ from process_mining.schema import ATTRIBUTE_PREFIX
 from process_mining.sources._times import EPOCHS, GapPolicy, Policy, compiled, load_zone
 
 ALL: Final = "all"
+TOOL_SECTIONS: Final = ("words", "practices", "priorities", "fields")
 
 
 class _Strict(BaseModel):
@@ -187,10 +189,16 @@ class Cases(_Strict):
 class Fields(_Strict):
     """Which of a tool's fields say what, where the desk has fields of its own."""
 
+    case_id: str | None = None
+    state: str | None = None
+    actor: str | None = None
     team: str | None = None
     service: str | None = None
     category: str | None = None
     priority: str | None = None
+    opened: str | None = None
+    resolved: str | None = None
+    closed: str | None = None
     attributes: NamesField = ()
     people: NamesField = ()
 
@@ -208,11 +216,12 @@ class Mapping(_Strict):
     case: Cases = Cases()
     words: dict[str, str] = {}
     practices: dict[str, str] = {}
+    priorities: dict[str, str] = {}
     fields: Fields = Fields()
 
     @model_validator(mode="after")
     def _table_or_tool(self) -> Mapping:
-        tool = [name for name in ("words", "practices", "fields") if name in self.model_fields_set]
+        tool = [name for name in TOOL_SECTIONS if name in self.model_fields_set]
         if self.event is not None and tool:
             msg = f"[event] maps a table, {tool[0]} a tool's export: a file is one of them"
             raise ValueError(msg)

@@ -14,8 +14,6 @@ stops the reading. Blank lines are no rows. Numbers in attributes keep their own
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +24,7 @@ from process_mining.errors import RunError, did_you_mean
 from process_mining.eventlog import POSITION
 from process_mining.sources import Parts, refuse_mapping
 from process_mining.sources._files import first_line, looks_binary, open_bytes
+from process_mining.sources._json import BadJsonError, Number, outline, parse_json
 from process_mining.sources._rejects import RejectList, shown
 from process_mining.sources._table import TableBuilder
 from process_mining.sources._times import ISO, BadTimeError, TimeReader
@@ -50,25 +49,11 @@ KEYS: Final = frozenset({*REQUIRED, *OPTIONAL, s.SEQ, ATTRIBUTES})
 _MARK: Final = b"\xef\xbb\xbf"
 
 
-class _BadLineError(Exception):
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
-
-
-class _Number(str):
-    """A number that is no whole number, in its own digits."""
-
-    __slots__ = ()
-
-
 def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the content decides, not the name
     """Whether the first line is an object with keys of our schema."""
     if looks_binary(head):
         return False
-    line = first_line(head)
-    known = any(f'"{key}"' in line for key in REQUIRED)
-    return line.lstrip().startswith("{") and known
+    return bool(outline(first_line(head)) & frozenset(REQUIRED))
 
 
 def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
@@ -83,7 +68,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
             rows_in += 1
             try:
                 table.add(_cells(line, lambda text: instant(text).us))
-            except (_BadLineError, BadTimeError) as error:
+            except (BadJsonError, BadTimeError) as error:
                 _check_cut(error.code, whole, path, number)
                 place = f"line {number}"
                 rejects.add(
@@ -120,7 +105,7 @@ def _check_cut(code: str, whole: bool, path: Path, number: int) -> None:  # noqa
 
 
 def _cells(line: bytes, instant: Callable[[str], int]) -> dict[str, str | int | None]:
-    """Return the row's cells; raise _BadLineError or BadTimeError."""
+    """Return the row's cells; raise BadJsonError or BadTimeError."""
     event = _parsed(line)
     _check_keys(event)
     cells: dict[str, str | int | None] = {
@@ -133,7 +118,7 @@ def _cells(line: bytes, instant: Callable[[str], int]) -> dict[str, str | int | 
     cells[POSITION] = _whole(event.get(s.SEQ))
     attributes = event.get(ATTRIBUTES) or {}
     if not isinstance(attributes, dict):
-        raise _BadLineError("LG124", "attributes is no object")
+        raise BadJsonError("LG124", "attributes is no object")
     for key, value in attributes.items():
         cells[s.ATTRIBUTE_PREFIX + key] = _attribute(key, value)
     return cells
@@ -141,74 +126,41 @@ def _cells(line: bytes, instant: Callable[[str], int]) -> dict[str, str | int | 
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        text = line.decode("utf-8")
-        event = _decoder().decode(text.strip())
+        event = parse_json(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         msg = f"byte {error.start + 1} of the line is no UTF-8"
-        raise _BadLineError("LG125", msg) from error
-    except (ValueError, RecursionError) as error:
-        raise _BadLineError("LG120", f"is no JSON object ({error})") from error
+        raise BadJsonError("LG125", msg) from error
     if not isinstance(event, dict):
-        raise _BadLineError("LG120", "is no JSON object")
-    if "\\u0000" in text or ("\\ud" in text.lower() and _lone_surrogate(event)):
-        raise _BadLineError("LG125", "holds a NUL character or half of a character")
+        raise BadJsonError("LG120", "is no JSON object")
     return event
-
-
-@lru_cache(maxsize=1)
-def _decoder() -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=_object, parse_float=_Number, parse_constant=_no_constant
-    )
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise _BadLineError("LG122", f"key {shown(twice)} stands twice")
-    return found
-
-
-def _no_constant(word: str) -> None:
-    msg = f"{word} is no JSON"
-    raise ValueError(msg)
-
-
-def _lone_surrogate(event: dict[str, Any]) -> bool:
-    try:
-        json.dumps(event, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _check_keys(event: dict[str, Any]) -> None:
     unknown = sorted(event.keys() - KEYS)
     if unknown:
         mean = did_you_mean(unknown[0], KEYS - event.keys() or KEYS)
-        raise _BadLineError("LG121", f"unknown key {shown(unknown[0])}. {mean}".rstrip("."))
+        raise BadJsonError("LG121", f"unknown key {shown(unknown[0])}. {mean}".rstrip("."))
 
 
 def _needed(event: dict[str, Any], key: str) -> str:
     value = _text(event, key)
     if not value:
-        raise _BadLineError("LG123", f"has no {key}")
+        raise BadJsonError("LG123", f"has no {key}")
     return value
 
 
 def _text(event: dict[str, Any], key: str) -> str | None:
     value = event.get(key)
-    if value is None or (isinstance(value, str) and not isinstance(value, _Number)):
+    if value is None or (isinstance(value, str) and not isinstance(value, Number)):
         return value
-    raise _BadLineError("LG124", f"{key} is no text")
+    raise BadJsonError("LG124", f"{key} is no text")
 
 
 def _whole(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
-        raise _BadLineError("LG124", "seq is no whole number of 64 bits")
+        raise BadJsonError("LG124", "seq is no whole number of 64 bits")
     return value
 
 
@@ -219,4 +171,4 @@ def _attribute(key: str, value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | str):
         return str(value)
-    raise _BadLineError("LG124", f"attribute {shown(key)} holds a list or an object")
+    raise BadJsonError("LG124", f"attribute {shown(key)} holds a list or an object")
