@@ -92,7 +92,7 @@ def _of_table(path: Path) -> Iterator[Document]:
             continue
         url = row.cells[URL]
         try:
-            value = parse_json(row.cells[DATA])
+            value = parse_json(row.cells[DATA], mend=True)
         except BadJsonError as error:
             yield Document(None, place, row.line, url, (error.code, f"data {error.reason}"))
         else:
@@ -102,7 +102,7 @@ def _of_table(path: Path) -> Iterator[Document]:
 def _of_json(path: Path) -> Iterator[Document]:
     text = _whole_text(path)
     try:
-        value = parse_json(text)
+        value = parse_json(text, mend=True)
     except BadJsonError as error:
         yield from _of_lines(path, text, error)
         return
@@ -121,7 +121,7 @@ def _of_lines(path: Path, text: str, whole: BadJsonError) -> Iterator[Document]:
         line, last = lines[number - 1], number == filled[-1]
         place = f"line {number}"
         try:
-            value = parse_json(line)
+            value = parse_json(line, mend=True)
         except BadJsonError as error:
             if number == filled[0]:
                 raise _unreadable(path, whole) from error

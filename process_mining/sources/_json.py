@@ -36,14 +36,34 @@ class Number(str):
     __slots__ = ()
 
 
-def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON is any of its types
-    """Return the value; BadJsonError LG120 (no JSON), LG122 (key twice), LG125 (no text)."""
+def parse_json(text: str, *, mend: bool = False) -> Any:  # noqa: ANN401 - JSON is any of its types
+    """Return the value; BadJsonError LG120 (no JSON), LG122 (key twice), LG125 (no text).
+
+    With `mend`, NUL characters and halves of characters become U+FFFD instead: a tool's document
+    holds free text that no log takes, and is not refused for it.
+    """
     try:
         value = _decoder().decode(text.strip())
     except (ValueError, RecursionError) as error:
         raise BadJsonError("LG120", f"is no JSON ({error})") from error
     if "\\u0000" in text or ("\\ud" in text.lower() and _lone_surrogate(value)):
+        if mend:
+            return _mended(value)
         raise BadJsonError("LG125", "holds a NUL character or half of a character")
+    return value
+
+
+def _mended(value: object) -> object:
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, str) and not isinstance(value, Number):
+        return (
+            value.replace("\0", "\ufffd")
+            .encode("utf-16", "surrogatepass")
+            .decode("utf-16", "replace")
+        )
     return value
 
 
