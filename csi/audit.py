@@ -9,7 +9,7 @@ judged at `as_of`, by default the last event of the log.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ from csi.feedback import read_surveys
 from process_mining import schema as s
 from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.model import ReferenceModel
-from process_mining.quality import inspect
+from process_mining.quality import END, KINDS, MIDDLE, ORDER, START, inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
-from rules.check import check, merge
-from rules.practice import knows_words, prepare_desk, translate
+from rules.check import check, doubtful_cases, merge
+from rules.practice import knows_words, prepare_desk, translate, unmapped_words
 from rules.service_level import clocks, load_service_levels
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from csi.feedback import Feedback
     from process_mining.eventlog import EventLog
-    from process_mining.quality import Quality
+    from process_mining.quality import Defect, Quality
     from rules.catalogue import Catalogue
     from rules.check import CheckResult
     from rules.practice import Practice, PreparedDesk, Translation, Vocabulary
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 REJECTS_SHOWN = 3
+PATH = frozenset({START, MIDDLE, END, ORDER})  # what must be known of a trace to compare it
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -61,16 +62,21 @@ class AuditRequest:
     surveys: Path | None = None
     as_of: dt.datetime | None = None
     fail_on: Severity | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class PracticeAudit:
-    """One practice's share of the log, in its words, with what its rules say."""
+    """One practice's share of the log, in its words, with what its rules say.
+
+    `in_doubt` tells for each case whether the quality gate doubts that its trace is whole.
+    """
 
     practice: Practice
     translation: Translation
     prepared: PreparedDesk
     result: CheckResult
+    in_doubt: npt.NDArray[np.bool_]
     clocks: pa.Table
 
 
@@ -113,6 +119,7 @@ def audit_log(
     step: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Judge a log that has been read; `vocabularies` fixes those of practices, by name."""
+    require_codes(request.allow)
     step("rulebook")
     catalogue = load_catalogue(request.rules)
     levels = load_service_levels(request.targets)
@@ -121,6 +128,8 @@ def audit_log(
     if feedback is not None and not request.read.allow_rejects:
         _require_whole(feedback)
     model = None if request.model is None else ReferenceModel.from_bpmn(request.model)
+    quality = inspect(log)
+    doubts = quality.doubts(request.allow)
     parts = []
     shares = split_by_practice(log, catalogue.practices, request.practice)
     if model is not None:
@@ -129,12 +138,12 @@ def audit_log(
         step(practice.name)
         translation = translate(part, practice, vocabularies.get(practice.name))
         prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
-        parts.append(_judged(translation, prepared, catalogue))
+        parts.append(_judged(translation, prepared, catalogue, doubts, request.allow))
     return Audit(
         request=request,
         log=log,
         as_of_us=as_of_us,
-        quality=inspect(log),
+        quality=with_words(quality, [part.translation for part in parts]),
         catalogue=catalogue,
         service_levels=levels,
         practices=tuple(parts),
@@ -216,16 +225,37 @@ def _require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
 
 
 def _judged(
-    translation: Translation, prepared: PreparedDesk, catalogue: Catalogue
+    translation: Translation,
+    prepared: PreparedDesk,
+    catalogue: Catalogue,
+    doubts: Sequence[Defect],
+    allowed: tuple[str, ...],
 ) -> PracticeAudit:
     practice, sha256 = translation.practice, translation.log.meta.sha256
+    rules = catalogue.for_cases(practice.name)
     return PracticeAudit(
         practice=practice,
         translation=translation,
         prepared=prepared,
-        result=check(prepared.desk, catalogue.for_cases(practice.name), log_sha256=sha256),
+        result=check(prepared.desk, rules, log_sha256=sha256, doubts=doubts, allowed=allowed),
+        in_doubt=doubtful_cases(prepared.desk, doubts, PATH),
         clocks=clocks(prepared.desk, practice=practice.name),
     )
+
+
+def with_words(quality: Quality, translations: Sequence[Translation]) -> Quality:
+    """Return the gate's findings with the words that each practice's vocabulary does not map."""
+    unmapped = [defect for one in translations for defect in unmapped_words(one)]
+    found = sorted([*quality.defects, *unmapped], key=lambda defect: (defect.code, defect.subject))
+    return replace(quality, defects=tuple(found))
+
+
+def require_codes(allowed: Sequence[str]) -> None:
+    """An acceptance of a defect that does not exist is a slip that would accept nothing."""
+    for code in allowed:
+        if code not in KINDS:
+            msg = f"--allow {code}: the quality gate has no such code"
+            raise CodedError("CL018", msg, fix=did_you_mean(code, KINDS))
 
 
 def _as_of(log: EventLog, moment: dt.datetime | None) -> int:

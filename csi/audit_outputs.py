@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from csi.audit import Audit, PracticeAudit
     from process_mining.eventlog import EventLog
-    from process_mining.quality import Defect
+    from process_mining.quality import Defect, Quality
     from rules.spec import Tally
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -44,33 +44,41 @@ DURATION: Final = "us"
 
 def summary_of(audit: Audit) -> dict[str, Any]:
     """Return what summary.json holds (design.md section 6), and what the report shows."""
-    log = audit.log
     return {
-        "log": {
-            "sha256": log.meta.sha256,
-            "source": log.meta.source,
-            "events": log.n_events,
-            "cases": log.n_cases,
-            "variants": len(variants(log)),
-            "variants_with_lifecycle": _with_lifecycle(log),
-            "rejected": log.meta.rejects.num_rows,
-            "rows_in": log.meta.rows_in,
-            "first": moment(int(log.arrays.at.min())) if log.n_events and log.timed else None,
-            "last": moment(int(log.arrays.at.max())) if log.n_events and log.timed else None,
-            "clear_names": log.meta.clear_names,
-            "notes": list(audit.quality.notes),
-        },
+        "log": log_row(audit.log, audit.quality),
         "targets": "shipped" if audit.request.targets is None else "given",
-        "as_of": moment(audit.as_of_us) if log.timed else None,
-        "not_audited": log.n_cases - sum(p.translation.log.n_cases for p in audit.practices),
+        "as_of": moment(audit.as_of_us) if audit.log.timed else None,
+        "not_audited": audit.log.n_cases - sum(p.translation.log.n_cases for p in audit.practices),
         "practices": [_practice(part) for part in audit.practices],
         "conformance": [_conformance(part) for part in audit.practices if part.prepared.alignments],
         "rules": [_rule(tally, audit) for tally in audit.result.tallies],
         "findings": audit.result.findings.num_rows,
-        "quality": [_defect(defect) for defect in audit.quality.defects],
+        "quality": [_defect(defect, audit) for defect in audit.quality.defects],
+        "allowed": sorted(audit.request.allow),
         "service_levels": [row for part in audit.practices for row in _levels(part, audit)],
         "feedback": _feedback(audit),
         "exit_code": audit.exit_code,
+    }
+
+
+def log_row(log: EventLog, quality: Quality) -> dict[str, Any]:
+    """What a log is, and what happened to it on the way in."""
+    return {
+        "sha256": log.meta.sha256,
+        "source": log.meta.source,
+        "events": log.n_events,
+        "cases": log.n_cases,
+        "variants": len(variants(log)),
+        "variants_with_lifecycle": _with_lifecycle(log),
+        "rejected": log.meta.rejects.num_rows,
+        "rows_in": log.meta.rows_in,
+        "first": moment(int(log.arrays.at.min())) if log.n_events and log.timed else None,
+        "last": moment(int(log.arrays.at.max())) if log.n_events and log.timed else None,
+        "clear_names": log.meta.clear_names,
+        "clear_contacts": log.meta.clear_contacts,
+        "masked": dict(log.meta.masked),
+        "links": log.links.num_rows,
+        "notes": list(quality.notes),
     }
 
 
@@ -176,7 +184,7 @@ def _conformance(part: PracticeAudit) -> dict[str, Any]:
     assert alignments is not None  # noqa: S101 - the same
     found = part.translation
     known = found.log.cases[s.ORDER_KNOWN].to_numpy()
-    complete = found.complete & known & ~found.has_unmapped
+    complete = found.complete & known & ~found.has_unmapped & ~part.in_doubt
     cases = int(complete.sum())
     fitness = alignments.fitness[alignments.variants.variant_of_case[complete]]
     return {
@@ -185,6 +193,7 @@ def _conformance(part: PracticeAudit) -> dict[str, Any]:
         "cases": cases,
         "order_unknown": int((~known).sum()),
         "words_unknown": int(found.has_unmapped.sum()),
+        "trace_in_doubt": int(part.in_doubt.sum()),
         "fitting_cases": int((aligned.upper[complete] == 0).sum()),
         "cost": int(aligned.upper[complete].sum()),
         "fitness_mean": round(float(fitness.mean()), 6) if cases else None,
@@ -235,8 +244,20 @@ def _excess(code: str, findings: pa.Table) -> int | None:
     return max(0, over or 0)
 
 
-def _defect(defect: Defect) -> dict[str, Any]:
-    return asdict(defect) | {"share": defect.share}
+def _defect(defect: Defect, audit: Audit) -> dict[str, Any]:
+    """One finding of the gate, with the verdicts that are UNKNOWN because of it: rule -> cases."""
+    taken = audit.result.downgraded.get(defect.code, {})
+    return defect_row(defect) | {
+        "downgrades": dict(taken),
+        "allowed": defect.code in audit.request.allow,
+    }
+
+
+def defect_row(defect: Defect) -> dict[str, Any]:
+    """One finding of the gate as JSON holds it."""
+    names = ("code", "name", "subject", "count", "of", "unit", "share", "examples")
+    row = {name: getattr(defect, name) for name in (*names, "explanation", "makes_unknown")}
+    return row | {name: list(row[name]) for name in ("examples", "makes_unknown")}
 
 
 def _asked_about(audit: Audit) -> npt.NDArray[np.bool_]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from csi.audit import AuditRequest
     from csi.simulate import Effect
+    from process_mining.sources import ReadOptions
 
 IN_FILE = click.Path(path_type=Path)
 OUT_DIR = click.Path(path_type=Path, file_okay=False)
@@ -122,7 +123,9 @@ def log_options(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--mapping", help="Mapping TOML, or the name of one that ships."),
         click.option("--timezone", help="IANA zone of times that carry none."),
         click.option("--allow-rejects", is_flag=True, help="Go on although rows were refused."),
+        click.option("--object-type", multiple=True, help="OCEL: objects of this type are cases."),
         click.option("--clear-names", is_flag=True, help="Show people's names, not pseudonyms."),
+        click.option("--clear-contacts", is_flag=True, help="Keep e-mails, phones, IP addresses."),
         click.option("--key-file", type=IN_FILE, help="Key that makes pseudonyms comparable."),
     ]
     for option in reversed(options):
@@ -140,31 +143,39 @@ def judge_options(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--surveys", type=IN_FILE, help="Survey rows (CSV)."),
         click.option("--as-of", callback=_moment, help="Judge open cases at this time."),
         click.option("--fail-on", type=SEVERITIES, help="Exit 1 from this severity on."),
+        click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _request(options: dict[str, Any]) -> AuditRequest:
-    """Turn the options of a command into what `csi.audit` takes."""
-    from csi.audit import AuditRequest
+def _read_options(options: dict[str, Any]) -> ReadOptions:
+    """Turn the options of a command into what `open_log` takes."""
     from process_mining.sources import ReadOptions, find_mapping
-    from rules.spec import Severity
 
     key_file, mapping = options["key_file"], options["mapping"]
-    read = ReadOptions(
+    return ReadOptions(
         source=options["source"],
         mapping=find_mapping(mapping) if mapping else None,
         timezone=options["timezone"],
+        object_types=tuple(options["object_type"]),
         pseudonym_key=read_key(key_file) if key_file else None,
         clear_names=options["clear_names"],
+        clear_contacts=options["clear_contacts"],
         allow_rejects=options["allow_rejects"],
     )
+
+
+def _request(options: dict[str, Any]) -> AuditRequest:
+    """Turn the options of a command into what `csi.audit` takes."""
+    from csi.audit import AuditRequest
+    from rules.spec import Severity
+
     fail_on = options["fail_on"]
     return AuditRequest(
         logs=tuple(options["logs"]),
-        read=read,
+        read=_read_options(options),
         practice=options["practice"],
         model=options["model"],
         rules=tuple(options["rules"]),
@@ -172,6 +183,7 @@ def _request(options: dict[str, Any]) -> AuditRequest:
         surveys=options["surveys"],
         as_of=options["as_of"],
         fail_on=Severity[fail_on.upper()] if fail_on else None,
+        allow=tuple(options["allow"]),
     )
 
 
@@ -214,6 +226,41 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
         write_audit(result, summary, options["out"], options["report_date"])
     echo_result(summary, audit_lines(summary, options["out"]), as_json=options["as_json"])
     ctx.exit(result.exit_code)
+
+
+@cli.command("inspect")
+@log_options
+@click.option("--practice", help="Practice of all tickets, e.g. incident.")
+@click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules.")
+@click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140.")
+@click.option("--out", type=OUT_DIR, help="Write inspect.html and quality.json here.")
+@click.option("--json", "as_json", is_flag=True, help="Print quality.json.")
+@click.pass_context
+def inspect_command(ctx: click.Context, /, **options: Any) -> None:
+    """Show what is wrong with a log, and which verdicts hang on it; exit 1 where rows are refused.
+
+    \b
+    Example:
+      trueloop inspect incidents.csv.gz --mapping uci_servicenow --out inspect-out
+    """
+    from csi.console import inspect_lines, steps
+    from csi.inspection import InspectRequest, inspect_log, quality_of, write_inspection
+
+    request = InspectRequest(
+        logs=tuple(options["logs"]),
+        read=_read_options(options),
+        rules=tuple(options["rules"]),
+        practice=options["practice"],
+        allow=tuple(options["allow"]),
+    )
+    with steps("inspect") as step:
+        found = inspect_log(request, step)
+        result = quality_of(found)
+        if options["out"] is not None:
+            step("writing")
+            write_inspection(found, result, options["out"])
+    echo_result(result, inspect_lines(result, options["out"]), as_json=options["as_json"])
+    ctx.exit(found.exit_code)
 
 
 def _keep_inputs(inputs: list[Path | None], out: Path) -> None:

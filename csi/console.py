@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Step = Callable[[str], None]
 
 WORST_SHOWN = 5
+REJECTS_SHOWN = 5
 SHOW_AFTER_S = 2.0
 
 
@@ -82,6 +83,32 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     if unknown:
         lines += ["", f"Not decidable on some cases for want of data: {', '.join(unknown)}."]
     return [*lines, "", f"Look at {out / 'report.html'}"]
+
+
+def inspect_lines(result: dict[str, Any], out: Path | None) -> list[str]:
+    """Say on one screen what is wrong with a log, and where the verdicts are that hang on it."""
+    log, rejects = result["log"], result["rejects"]
+    lines = [
+        f"{log['cases']:,} cases, {log['events']:,} events from {log['source']}.",
+        f"{log['rows_in']:,} rows read, {len(rejects):,} refused.",
+    ]
+    lines += [
+        f"  {r['file']} {r['place']}: {r['code']} {r['reason']}" for r in rejects[:REJECTS_SHOWN]
+    ]
+    cells = [
+        (
+            row["code"],
+            share(row["count"], row["of"]) + f" {row['unit']}",
+            row["name"] + (f" ({row['subject']})" if row["subject"] else ""),
+            "accepted" if row["allowed"] else f"{len(row['hangs_on_it'])} rules hang on it",
+        )
+        for row in result["quality"]
+    ]
+    lines += ["", "What the gate found" if cells else "The gate found nothing wrong."]
+    lines += [
+        f"  {line}" for line in table_lines(("code", "how often", "what", "verdicts"), cells)
+    ] * bool(cells)
+    return lines if out is None else [*lines, "", f"Look at {out / 'inspect.html'}"]
 
 
 def _judged(as_of: str | None) -> str:

@@ -118,6 +118,8 @@ class CycleFile(_Strict):
     targets: str | None = None
     rules: list[str] = []
     practice: str | None = None
+    object_types: list[str] = []
+    allow: list[str] = []
     register_path: str = Field(default="register.sqlite", alias="register")
     report_date: Day
     baseline: Window

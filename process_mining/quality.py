@@ -8,12 +8,20 @@ compared with each other, never with words of a practice.
 A defect is reported when its count is above zero (QG106, QG121, QG122, QG140 and QG141 have
 thresholds, stated beside them). Order: by code, then subject. Examples are the first in log order.
 
-Facts that a defect can make unknown: `at` (when), `order` (which of two events came first),
-`duration`, `actor`, `team`, `priority`, `opened`, `resolved`, `closed`, `start` (how the case
-began), `end` (how it ended), `count` (how many there were), `known_then` (what was known at the
-time of an event).
+What a defect can make unknown is a fact of a case. Verdicts rest on these:
 
-QG109 to QG111 are seen by a source, in the rows as they stand in the file; it hands them over in
+    order      which of two events came first
+    time       when something happened, and so how long anything took
+    recorded   as `time`, but only ever later than it happened
+    start, middle, end    whether something more happened before, between or after what is seen
+    count      how often something happened
+    actor, team, priority    judged by the rules themselves, from what is there
+
+and these are facts that no verdict reads, but figures and people may: `opened`, `resolved`,
+`closed`, and `known_then` (what was known at the time of an event). `Quality.doubts` says for which
+cases each fact is in doubt; `rules.check` turns verdicts that hang on one into UNKNOWN.
+
+What only the reader of a file can see (QG109 to QG111, QG123, QG145 to QG152) it hands over in
 `LogMeta.seen`.
 
 Complexity: O(n log n) on whole columns. Not checked: the meaning of texts, gaps in the middle of
@@ -22,7 +30,7 @@ a log, times in the future (a log has no today).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -33,7 +41,7 @@ import pyarrow.compute as pc
 from process_mining import schema as s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import numpy.typing as npt
 
@@ -61,6 +69,21 @@ PLACEHOLDERS_US: Final = (
 LAST_YEAR_US: Final = 253_370_764_800_000_000
 
 
+ORDER: Final = "order"
+TIME: Final = "time"
+RECORDED: Final = "recorded"
+START: Final = "start"
+MIDDLE: Final = "middle"
+END: Final = "end"
+COUNT: Final = "count"
+# Facts that verdicts rest on, and that a defect puts in doubt for the cases that it concerns.
+DOUBTFUL: Final = frozenset({ORDER, TIME, RECORDED, START, MIDDLE, END, COUNT})
+# Facts that rules read themselves: where one is missing they say UNKNOWN without being told.
+READ_BY_RULES: Final = frozenset({"actor", "team", "priority"})
+UNDECLARED_ORDER: Final = "QG124"
+COARSE_CLOCK: Final = "QG120"
+
+
 class _Kind(NamedTuple):
     name: str
     unknown: tuple[str, ...]
@@ -69,29 +92,29 @@ class _Kind(NamedTuple):
 
 KINDS: Final = {
     "QG101": _Kind(
-        "duplicate-events", ("count",), "events equal to another of their case in every column"
+        "duplicate-events", (COUNT,), "events equal to another of their case in every column"
     ),
     "QG102": _Kind(
         "closed-before-opened",
-        ("opened", "closed", "duration"),
+        ("opened", "closed", TIME, ORDER),
         "cases closed before they were opened",
     ),
     "QG103": _Kind(
         "resolved-before-opened",
-        ("opened", "resolved", "duration"),
+        ("opened", "resolved", TIME, ORDER),
         "cases resolved before they were opened",
     ),
     "QG104": _Kind(
         "closed-before-resolved",
-        ("resolved", "closed", "duration"),
+        ("resolved", "closed", TIME, ORDER),
         "cases closed before they were resolved",
     ),
     "QG105": _Kind(
-        "event-before-opened", ("opened", "start"), "cases with an event before they were opened"
+        "event-before-opened", ("opened", TIME), "cases with an event before they were opened"
     ),
     "QG106": _Kind(
         "event-after-closed",
-        ("closed", "end"),
+        ("closed",),
         "cases in which, after they were closed, something happens that mostly comes before",
     ),
     "QG107": _Kind(
@@ -109,65 +132,123 @@ KINDS: Final = {
     ),
     "QG110": _Kind(
         "order-against-time",
-        ("order",),
+        (ORDER, TIME),
         "the declared order and the times disagree; the log follows the times",
     ),
     "QG111": _Kind(
         "clock-change-decided",
-        ("duration",),
+        (TIME,),
         "local times that a clock change left open were read by policy",
     ),
-    "QG112": _Kind(
-        "no-times", ("at", "duration"), "events without a time: the log knows their order only"
-    ),
+    "QG112": _Kind("no-times", (TIME,), "events without a time: the log knows their order only"),
     "QG113": _Kind(
         "placeholder-time",
-        ("at", "duration"),
+        (TIME, ORDER),
         "events with a time that tools write when they have none",
     ),
     "QG120": _Kind(
         "coarse-clock",
-        ("order",),
+        (TIME,),
         "all times are whole multiples of a coarse unit, so shorter times cannot be told",
     ),
     "QG121": _Kind(
-        "equal-times",
-        ("order",),
-        "events that share case and time with another: only a declared order parts them",
+        "equal-times", (), "events that share case and time with another: the declared order counts"
     ),
     "QG122": _Kind(
         "bulk-edits",
-        ("duration",),
+        (RECORDED,),
         "minutes in which far more cases changed than usual: a batch job or a mass edit",
+    ),
+    "QG123": _Kind(
+        "date-only", (TIME,), "times that are dates without a clock, read as the start of the day"
+    ),
+    "QG124": _Kind(
+        "undeclared-order",
+        (ORDER,),
+        "cases in which events share a time and the source declares no order among them",
     ),
     "QG130": _Kind("missing-actor", ("actor",), "events that name no actor"),
     "QG131": _Kind("missing-team", ("team",), "events that name no team"),
     "QG132": _Kind("missing-priority", ("priority",), "cases without a priority"),
     "QG140": _Kind(
         "round-row-count",
-        ("count", "end"),
+        (START, MIDDLE, END),
         "exactly a round number of rows: exports are cut at such limits",
     ),
     "QG141": _Kind(
         "unusual-start",
-        ("start",),
+        (),
         "cases that start otherwise than most: their first events may be missing",
     ),
     "QG142": _Kind(
         "opened-before-log",
-        ("start",),
+        (START,),
         "cases opened before the first event of the log: their first events are missing",
     ),
-    "QG143": _Kind("single-event-case", ("duration",), "cases with one event only"),
+    "QG143": _Kind("single-event-case", (), "cases with one event only"),
     "QG144": _Kind(
-        "case-without-events", ("start", "end"), "cases of the case table without any event"
+        "case-without-events",
+        (START, MIDDLE, END),
+        "cases of the case table without any event",
+    ),
+    "QG145": _Kind(
+        "history-cut-start",
+        (START,),
+        "cases with changes, but no record of how they were opened and in which state",
+    ),
+    "QG146": _Kind(
+        "history-gap",
+        (MIDDLE,),
+        "cases with a change that starts from another state than the one before it ended in",
+    ),
+    "QG147": _Kind(
+        "history-cut-end",
+        (MIDDLE, END),
+        "cases whose last known change does not lead to the state that they are in",
+    ),
+    "QG148": _Kind(
+        "no-history",
+        (MIDDLE, COUNT),
+        "cases of which only opening, resolving and closing are known, not what was between",
+    ),
+    "QG149": _Kind(
+        "changelog-cut",
+        (START, MIDDLE, END),
+        "cases of which the tool gave fewer changes than it counts itself",
+    ),
+    "QG150": _Kind(
+        "zone-shift",
+        (TIME,),
+        "times that look as if they were read in another zone than they were written in",
+    ),
+    "QG151": _Kind(
+        "convergence", (COUNT,), "events that belong to several cases and count in each"
+    ),
+    "QG152": _Kind(
+        "truncated-last-case",
+        (END,),
+        "the last case of a file in which every case stands together does not end as others do",
+    ),
+    "QG153": _Kind(
+        "extraction-collapse",
+        (MIDDLE, END),
+        "days on which the log falls nearly silent, and no step of the process explains it",
+    ),
+    "QG160": _Kind(
+        "unmapped-words",
+        (START, MIDDLE, END),
+        "events with a word that the practice's vocabulary does not map",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect: `count` of `of` units are concerned; `subject` says which column, where any."""
+    """One defect: `count` of `of` units are concerned; `subject` says which column, where any.
+
+    `cases` are the ids of the cases concerned, None where it is every case of the log; `minutes`
+    (since 1970 UTC) narrow it to events in these minutes.
+    """
 
     code: str
     name: str
@@ -178,6 +259,8 @@ class Defect:
     explanation: str
     makes_unknown: tuple[str, ...]
     subject: str = ""
+    cases: pa.Array | None = field(default=None, compare=False, repr=False)
+    minutes: Ints | None = field(default=None, compare=False, repr=False)
 
     @property
     def share(self) -> float:
@@ -202,6 +285,18 @@ class Quality:
     def find(self, code: str) -> tuple[Defect, ...]:
         """Return the defects with this code."""
         return tuple(defect for defect in self.defects if defect.code == code)
+
+    def doubts(self, allowed: Collection[str] = ()) -> tuple[Defect, ...]:
+        """Return the defects that put a fact in doubt on which verdicts rest, but the allowed.
+
+        QG120 and QG124 are left to `rules.check`, which sees both on the log that it judges.
+        """
+        own = {*allowed, COARSE_CLOCK, UNDECLARED_ORDER}
+        return tuple(
+            defect
+            for defect in self.defects
+            if defect.code not in own and (DOUBTFUL | READ_BY_RULES) & set(defect.makes_unknown)
+        )
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -250,10 +345,16 @@ class _Hits(NamedTuple):
     unit: Unit
 
 
-def _defect(
-    code: str, hits: _Hits, *, examples: tuple[str, ...] = (), subject: str = ""
+def _defect(  # noqa: PLR0913 - what a defect says
+    code: str,
+    hits: _Hits,
+    *,
+    examples: tuple[str, ...] = (),
+    subject: str = "",
+    cases: pa.Array | None = None,
+    minutes: Ints | None = None,
 ) -> Iterator[Defect]:
-    """Yield the defect if anything is concerned."""
+    """Yield the defect if anything is concerned; without `cases` every case is."""
     if hits.concerned:
         kind = KINDS[code]
         yield Defect(
@@ -266,6 +367,8 @@ def _defect(
             explanation=kind.explanation,
             makes_unknown=kind.unknown,
             subject=subject,
+            cases=cases,
+            minutes=minutes,
         )
 
 
@@ -274,7 +377,8 @@ def _seen(log: EventLog) -> Iterator[Defect]:
     for seen in log.meta.seen:
         hits = _Hits(seen.count, log.n_events if seen.of is None else seen.of, seen.unit)
         examples = (seen.cases or ())[:EXAMPLES]
-        yield from _defect(seen.code, hits, examples=examples, subject=seen.subject)
+        cases = None if seen.cases is None else pa.array(seen.cases, pa.string())
+        yield from _defect(seen.code, hits, examples=examples, subject=seen.subject, cases=cases)
 
 
 class _Gate:
@@ -296,8 +400,10 @@ class _Gate:
         groups = rows.group_by(columns, use_threads=False).aggregate([([], "count_all")])
         again = groups.filter(pc.greater(groups["count_all"], 1))
         count = int(pc.sum(again["count_all"]).as_py() or 0) - again.num_rows
-        names = tuple(sorted(set(again[s.CASE_ID].to_pylist()))[:EXAMPLES])
-        yield from _defect("QG101", _Hits(count, self.log.n_events, "events"), examples=names)
+        cases = pa.array(sorted(set(again[s.CASE_ID].to_pylist())), pa.string())
+        names = tuple(cases.slice(0, EXAMPLES).to_pylist())
+        hits = _Hits(count, self.log.n_events, "events")
+        yield from _defect("QG101", hits, examples=names, cases=cases)
 
     def case_times(self) -> Iterator[Defect]:
         """QG102 to QG104: case times against each other."""
@@ -322,7 +428,7 @@ class _Gate:
         )
 
     def clock(self) -> Iterator[Defect]:
-        """QG120 to QG122: resolution, ties, and minutes that stand out."""
+        """QG120 to QG122, QG124: resolution, ties, and minutes that stand out."""
         n, unit_us = self.log.n_events, self.log.meta.time_resolution_us
         if self.log.timed and unit_us >= COARSE_US:
             subject = f"{unit_us // s.US_PER_MINUTE} min"
@@ -332,6 +438,8 @@ class _Gate:
         tied = self._tied(np.zeros_like(self.arrays.activity))
         if tied.mean() >= TIED_SHARE:
             yield from self._events("QG121", tied)
+        known = self.log.cases[s.ORDER_KNOWN].to_numpy().astype(bool)
+        yield from self._cases("QG124", ~known)
         yield from self._bulk()
 
     def missing(self) -> Iterator[Defect]:
@@ -354,16 +462,17 @@ class _Gate:
         yield from self._cases("QG144", self.lengths == 0)
 
     def _cases(self, code: str, mask: Bools) -> Iterator[Defect]:
-        rows = np.flatnonzero(mask)
-        names = self.log.cases[s.CASE_ID].take(pa.array(rows[:EXAMPLES])).to_pylist()
-        hits = _Hits(len(rows), self.log.n_cases, "cases")
-        yield from _defect(code, hits, examples=tuple(names))
+        cases = self.log.cases[s.CASE_ID].filter(pa.array(mask)).combine_chunks()
+        names = tuple(cases.slice(0, EXAMPLES).to_pylist())
+        hits = _Hits(len(cases), self.log.n_cases, "cases")
+        yield from _defect(code, hits, examples=names, cases=cases)
 
     def _events(self, code: str, mask: Bools) -> Iterator[Defect]:
-        cases = np.unique(self.arrays.case_of[mask])[:EXAMPLES]
-        names = tuple(self.log.cases[s.CASE_ID].take(pa.array(cases)).to_pylist())
+        rows = pa.array(np.unique(self.arrays.case_of[mask]))
+        cases = self.log.cases[s.CASE_ID].take(rows).combine_chunks()
+        names = tuple(cases.slice(0, EXAMPLES).to_pylist())
         hits = _Hits(int(mask.sum()), self.log.n_events, "events")
-        yield from _defect(code, hits, examples=names)
+        yield from _defect(code, hits, examples=names, cases=cases)
 
     def _case_time(self, name: str) -> npt.NDArray[np.float64]:
         """Return a case time in µs, NaN where unknown; exact for the years 1684 to 2255."""
@@ -424,7 +533,7 @@ class _Gate:
         worst = sorted(zip(-cases[bulk], which[bulk], strict=True))[:EXAMPLES]
         names = tuple(f"{np.datetime64(int(m), 'm')}Z: {-n} cases" for n, m in worst)
         hits = _Hits(int(bulk.sum()), len(which), "minutes")
-        yield from _defect("QG122", hits, examples=names)
+        yield from _defect("QG122", hits, examples=names, minutes=which[bulk])
 
     def _unusual_start(self) -> Bools:
         """QG141: only judged where at least FIRST_SHARE of the cases start alike."""

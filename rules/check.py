@@ -8,14 +8,16 @@ A rule is in force for a case whose first event lies on or after `valid_from` an
 `valid_until` (both at 00:00 UTC, the second excluded); for every other case it is VACUOUS. In a
 log without times every rule is in force.
 
-Where events of a case share a time and the source declares no order among them, only their content
-orders them: every verdict that could hang on it is UNKNOWN (templates with ORDER_FREE are not).
+What the log cannot show proves nothing. Where the log-quality gate puts a fact of a case in doubt
+(`process_mining.quality`), the verdicts that a template's HINGES names for that fact are UNKNOWN,
+and the result says which defect took how many verdicts of which rule. The gate's own view of order,
+words and clock is completed here, on the practice's own log: events that share a time and have no
+declared order (QG124), words that the vocabulary does not map (QG160), and measured times that lie
+nearer to their limit than the clock of the log can tell (QG120). A code that is allowed takes
+nothing: somebody has said that they know better.
 
-What the log cannot show proves nothing. Where a case has words that its source's vocabulary does
-not map, one of them may be the step that seems to be missing: the verdicts that a template names
-in UNSURE_IF_UNMAPPED are UNKNOWN. Where a rule's excuse (`unless`, `or_else`) is an activity that
-the source never records, or may be one of a case's unmapped words, VIOLATES is UNKNOWN; a case
-that conforms needs no excuse.
+Where a rule's excuse (`unless`, `or_else`) is an activity that the source never records, or may be
+one of a case's unmapped words, VIOLATES is UNKNOWN; a case that conforms needs no excuse.
 
 A finding is one violating (rule, case). Its `seqs` are the distinct events that the template names,
 ascending, and empty where the offence is that something never happened; `at`, `actor` and `team`
@@ -33,9 +35,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -43,17 +46,26 @@ import pyarrow.compute as pc
 
 from process_mining import schema as s
 from process_mining.errors import RunError
+from process_mining.quality import (
+    COARSE_CLOCK,
+    COARSE_US,
+    ORDER,
+    READ_BY_RULES,
+    TIME,
+    UNDECLARED_ORDER,
+)
 from rules import engine
 from rules.spec import NO_EVENT, DecisionTable, Measure, Tally, Verdict, decide
-from rules.templates import not_recorded, not_recorded_cause, templates, unobservable
+from rules.templates import CLAIMS, WORDS, not_recorded, not_recorded_cause, templates, unobservable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
 
     from process_mining.eventlog import Ints
+    from process_mining.quality import Defect
     from rules.spec import Rule
     from rules.templates import Desk
 
@@ -82,8 +94,10 @@ FINDINGS_SCHEMA: Final = pa.schema(
 FINGERPRINT_DIGITS: Final = 16
 NOT_JUDGED: Final = -1  # in a merged result: the rule is about another practice's cases
 MICROSECONDS: Final = "us"
+UNMAPPED_WORDS: Final = "QG160"
 TIED: Final = "events of the case share a time, and the source declares no order among them"
 UNMAPPED: Final = "the case has words that the vocabulary does not map, and one could decide it"
+COARSE: Final = "the time measured is nearer to the limit than the clock of the log can tell"
 UNTIL_THE_END: Final = "the case ended unanswered after "
 _EPOCH: Final = dt.date(1970, 1, 1)
 
@@ -94,6 +108,8 @@ class CheckResult:
 
     `verdicts[r, c]` is a `Verdict` number for rules[r] on case_ids[c] (NOT_JUDGED after `merge`
     where a rule is about other cases). `causes` says for each rule with UNKNOWN verdicts why.
+    `downgraded` says for each code of the quality gate how many verdicts of which rules are
+    UNKNOWN because of it: code -> rule -> cases. A case may be counted under several codes.
     """
 
     rules: tuple[Rule, ...]
@@ -102,6 +118,7 @@ class CheckResult:
     findings: pa.Table
     tallies: tuple[Tally, ...]
     causes: Mapping[str, str]
+    downgraded: Mapping[str, Mapping[str, int]]
     log_sha256: str
 
     def to_pandas(self) -> pd.DataFrame:
@@ -136,8 +153,17 @@ def measure(desk: Desk, rule: Rule) -> Measured:
     return Measured(rule, template.decide(rule.params), template.measure(desk, rule.params))
 
 
-def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
+def check(
+    desk: Desk,
+    rules: Sequence[Rule],
+    *,
+    log_sha256: str,
+    doubts: Sequence[Defect] = (),
+    allowed: Collection[str] = (),
+) -> CheckResult:
     """Judge every case by every rule with both engines, and collect the findings.
+
+    `doubts` are the defects of the log that verdicts may hang on; codes in `allowed` take nothing.
 
     Raises RunError EN002 where the engines disagree, and what `engine.judge` and `decide` raise.
     """
@@ -146,15 +172,20 @@ def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
     by_engine = engine.judge([one.question for one in measured])
     verdicts = np.empty((len(ordered), desk.log.n_cases), dtype=np.int8)
     causes: dict[str, str] = {}
+    downgraded: dict[str, dict[str, int]] = {}
+    concerned = [_Concern.of(desk, defect) for defect in doubts if defect.code not in allowed]
     for row, (one, judged) in enumerate(zip(measured, by_engine, strict=True)):
         _require_agreement(desk, one, judged)
         in_force = np.where(_in_force(desk, one.rule), judged, np.int8(Verdict.VACUOUS))
-        doubts = _doubts(desk, one, in_force)
+        hung = [*_own_doubts(desk, one, in_force, allowed), *_gate_doubts(one, in_force, concerned)]
         verdicts[row] = in_force
-        for _, doubtful in doubts:
-            verdicts[row][doubtful] = Verdict.UNKNOWN
-        if said := [cause for cause, doubtful in doubts if cause and doubtful.any()]:
-            causes[one.rule.code] = "; ".join(said)
+        for hanging in hung:
+            verdicts[row][hanging.cases] = Verdict.UNKNOWN
+            if hanging.code and hanging.cases.any():
+                taken = downgraded.setdefault(hanging.code, {})
+                taken[one.rule.code] = int(hanging.cases.sum())
+        if said := [h.cause for h in hung if h.cause and h.cases.any()]:
+            causes[one.rule.code] = "; ".join(dict.fromkeys(said))
     tallies = _tallies(ordered, verdicts)
     parts = [
         _findings(desk, one, np.flatnonzero(verdicts[row] == Verdict.VIOLATES))
@@ -167,6 +198,7 @@ def check(desk: Desk, rules: Sequence[Rule], *, log_sha256: str) -> CheckResult:
         findings=pa.concat_tables([FINDINGS_SCHEMA.empty_table(), *parts]).combine_chunks(),
         tallies=tallies,
         causes=causes,
+        downgraded=downgraded,
         log_sha256=log_sha256,
     )
 
@@ -183,8 +215,11 @@ def merge(results: Sequence[CheckResult]) -> CheckResult:
     findings = pa.concat_tables([result.findings for result in results])
     order = [("rule", "ascending"), ("case_id", "ascending"), ("fingerprint", "ascending")]
     causes: dict[str, str] = {}
+    taken: dict[str, Counter[str]] = defaultdict(Counter)
     for result in results:
         causes |= result.causes
+        for code, by_rule in result.downgraded.items():
+            taken[code].update(by_rule)
     return CheckResult(
         rules=ordered,
         case_ids=pa.concat_arrays([result.case_ids for result in results]),
@@ -192,6 +227,7 @@ def merge(results: Sequence[CheckResult]) -> CheckResult:
         findings=findings.sort_by(order).combine_chunks(),
         tallies=_tallies(ordered, verdicts),
         causes=dict(sorted(causes.items())),
+        downgraded={code: dict(sorted(n.items())) for code, n in sorted(taken.items())},
         log_sha256=results[0].log_sha256,
     )
 
@@ -234,25 +270,119 @@ def _in_force(desk: Desk, rule: Rule) -> Bools:
     return in_force | ~has_events
 
 
-def _doubts(desk: Desk, one: Measured, verdicts: Verdicts) -> list[tuple[str, Bools]]:
-    """Return each reason for UNKNOWN, in order, with the cases whose verdict hangs on it."""
-    rule, template = one.rule, templates()[one.rule.template]
-    excuses: frozenset[str] = rule.params.excuses()
+class _Hanging(NamedTuple):
+    """A reason for UNKNOWN, the gate's code for it ("" for none), and the cases it takes."""
+
+    code: str
+    cause: str
+    cases: Bools
+
+
+@dataclass(frozen=True, eq=False)
+class _Concern:
+    """A defect of the log on this desk: the cases, or the events, that it concerns."""
+
+    defect: Defect
+    cases: Bools
+    events: Bools | None
+
+    @classmethod
+    def of(cls, desk: Desk, defect: Defect) -> _Concern:
+        """Find the defect's cases among those of the desk."""
+        cases = np.ones(desk.log.n_cases, dtype=bool)
+        if defect.cases is not None:
+            mine = desk.log.cases[s.CASE_ID].combine_chunks()
+            cases = pc.is_in(mine, value_set=defect.cases).to_numpy(zero_copy_only=False)
+        events = None
+        if defect.minutes is not None:
+            events = np.isin(desk.log.arrays.at // s.US_PER_MINUTE, defect.minutes)
+        return cls(defect, cases, events)
+
+    def concerns(self, one: Measured) -> Bools:
+        """Tell for each case whether the rule's verdict on it rests on what is concerned."""
+        if self.events is None or not one.measure.events:
+            return self.cases
+        decisive = one.measure.events[-1]
+        here = (decisive != NO_EVENT) & self.events[np.maximum(decisive, 0)]
+        return np.asarray(self.cases & here)
+
+
+def hanging_verdicts(rule: Rule, facts: Collection[str]) -> tuple[Verdict, ...]:
+    """Return the verdicts of a rule that cannot be given where one of the facts is in doubt."""
+    hinges = _hinges(rule)
+    return tuple(sorted({v for fact in facts if fact in hinges for v in hinges[fact] or CLAIMS}))
+
+
+def doubtful_cases(desk: Desk, doubts: Sequence[Defect], facts: Collection[str]) -> Bools:
+    """Tell for each case of the desk whether a defect puts one of the facts in doubt."""
+    doubtful = np.zeros(desk.log.n_cases, dtype=bool)
+    for defect in doubts:
+        if set(facts) & set(defect.makes_unknown):
+            doubtful |= _Concern.of(desk, defect).cases
+    return doubtful
+
+
+def _gate_doubts(
+    one: Measured, verdicts: Verdicts, concerned: Sequence[_Concern]
+) -> list[_Hanging]:
+    """Return what each defect of the log takes from this rule."""
+    hinges = _hinges(one.rule)
+    hung = []
+    for concern in concerned:
+        facts = [fact for fact in concern.defect.makes_unknown if fact in hinges]
+        unsure = {verdict for fact in facts for verdict in hinges[fact]}
+        # a rule that reads an actor, a team or a priority says itself where one is missing
+        own = verdicts == Verdict.UNKNOWN if set(facts) & READ_BY_RULES else None
+        hanging = np.isin(verdicts, sorted(unsure)) if own is None else own
+        if facts:
+            explanation = "" if own is not None else concern.defect.explanation
+            taken = concern.concerns(one) & hanging
+            hung.append(_Hanging(concern.defect.code, explanation, taken))
+    return hung
+
+
+def _own_doubts(
+    desk: Desk, one: Measured, verdicts: Verdicts, allowed: Collection[str]
+) -> list[_Hanging]:
+    """Return each reason for UNKNOWN that the desk itself shows, in order."""
+    hinges = _hinges(one.rule)
+    excuses: frozenset[str] = one.rule.params.excuses()
     unseen = sorted(excuses & desk.unobserved)
     ties = ~desk.log.cases[s.ORDER_KNOWN].combine_chunks().to_numpy(zero_copy_only=False)
+    ties &= (verdicts != Verdict.VACUOUS) & (ORDER in hinges)
     unmapped = np.zeros(len(verdicts), dtype=bool) if desk.unmapped is None else desk.unmapped
     violates = verdicts == Verdict.VIOLATES
-    hanging = np.isin(verdicts, getattr(template, "UNSURE_IF_UNMAPPED", ()))
+    hanging = np.isin(verdicts, hinges.get(WORDS, ()))
     if excuses:
         hanging |= violates
-    if getattr(template, "ORDER_FREE", False):
-        ties = np.zeros_like(ties)
-    return [
-        (one.measure.cause, verdicts == Verdict.UNKNOWN),
-        (TIED, ties & (verdicts != Verdict.VACUOUS)),
-        (UNMAPPED, unmapped & hanging),
-        (not_recorded_cause(unseen), violates & bool(unseen)),
+    hung = [
+        _Hanging(UNDECLARED_ORDER, TIED, ties),
+        _Hanging(UNMAPPED_WORDS, UNMAPPED, unmapped & hanging),
+        _Hanging(COARSE_CLOCK, COARSE, _too_near(desk, one, verdicts)),
+        _Hanging("", not_recorded_cause(unseen), violates & bool(unseen)),
     ]
+    judged = _Hanging("", one.measure.cause, verdicts == Verdict.UNKNOWN)
+    return [judged, *(h for h in hung if h.code not in allowed)]
+
+
+def _too_near(desk: Desk, one: Measured, verdicts: Verdicts) -> Bools:
+    """Tell the verdicts on a time that lies nearer to its limit than the log's clock can tell.
+
+    A stamp that is cut to whole units may be up to a unit early, and so any duration up to a unit
+    too short or too long.
+    """
+    measure, unit_us = one.measure, desk.log.meta.time_resolution_us
+    measured, limit = measure.measured, measure.limit
+    if TIME not in _hinges(one.rule) or measure.unit != MICROSECONDS or unit_us < COARSE_US:
+        return np.zeros(len(verdicts), dtype=bool)
+    if measured is None or limit is None:
+        return np.zeros(len(verdicts), dtype=bool)
+    near = np.abs(measured - limit) < unit_us
+    return np.asarray(near & np.isin(verdicts, CLAIMS))
+
+
+def _hinges(rule: Rule) -> Mapping[str, tuple[Verdict, ...]]:
+    return templates()[rule.template].HINGES
 
 
 def _midnight_us(day: dt.date) -> int:

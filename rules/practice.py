@@ -48,6 +48,7 @@ from process_mining.columnar import segments
 from process_mining.columnar.sql import variants
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from process_mining.model import ReferenceModel
+from process_mining.quality import EXAMPLES, KINDS, Defect
 from rules.templates import Desk
 
 if TYPE_CHECKING:
@@ -382,6 +383,29 @@ def _raw_words(log: EventLog, keys: Keys) -> pa.Array:
 
 
 # --- translating
+
+
+def unmapped_words(translation: Translation) -> list[Defect]:
+    """Return the quality gate's finding on words that the vocabulary does not map, if any."""
+    words = translation.unmapped
+    if not words:
+        return []
+    kind, log = KINDS["QG160"], translation.log
+    most = sorted(words, key=lambda word: (-words[word], word))[:EXAMPLES]
+    return [
+        Defect(
+            code="QG160",
+            name=kind.name,
+            count=sum(words.values()),
+            of=log.n_events,
+            unit="events",
+            examples=tuple(most),
+            explanation=kind.explanation,
+            makes_unknown=kind.unknown,
+            subject=f"{translation.practice.name}, vocabulary {translation.vocabulary.name}",
+            cases=log.cases[s.CASE_ID].filter(pa.array(translation.has_unmapped)).combine_chunks(),
+        )
+    ]
 
 
 def translate(

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from csi.ranking import worst_rules
 from csi.report.drawings.bpmn import Mark, draw_bpmn
 from csi.report.drawings.process_map import draw_process_map
+from csi.report.inspect_page import defect_words, privacy_words
 from csi.report.page import render
 from csi.report.words import duration, moment, number, percent, plural, range_of_shares
 from process_mining import schema as s
@@ -85,7 +86,7 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
             _offence(part, tally) for part in audit.practices for tally in part.result.tallies
         ],
         quality_note=_quality_note(summary),
-        defects=[_defect(row) for row in summary["quality"]],
+        defects=[defect_words(row) for row in summary["quality"]],
         provenance=_provenance(summary),
     )
 
@@ -506,21 +507,10 @@ def _quality_note(summary: dict[str, Any]) -> str:
         f"{number(log['rows_in'])} rows were read, {number(log['rejected'])} refused. Nothing was "
         "dropped in silence."
     )
-    names = "shown in clear" if log["clear_names"] else "replaced by pseudonyms"
     notes = " ".join(f"{note.rstrip('.')}." for note in log["notes"])
-    return f"{said} People's names are {names}. {notes}".strip()
-
-
-def _defect(row: dict[str, Any]) -> dict[str, str]:
-    subject = f" ({row['subject']})" if row["subject"] else ""
-    often = f"{number(row['count'])} of {number(row['of'])} {row['unit']}"
-    return {
-        "code": row["code"],
-        "what": f"{row['explanation']}{subject}",
-        "n": f"{often} ({percent(row['share'])})",
-        "examples": ", ".join(row["examples"]),
-        "doubt": ", ".join(row["makes_unknown"]),
-    }
+    allowed = ", ".join(summary["allowed"])
+    accepted = f"Accepted knowingly (--allow): {allowed}." if allowed else ""
+    return " ".join(part for part in (said, accepted, privacy_words(log), notes) if part)
 
 
 def _provenance(summary: dict[str, Any]) -> list[tuple[str, str]]:

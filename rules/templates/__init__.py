@@ -7,9 +7,12 @@ A template module is named after its kind and holds
     measure    (Desk, Params) -> Measure: whole columns, no Python loop over cases
     decide     (Params) -> DecisionTable over the facts of `measure`
     describe   (Params) -> one plain sentence: what must hold
-    ORDER_FREE optional: True where no verdict depends on the order of a case's events
-    UNSURE_IF_UNMAPPED  optional: the verdicts that may be wrong for a case with words that its
-               source's vocabulary does not map, for one of them could be the step that is missing
+    HINGES     which verdicts may be wrong where a fact is in doubt: fact -> verdicts. The facts are
+               those of `process_mining.quality`, and WORDS (the case has words that its source's
+               vocabulary does not map; one could be the step that seems to be missing). `actor`,
+               `team` and `priority` stand there, with no verdict, where a rule reads them: it says
+               UNKNOWN itself. What is not named cannot be wrong for that reason; a verdict that
+               claims nothing (VACUOUS, PENDING) is never in doubt.
 
 and a head-note that says what it does not check. `Desk` is everything that a template may read.
 """
@@ -20,7 +23,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rules.spec import ZERO, Measure, Row, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -36,6 +39,12 @@ if TYPE_CHECKING:
     from process_mining.eventlog import EventLog
     from rules.service_level import ServiceLevels
     from rules.spec import DecisionTable
+
+
+WORDS: Final = "words"
+CLAIMS: Final = (Verdict.CONFORMS, Verdict.VIOLATES)
+VIOLATION: Final = (Verdict.VIOLATES,)
+CONFORMITY: Final = (Verdict.CONFORMS,)
 
 
 class _ActivityMark:
@@ -133,6 +142,7 @@ class Template(Protocol):
 
     Params: type[TemplateParams]
     FORMULA: str
+    HINGES: Mapping[str, tuple[Verdict, ...]]
 
     def measure(self, desk: Desk, params: Any) -> Measure:  # noqa: ANN401 - each kind has its own Params
         """Read the facts off every case."""

@@ -19,8 +19,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
+from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Desk, OptionalActivity, TemplateParams
+from rules.templates import CLAIMS, CONFORMITY, VIOLATION, Desk, OptionalActivity, TemplateParams
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 
 FORMULA = "!(F (a & X F (a & ... )))  with limit + 1 times a; a = activity, or a change of team"
 ONE = Interval(1, 1)
+HINGES = {
+    ORDER: CLAIMS,
+    COUNT: VIOLATION,
+    START: CONFORMITY,
+    MIDDLE: CONFORMITY,
+    END: CONFORMITY,
+    "team": (),
+}
 
 
 class Params(TemplateParams):

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Activity, Desk, TemplateParams
+from rules.templates import VIOLATION, WORDS, Activity, Desk, TemplateParams
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "F activity"
-ORDER_FREE = True
-UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
+HINGES = {START: VIOLATION, MIDDLE: VIOLATION, END: VIOLATION, WORDS: VIOLATION}
 
 
 class Params(TemplateParams):

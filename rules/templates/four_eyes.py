@@ -24,8 +24,9 @@ import numpy as np
 from pydantic import model_validator
 
 from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Activity, Desk, TemplateParams
+from rules.templates import CLAIMS, CONFORMITY, Activity, Desk, TemplateParams
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FORMULA = "for every actor p: G ((first | (update & state = first)) by p -> !F (second by p))"
 ONE = Interval(1, 1)
+HINGES = {ORDER: CLAIMS, START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY, "actor": ()}
 
 
 class Params(TemplateParams):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMULA = "start -> a target of each promised metric is in force; or F unless"
 ONE = Interval(1, 1)
-ORDER_FREE = True
+HINGES: dict[str, tuple[Verdict, ...]] = {"priority": ()}
 
 
 class Params(TemplateParams):

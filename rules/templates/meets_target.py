@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.service_level import case_clock
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Desk, TemplateParams
+from rules.templates import CLAIMS, VIOLATION, Desk, TemplateParams
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
 FORMULA = "start -> F[0, limit] (stop | end), time measured without pauses"
 ONE = Interval(1, 1)
 WITHIN = Interval(None, 0)
+HINGES = {
+    ORDER: CLAIMS,
+    TIME: CLAIMS,
+    RECORDED: VIOLATION,
+    START: CLAIMS,
+    MIDDLE: CLAIMS,
+    END: VIOLATION,
+    "priority": (),
+}
 
 
 class Params(TemplateParams):

@@ -17,15 +17,16 @@ import numpy as np
 from pydantic import model_validator
 
 from process_mining.columnar import segments
+from process_mining.quality import MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Activity, Desk, TemplateParams
+from rules.templates import CLAIMS, VIOLATION, WORDS, Activity, Desk, TemplateParams
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "!activity W before"
 ONE = Interval(1, 1)
-UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
+HINGES = {ORDER: CLAIMS, START: VIOLATION, MIDDLE: VIOLATION, WORDS: VIOLATION}
 
 
 class Params(TemplateParams):

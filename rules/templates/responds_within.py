@@ -32,9 +32,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from process_mining import schema as s
 from process_mining.clock import business_us
 from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, ORDER, RECORDED, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Activity, Desk, OptionalActivity, TemplateParams
+from rules.templates import (
+    CLAIMS,
+    VIOLATION,
+    WORDS,
+    Activity,
+    Desk,
+    OptionalActivity,
+    TemplateParams,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -49,7 +58,14 @@ FORMULA = (
     "   with earlier_counts: G ((activity & where) -> O (then | or_else) | F[0, within] ...)"
 )
 ONE = Interval(1, 1)
-UNSURE_IF_UNMAPPED = (Verdict.VIOLATES,)
+HINGES = {
+    ORDER: CLAIMS,
+    TIME: CLAIMS,
+    RECORDED: VIOLATION,
+    MIDDLE: CLAIMS,
+    END: CLAIMS,
+    WORDS: VIOLATION,
+}
 WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
 
 
@@ -134,7 +150,8 @@ def measure(desk: Desk, params: Params) -> Measure:
     late = asks.sure & too_late & ~clocks.settled
     perhaps_late = asks.unsure & too_late & ~clocks.settled
     waiting = (asks.sure | asks.unsure) & missing & ~too_late & ~clocks.settled
-    worst = segments.argmax(arrays, late, clocks.elapsed_us)
+    late_or_not = segments.count(arrays, late)[arrays.case_of] == 0
+    worst = segments.argmax(arrays, late | (asks.sure & late_or_not), clocks.elapsed_us)
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),

@@ -23,9 +23,10 @@ from pydantic import Field, model_validator
 
 from process_mining.clock import business_us
 from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import Activity, Desk, TemplateParams
+from rules.templates import CLAIMS, CONFORMITY, VIOLATION, WORDS, Activity, Desk, TemplateParams
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +36,15 @@ if TYPE_CHECKING:
 
 FORMULA = "G ((activity & !Y activity) -> (activity U[0, limit] (!activity | end)))"
 ONE = Interval(1, 1)
-UNSURE_IF_UNMAPPED = (Verdict.CONFORMS, Verdict.VIOLATES)
+HINGES = {
+    ORDER: CLAIMS,
+    TIME: CLAIMS,
+    RECORDED: VIOLATION,
+    START: CONFORMITY,
+    MIDDLE: CLAIMS,
+    END: CONFORMITY,
+    WORDS: CLAIMS,
+}
 
 
 class Params(TemplateParams):
@@ -65,7 +74,7 @@ def measure(desk: Desk, params: Params) -> Measure:
     arrays = desk.log.arrays
     waits = _waits(desk, params)
     over = waits.enters & (waits.elapsed_us > params.limit)
-    worst = segments.argmax(arrays, over, waits.elapsed_us)
+    worst = segments.argmax(arrays, waits.enters, waits.elapsed_us)
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
