@@ -144,6 +144,7 @@ def _case_rows(part: PracticeAudit) -> pa.Table:
         cases = cases.set_column(index, name, cases[name].cast(s.UTC_US))
     cases = cases.append_column(s.COMPLETE, pa.array(part.translation.complete))
     cases = cases.append_column("words_known", pa.array(~part.translation.has_unmapped))
+    cases = cases.append_column("trace_known", pa.array(~part.in_doubt))
     none = pa.nulls(cases.num_rows, pa.int64())
     cases = cases.append_column("cost", none if aligned is None else pa.array(aligned.upper))
     return cases.append_column("violates", _broken(part))

@@ -263,6 +263,31 @@ def inspect_command(ctx: click.Context, /, **options: Any) -> None:
     ctx.exit(found.exit_code)
 
 
+@cli.command("map")
+@click.argument("log", type=IN_FILE)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
+def map_command(log: Path, out: Path | None) -> None:
+    """Propose a mapping for a CSV or Parquet table; what is unsure is marked UNSURE in it.
+
+    \b
+    Example:
+      trueloop map incidents.csv --out incidents.toml
+    """
+    from csi.outputs import write_text
+    from process_mining.sources import propose_mapping
+
+    found = propose_mapping(log)
+    if out is None:
+        click.echo(found.text, nl=False)
+        return
+    if out.exists():
+        msg = f"{out} exists already"
+        raise CodedError("CL019", msg, why="It may hold decisions", fix="Give another --out")
+    write_text(out, found.text)
+    lines = [f"{out}: {len(found.unsure)} things are to be decided."]
+    click.echo(on_lines([*lines, *(f"  {mark}" for mark in found.unsure)]))
+
+
 def _keep_inputs(inputs: list[Path | None], out: Path) -> None:
     """Refuse to write over what is read."""
     from csi.audit_outputs import FILES, PROVENANCE

@@ -21,12 +21,13 @@ from rules.catalogue import load_catalogue
 from rules.check import hanging_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from process_mining.eventlog import EventLog
     from process_mining.quality import Quality
     from process_mining.sources import ReadOptions
+    from rules.catalogue import Catalogue
     from rules.spec import Rule
 
 FILES: Final = ("quality.json", "inspect.html")
@@ -67,14 +68,14 @@ def inspect_log(
     log = open_log(request.logs, replace(request.read, allow_rejects=True))
     step("inspecting")
     catalogue = load_catalogue(request.rules)
-    return Inspection(request, log, inspect(log), _judging(log, catalogue.rules, request.practice))
+    return Inspection(request, log, inspect(log), _judging(log, catalogue, request.practice))
 
 
-def _judging(log: EventLog, rules: Sequence[Rule], practice: str | None) -> tuple[Rule, ...]:
-    """Return the rules about the practices of the log; all of them where it names none."""
+def _judging(log: EventLog, catalogue: Catalogue, practice: str | None) -> tuple[Rule, ...]:
+    """Return the rules that judge the practices of the log; all rules where it names none."""
     named = {practice} if practice else set(log.cases[s.PRACTICE].unique().to_pylist()) - {None}
-    about = tuple(rule for rule in rules if rule.practice in named)
-    return about or tuple(rules)
+    about = {rule.code: rule for name in named for rule in catalogue.for_cases(name)}
+    return tuple(about[code] for code in sorted(about)) or tuple(catalogue.rules)
 
 
 def quality_of(found: Inspection) -> dict[str, Any]:

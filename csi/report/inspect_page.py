@@ -117,9 +117,10 @@ def _verdicts(row: dict[str, Any]) -> str:
     if "downgrades" in row:
         taken = [f"{code}: {number(n)}" for code, n in row["downgrades"].items()]
         return "; ".join(taken) or "none"
-    rules = [f"{code} ({' or '.join(v)})" for code, v in row["hangs_on_it"].items()]
+    found = row["hangs_on_it"].items()
+    rules = [code if len(v) > 1 else f"{code} ({v[0]})" for code, v in found]
     more = f" and {len(rules) - RULES_SHOWN} more" if len(rules) > RULES_SHOWN else ""
-    return "; ".join(rules[:RULES_SHOWN]) + more or "none"
+    return ", ".join(rules[:RULES_SHOWN]) + more or "none"
 
 
 def privacy_words(facts: dict[str, Any]) -> str:

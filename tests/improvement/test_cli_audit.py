@@ -201,7 +201,7 @@ def test_findings_and_cases_say_the_same(real: Audited) -> None:
 
 def test_the_figures_of_the_model_are_those_of_the_cases(real: Audited) -> None:
     (said,) = real.summary["conformance"]
-    marks = ["complete", "order_known", "words_known"]
+    marks = ["complete", "order_known", "words_known", "trace_known"]
     rows = real.cases.select([*marks, "cost"]).to_pylist()
     costs = [row["cost"] for row in rows if all(row[mark] for mark in marks)]
     assert said["cases"] == len(costs)

@@ -24,6 +24,7 @@ LEFT: Final = 64.0
 BASE: Final = 122.0
 TOP: Final = 12.0
 BLUE: Final = "#2f6fb0"
+LABEL_WIDTH: Final = 66.0
 MONDAY: Final = 4  # 1970-01-01 was a Thursday: day number 4 was the first Monday
 
 
@@ -47,6 +48,7 @@ def draw_volume(at: Ints) -> str:
     labels = [
         _label(LEFT + place * step, _day(first + place * width))
         for place in range(0, len(counts), max(1, len(counts) // 6))
+        if LEFT + place * step < WIDTH - LABEL_WIDTH
     ]
     unit = "day" if width == 1 else "week"
     told = f"Events a {unit}: {len(counts)} {unit}s, at most {highest:,}"
