@@ -39,6 +39,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from process_mining import schema as s
+from process_mining.extraction import clock_changes_against_profile, collapses, shifted_cases
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 EXAMPLES: Final = 3
+LONGEST_US: Final = 60 * 366 * s.US_PER_DAY
 COARSE_US: Final = s.US_PER_MINUTE
 TIED_SHARE: Final = 0.01
 BULK_CASES: Final = 30
@@ -321,6 +323,7 @@ def inspect(log: EventLog) -> Quality:
         *gate.clock(),
         *gate.missing(),
         *gate.borders(),
+        *gate.extraction(),
         *_seen(log),
     ]
     at = gate.at
@@ -461,11 +464,36 @@ class _Gate:
         yield from self._cases("QG143", self.lengths == 1)
         yield from self._cases("QG144", self.lengths == 0)
 
-    def _cases(self, code: str, mask: Bools) -> Iterator[Defect]:
+    def extraction(self) -> Iterator[Defect]:
+        """QG150, QG153: hours that were shifted and days that were lost on the way out."""
+        if not len(self.at):
+            return
+        unit_us, zone = self.log.meta.time_resolution_us, self.log.meta.timezone
+        opened = self._case_time(s.OPENED)
+        shifted = shifted_cases(self._first_times(), opened, unit_us)
+        yield from self._cases("QG150", shifted, subject="opened, against the first event")
+        if int(self.at.max()) - int(self.at.min()) > LONGEST_US:
+            return  # a placeholder is among the times (QG113): days in between mean nothing
+        jumps = clock_changes_against_profile(self.at, zone)
+        names = tuple(f"{np.datetime64(jump, 'us').astype('datetime64[h]')}Z" for jump in jumps)
+        hits = _Hits(len(jumps), len(jumps), "clock changes")
+        subject = f"the day's profile jumps where clocks change in {zone}"
+        yield from _defect("QG150", hits, examples=names, subject=subject)
+        days = int(self.at.max() // s.US_PER_DAY - self.at.min() // s.US_PER_DAY) + 1
+        for lost in collapses(self.at, self.arrays.offsets):
+            cases = self.log.cases[s.CASE_ID].filter(pa.array(lost.cases)).combine_chunks()
+            first, last = (np.datetime64(day, "D") for day in (lost.first, lost.end - 1))
+            hits = _Hits(lost.end - lost.first, days, "days")
+            names = tuple(cases.slice(0, EXAMPLES).to_pylist())
+            yield from _defect(
+                "QG153", hits, examples=names, subject=f"{first} to {last}", cases=cases
+            )
+
+    def _cases(self, code: str, mask: Bools, *, subject: str = "") -> Iterator[Defect]:
         cases = self.log.cases[s.CASE_ID].filter(pa.array(mask)).combine_chunks()
         names = tuple(cases.slice(0, EXAMPLES).to_pylist())
         hits = _Hits(len(cases), self.log.n_cases, "cases")
-        yield from _defect(code, hits, examples=names, cases=cases)
+        yield from _defect(code, hits, examples=names, subject=subject, cases=cases)
 
     def _events(self, code: str, mask: Bools) -> Iterator[Defect]:
         rows = pa.array(np.unique(self.arrays.case_of[mask]))
