@@ -152,8 +152,14 @@ def _example_log(cases: Sequence[_Case], practice: str) -> EventLog:
     tickets = [
         {s.CASE_ID: case.case_id, s.PRACTICE: practice, **case.example.case} for case in cases
     ]
+    links = [
+        {s.CASE_ID: case.case_id, s.LINKED_TO: linked_to, s.KIND: kind, s.AT: None}
+        for case in cases
+        for kind, linked_to in case.example.links.items()
+    ]
     meta = LogMeta(source="examples", clear_names=True, rows_in=len(events))
-    return EventLog.build(_table(events), cases=_table(tickets), meta=meta)
+    table = pa.Table.from_pylist(links, schema=s.LINK_SCHEMA)
+    return EventLog.build(_table(events), cases=_table(tickets), links=table, meta=meta)
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> pa.Table:

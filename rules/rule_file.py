@@ -6,7 +6,7 @@ A rule is one TOML file named CODE-name.toml. It holds
     case_type (default: practice), valid_until, known_problems          optional
     [params]        the template's parameters
     [reference]     itil (practice), iso20000 (clause), fitsm (clauses such as "PR9.4")
-    [[examples]]    verdict, trace, case (priority, category, service, attr.*), as_of
+    [[examples]]    verdict, trace, case (priority, category, service, attr.*), links, as_of
 
 The name states the offence. In a trace a plain string is an activity one hour after the event
 before it (the first: at the start); a table may give `at` ("+1d2h": since the start of the
@@ -131,6 +131,7 @@ class ExampleForm(_Form):
     verdict: Literal["conforms", "violates", "pending", "vacuous", "unknown"]
     trace: list[Annotated[EventForm, BeforeValidator(_as_event)]] = Field(min_length=1)
     case: dict[CaseColumn, Line] = {}
+    links: dict[Line, Line] = {}
     as_of: Offset | None = None
 
 
@@ -399,7 +400,8 @@ def _example(form: ExampleForm) -> Example:
         events.append(
             ExampleEvent(event.activity, at_us, event.actor, event.team, event.attributes)
         )
-    return Example(Verdict[form.verdict.upper()], tuple(events), form.case, form.as_of)
+    verdict = Verdict[form.verdict.upper()]
+    return Example(verdict, tuple(events), form.case, form.links, form.as_of)
 
 
 def printable(text: str) -> str:

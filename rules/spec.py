@@ -132,11 +132,15 @@ class ExampleEvent:
 
 @dataclass(frozen=True)
 class Example:
-    """A trace and the verdict that the rule must give on it; `case` sets columns of the case."""
+    """A trace and the verdict that the rule must give on it.
+
+    `case` sets columns of the case, `links` names other tickets by the kind of link.
+    """
 
     verdict: Verdict
     events: tuple[ExampleEvent, ...]
     case: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     as_of_us: int | None = None
 
 
