@@ -235,11 +235,10 @@ def truncated_last_case(case: Codes, activity: Codes, at: Ints) -> int:
     activity that less than `USUAL_END` of the other cases end with.
     """
     starts = np.flatnonzero(np.diff(case, prepend=-1))
-    if len(starts) < CASES_FEWEST or len(starts) != len(np.unique(case)):
+    if len(starts) < CASES_FEWEST or len(starts) != np.count_nonzero(np.bincount(case)):
         return -1
-    run = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(case))))
-    order = np.lexsort((np.arange(len(at)), at, run))
-    last = order[np.append(starts[1:], len(case)) - 1]
+    latest = np.repeat(np.maximum.reduceat(at, starts), np.diff(np.append(starts, len(at))))
+    last = np.maximum.reduceat(np.where(at == latest, np.arange(len(at)), -1), starts)
     ends = activity[last]
     usual = float(np.mean(ends[:-1] == ends[-1]))
     return int(last[-1]) if usual < USUAL_END else -1

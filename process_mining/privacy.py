@@ -41,15 +41,19 @@ _PHONE: Final = re.compile(
     re.ASCII,
 )
 _DATE: Final = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(?!\d)")
-# A cheap look at a whole column: only texts with one of these can hold an address.
+# A cheap look: only texts with one of these can hold an address.
 _SUSPECT: Final = r"@|\d{1,3}\.\d{1,3}\.\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:|\+\d|\(?\d{2,}\)?[ /-]"
 
 
 def pseudonyms(names: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
     """Replace each name by its pseudonym; null stays null."""
     coded = names.combine_chunks().dictionary_encode()
-    words = [pseudonym(name, key) for name in coded.dictionary.to_pylist()]
-    return pa.chunked_array([pa.array(words, pa.string()).take(coded.indices)])
+    return pa.chunked_array([pseudonyms_of(coded.dictionary, key).take(coded.indices)])
+
+
+def pseudonyms_of(names: pa.Array, key: bytes) -> pa.Array:
+    """Return the pseudonym of each of some distinct names."""
+    return pa.array([pseudonym(name, key) for name in names.to_pylist()], pa.string())
 
 
 def pseudonym(name: str, key: bytes) -> str:
@@ -59,22 +63,30 @@ def pseudonym(name: str, key: bytes) -> str:
 
 def mask_contacts(texts: pa.ChunkedArray, key: bytes) -> tuple[pa.ChunkedArray, dict[str, int]]:
     """Mask the addresses in a column of texts; also return how many texts had one, by kind."""
-    if not pc.any(pc.match_substring_regex(texts, _SUSPECT)).as_py():
-        return texts, {}
     coded = texts.combine_chunks().dictionary_encode()
-    words, kinds = [], []
-    for text in coded.dictionary.to_pylist():
-        word, found = _masked(text, key)
-        words.append(word)
-        kinds.append(found)
-    times = pc.value_counts(coded.indices.drop_null())
+    if not may_hold(coded.dictionary):
+        return texts, {}
+    words, kinds = masked_words(coded.dictionary, key)
     counts: dict[str, int] = {}
-    for entry in times.to_pylist():
+    for entry in pc.value_counts(coded.indices.drop_null()).to_pylist():
         for kind in kinds[entry["values"]]:
             counts[kind] = counts.get(kind, 0) + entry["counts"]
-    if not counts:
-        return texts, {}
-    return pa.chunked_array([pa.array(words, pa.string()).take(coded.indices)]), counts
+    return (pa.chunked_array([words.take(coded.indices)]), counts) if counts else (texts, {})
+
+
+def may_hold(words: pa.Array) -> bool:
+    """Whether one of these texts may hold an address; a cheap look."""
+    return bool(pc.any(pc.match_substring_regex(words, _SUSPECT)).as_py())
+
+
+def masked_words(words: pa.Array, key: bytes) -> tuple[pa.Array, list[frozenset[str]]]:
+    """Mask the addresses in distinct texts; also return which kinds each had."""
+    out: list[str] = words.to_pylist()
+    kinds = [frozenset[str]()] * len(out)
+    suspects = pc.match_substring_regex(words, _SUSPECT).to_numpy(zero_copy_only=False)
+    for index in suspects.nonzero()[0].tolist():
+        out[index], kinds[index] = _masked(out[index], key)
+    return pa.array(out, pa.string()), kinds
 
 
 def _masked(text: str, key: bytes) -> tuple[str, frozenset[str]]:

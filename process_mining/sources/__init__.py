@@ -26,8 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from process_mining import schema as s
+from process_mining._coded import plain, ranked
+from process_mining._order import packed_keys
 from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.eventlog import POSITION, EventLog, LogMeta, Seen
+from process_mining.extraction import truncated_last_case
 from process_mining.sources._files import check_file, fingerprint, head_of
 from process_mining.sources._rejects import refuse
 
@@ -36,9 +39,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from process_mining.eventlog import SourceFile
+    from process_mining.sources._proposal import Proposal
 
 
 MIN_TIMES: Final = 30
+SOME_TIMES: Final = 1 << 12
 RESOLUTIONS: Final = (s.US_PER_DAY, s.US_PER_HOUR, s.US_PER_MINUTE, s.US_PER_SECOND, 1_000)
 CASE_TABLE: Final = "own_cases"
 
@@ -97,6 +102,7 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Event
     _refuse_copies(files)
     chosen = _choose(paths, options)
     parts = [source.read(own, options) for source, own in chosen]
+    read = list(zip(chosen, parts, strict=True))
     for path, stat in zip(paths, before, strict=True):
         now = path.stat()
         if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
@@ -110,7 +116,10 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Event
         clear_names=options.clear_names,
         clear_contacts=options.clear_contacts,
         notes=tuple(note for part in parts for note in part.notes),
-        seen=tuple(seen for part in parts for seen in part.seen),
+        seen=(
+            *(seen for part in parts for seen in part.seen),
+            *(seen for (source, _), part in read for seen in _cut(source, part)),
+        ),
     )
     return _build(parts, meta, options)
 
@@ -128,6 +137,13 @@ def find_mapping(name_or_path: str | Path) -> Path:
     from process_mining.sources import _mapping  # noqa: PLC0415
 
     return _mapping.find_mapping(name_or_path)
+
+
+def propose_mapping(path: Path) -> Proposal:
+    """Propose a mapping for a table; see `_proposal`."""
+    from process_mining.sources import _proposal  # noqa: PLC0415 - as above
+
+    return _proposal.propose_mapping(path)
 
 
 def _declares_columns(mapping: Path) -> bool:
@@ -236,15 +252,33 @@ def _one_order(orders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 def _joined(tables: Sequence[pa.Table]) -> pa.Table | None:
     """Return the rows of all tables; columns that a table lacks are null in its rows."""
     filled = [table for table in tables if table.num_rows]
+    if len(filled) > 1:  # one may have its texts coded and another not
+        filled = [plain(table) for table in filled]
     return pa.concat_tables(filled, promote_options="default") if filled else None
 
 
 def resolution_us(at: pa.ChunkedArray) -> int:
     """Return the coarsest unit of which every time is a multiple, 1 where too few tell."""
-    times = pc.unique(at.drop_null()).to_numpy()
-    if len(times) < MIN_TIMES:
+    times = at.drop_null().to_numpy()
+    if len(np.unique(times[:SOME_TIMES])) < MIN_TIMES and len(np.unique(times)) < MIN_TIMES:
         return 1
-    return next((unit for unit in RESOLUTIONS if not np.any(times % unit)), 1)
+    units = (unit for unit in RESOLUTIONS if not np.any(times[:SOME_TIMES] % unit))
+    return next((unit for unit in units if not np.any(times % unit)), 1)
+
+
+def _cut(source: Source, part: Parts) -> list[Seen]:
+    """Return the last case of a table if it seems to be cut; other formats say where they end."""
+    events = part.events
+    if not getattr(source, "FALLBACK", False) or not events.num_rows or events[s.AT].null_count:
+        return []
+    case, activity = (ranked(events[name]).codes for name in (s.CASE_ID, s.ACTIVITY))
+    row = truncated_last_case(case, activity, events[s.AT].to_numpy())
+    if row < 0:
+        return []
+    cases = (str(events[s.CASE_ID][row].as_py()),)
+    return [
+        Seen("QG152", 1, unit="cases", of=int(np.count_nonzero(np.bincount(case))), cases=cases)
+    ]
 
 
 def _contradictions(events: pa.Table) -> list[Seen]:
@@ -263,16 +297,16 @@ def _contradictions(events: pa.Table) -> list[Seen]:
 
 
 def _distinct(ids: pa.ChunkedArray) -> tuple[str, ...]:
-    return tuple(sorted(pc.unique(ids).to_pylist()))
+    return tuple(ranked(ids).used().to_pylist())
 
 
 def _against_order(events: pa.Table) -> pa.ChunkedArray:
     """Return the case of each event that the declared order puts after one with a later time."""
     if POSITION not in events.column_names or events[s.AT].null_count:
         return events[s.CASE_ID].slice(0, 0)
-    case = events[s.CASE_ID].combine_chunks().dictionary_encode().indices.to_numpy()
-    position, at = (events[name].fill_null(0).to_numpy() for name in (POSITION, s.AT))
-    order = np.lexsort((at, position, case))
+    case = ranked(events[s.CASE_ID]).codes
+    position, at = events[POSITION].fill_null(0).to_numpy(), events[s.AT].to_numpy()
+    order = np.argsort(packed_keys([case.astype(np.int64), position, at]))
     same = np.diff(case[order]) == 0
     late = order[1:][same & (np.diff(at[order]) < 0)]
     return events[s.CASE_ID].take(pa.array(late))

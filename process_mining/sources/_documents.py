@@ -76,7 +76,7 @@ def _is_raw_table(head: bytes) -> bool:
 
 def _first_data(text: str) -> str:
     """Return what the beginning shows of the first answer of a raw table."""
-    rows = csv.reader(io.StringIO(text, newline=""))
+    rows = (row for row in csv.reader(io.StringIO(text, newline="")) if row)
     next(rows, None)
     row = next(rows, [])
     return row[DATA] if len(row) > DATA else ""

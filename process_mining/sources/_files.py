@@ -93,7 +93,7 @@ def head_of(path: Path) -> bytes:
 
 def open_bytes(path: Path) -> io.BufferedReader:
     """Open the content as bytes: unpacked if the file is gzip, as stored if it is not."""
-    raw = path.open("rb")
+    raw = path.open("rb", buffering=CHUNK)  # so that one read gives a whole head
     start = raw.read(2)
     raw.seek(0)
     if start != GZIP_MAGIC:

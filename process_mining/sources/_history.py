@@ -22,7 +22,7 @@ Seen on the way, and handed to the quality gate:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -31,13 +31,14 @@ import pyarrow as pa
 from process_mining import schema as s
 from process_mining.errors import RunError
 from process_mining.eventlog import POSITION, Seen
-from process_mining.sources import Parts
+from process_mining.sources import Parts, _mapping, refuse_mapping
 from process_mining.sources._rejects import shown
 from process_mining.sources._table import TableBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from process_mining.sources import ReadOptions
     from process_mining.sources._rejects import RejectList
 
 STATE: Final = "state"
@@ -59,6 +60,7 @@ class Change:
     `at` in µs UTC; `order` is the tool's own order among changes of one time; changes of a ticket
     with the same (at, order, save) are one update. `field` is one of the names above, or the
     tool's own name of the field; `old` and `new` are the tool's words, None where there was none.
+    `extra` are further facts of the save, (name, value), kept as attributes of its event.
     """
 
     case_id: str
@@ -69,6 +71,7 @@ class Change:
     actor: str | None = None
     order: tuple[int, ...] = ()
     save: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ class Ticket:
     """A ticket as the tool shows it now; times in µs UTC, None where not known.
 
     `state` and `team` are the present ones, `opened_by` who created it. `words` are what the log
-    calls its milestones where no history is known: opened, resolved, closed.
+    calls its milestones where no history is known: opened, resolved, closed. `touched` says that
+    the ticket was changed since its creation, although no change of it may be known. Without
+    `states_told` its changes say nothing of states, and stand between its milestones.
     """
 
     case_id: str
@@ -90,8 +95,12 @@ class Ticket:
     state: str | None = None
     team: str | None = None
     opened_by: str | None = None
+    resolved_by: str | None = None
+    closed_by: str | None = None
     attributes: Mapping[str, str | None] = field(default_factory=dict)
     milestones: tuple[str, str, str] = ("Opened", "Resolved", "Closed")
+    touched: bool = False
+    states_told: bool = True
 
 
 @dataclass(eq=False)
@@ -104,6 +113,7 @@ class _Update:
     state: str
     team: str | None
     changed: str | None
+    extra: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(eq=False)
@@ -112,7 +122,7 @@ class History:
 
     `words` says what the log calls the tool's states; a state that it lacks stays as it is.
     `history_given` tells whether any file of the call holds changes: then a ticket without any is
-    taken as untouched since its creation, unless it is resolved or closed.
+    taken as untouched since its creation, unless it is resolved, closed or `touched`.
     """
 
     words: Mapping[str, str] = field(default_factory=dict)
@@ -193,7 +203,12 @@ class History:
         """Yield the updates in order, each with its position (equal where no order is known)."""
         ticket = self._ticket(case_id)
         ordered = sorted(self.changes.get(case_id, ()), key=_order)
-        updates = self._of_changes(ticket, ordered) if ordered else self._without_changes(ticket)
+        if not ticket.states_told:
+            updates = self._beside_milestones(ticket, ordered)
+        elif ordered:
+            updates = self._of_changes(ticket, ordered)
+        else:
+            updates = self._without_changes(ticket)
         position, before = -1, None
         for update in updates:
             here = (update.at, update.order)
@@ -219,22 +234,43 @@ class History:
             state, team = _last(save, STATE, state), _last(save, TEAM, team)
             changed = ",".join(sorted({change.field for change in save}))
             word = state if state is not None else (ticket.state or "")
-            yield _Update(save[0].at, save[0].order, save[0].actor, word, team, changed)
+            extra = _extra(save)
+            yield _Update(save[0].at, save[0].order, save[0].actor, word, team, changed, extra)
         if ticket.state is not None and state is not None and ticket.state != state:
             self._find("QG147", ticket.case_id)
 
     def _without_changes(self, ticket: Ticket) -> Iterable[_Update]:
         """An untouched ticket is in its first state; of any other only the milestones are known."""
-        over = ticket.resolved is not None or ticket.closed is not None
+        over = ticket.touched or ticket.resolved is not None or ticket.closed is not None
         if self.history_given and not over and ticket.opened is not None and ticket.state:
             yield _Update(ticket.opened, (), ticket.opened_by, ticket.state, ticket.team, None)
             return
+        yield from self._milestones(ticket)
+
+    def _milestones(self, ticket: Ticket) -> Iterable[_Update]:
         self._find("QG148", ticket.case_id)
         times = (ticket.opened, ticket.resolved, ticket.closed)
+        people = (ticket.opened_by, ticket.resolved_by, ticket.closed_by)
         for order, (word, at) in enumerate(zip(ticket.milestones, times, strict=True)):
             if at is not None:
-                by = ticket.opened_by if order == 0 else None
-                yield _Update(at, (order,), by, word, ticket.team if order else None, None)
+                team = ticket.team if order else None
+                yield _Update(at, (order,), people[order], word, team, None)
+
+    def _beside_milestones(self, ticket: Ticket, ordered: list[Change]) -> Iterable[_Update]:
+        """Milestones with the changes that tell no state between them, in the state before."""
+        reached = [(update.at, 0, update.order, update) for update in self._milestones(ticket)]
+        beside = []
+        for _, changes in groupby(ordered, key=_order):
+            save = list(changes)
+            changed = ",".join(sorted({change.field for change in save}))
+            by, extra = save[0].actor, _extra(save)
+            update = _Update(save[0].at, save[0].order, by, "", None, changed, extra)
+            beside.append((update.at, 1, update.order, update))
+        word, team = ticket.milestones[0], None
+        for _, later, order, update in sorted([*reached, *beside], key=lambda item: item[:3]):
+            word = word if later else update.state
+            team = team if later else update.team
+            yield replace(update, order=(later, *order), state=word, team=team)
 
     def _check_continuity(self, save: list[Change], state: str | None) -> None:
         for change in save:
@@ -262,7 +298,21 @@ class History:
             s.ACTOR: update.actor,
             s.TEAM: update.team,
             CHANGED: update.changed,
+            **{s.ATTRIBUTE_PREFIX + name: value for name, value in update.extra},
         }
+
+
+def tool_mapping(options: ReadOptions) -> _mapping.Mapping:
+    """Return the mapping for a tool's export (an empty one if none is given).
+
+    CodedError LG033 for a mapping of a table's columns: the tool names its own.
+    """
+    if options.mapping is None:
+        return _mapping.Mapping(name="none")
+    mapping = _mapping.load_mapping(options.mapping)
+    if mapping.event is not None:
+        refuse_mapping(options, "a ticket tool's export")
+    return mapping
 
 
 def slug(word: str) -> str:
@@ -283,6 +333,14 @@ def _first(ordered: list[Change], name: str, otherwise: str | None) -> str | Non
 def _last(save: list[Change], name: str, otherwise: str | None) -> str | None:
     """The value of a field after a save."""
     return next((change.new for change in reversed(save) if change.field == name), otherwise)
+
+
+def _extra(save: list[Change]) -> tuple[tuple[str, str], ...]:
+    """The further facts of a save; several values of one name are joined, sorted, by commas."""
+    found: dict[str, set[str]] = {}
+    for name, value in (fact for change in save for fact in change.extra):
+        found.setdefault(name, set()).add(value)
+    return tuple((name, ",".join(sorted(values))) for name, values in sorted(found.items()))
 
 
 def _is_creation(save: list[Change], opened: int) -> bool:

@@ -1,46 +1,58 @@
 """How does somebody's table become events, under a mapping?
 
-Works column by column on batches of raw columns (text; Parquet also hands over numbers and
-timestamps). Distinct stamps are parsed once and gathered back. The first problem of a row, in the
-order case id, activity, time, order, case times, translated values, makes it a reject; whole
-columns stay columns.
+Works column by column on batches of raw columns (text, coded text; Parquet also hands over numbers
+and timestamps). Texts are coded by distinct words and translated once a word; stamps are read in
+bulk, and one by one where they are odd. The first problem of a row, in the order case id, activity,
+time, order, case times, translated values, makes it a reject; whole columns stay columns.
 
-Complexity: O(rows) columnar work, and O(distinct stamps + rejects) Python steps.
+Complexity: O(rows) columnar work, and O(distinct odd stamps + rejects) Python steps.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from process_mining import schema as s
+from process_mining._coded import encoded, from_indices, indices_of, is_coded, is_text, plain
+from process_mining._coded import ranked as code_ranks
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from process_mining.eventlog import POSITION, Seen
+from process_mining.sources._fast_csv import Doubt
+from process_mining.sources._fast_times import StampReader
 from process_mining.sources._mapping import ALL, Mapping, TableMapping, Text, Time
 from process_mining.sources._rejects import RejectList, shown
 from process_mining.sources._times import (
     BadTimeError,
     Instant,
     TimeReader,
+    date_only,
     load_zone,
-    reading,
     states_offset,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from process_mining.eventlog import Ints
+    import numpy.typing as npt
+
+    from process_mining._coded import Codes, Ints
     from process_mining.sources._csv import Record
+    from process_mining.sources._fast_times import Stamps
+
+    Bools = npt.NDArray[np.bool_]
 
 Value = TypeVar("Value", str, int)
 ORDER_PREFIX: Final = "order."
+SAMPLE: Final = 1 << 12
+DATE_ONLY: Final = "date only: "
 _CANONICAL_TEXT: Final = (s.ACTOR, s.TEAM, s.LIFECYCLE)
 _CANONICAL_CASE: Final = (s.PRACTICE, s.PRIORITY, s.CATEGORY, s.SERVICE)
 _CANONICAL_TIMES: Final = (s.OPENED, s.RESOLVED, s.CLOSED)
@@ -106,22 +118,33 @@ class Converter:
     zone: str | None
     rejects: RejectList
     policies: Counter[str] = field(default_factory=Counter)
-    _readers: dict[str, tuple[TimeReader, Callable[[str], Instant]]] = field(default_factory=dict)
+    _readers: dict[str, StampReader] = field(default_factory=dict)
 
     def convert(self, columns: dict[str, pa.Array], places: Ints) -> pa.Table:
         """Return the accepted rows of a batch; `places` are their line or row numbers."""
-        rows = _Rows(self, self._without_markers(columns))
+        return plain(self.convert_coded(columns, places))
+
+    def convert_coded(self, columns: dict[str, pa.Array], places: Ints | None) -> pa.Table:
+        """Return the accepted rows with their texts coded, as `EventLog.build` also takes them.
+
+        Where `places` are not known, a row that cannot be accepted raises Doubt.
+        """
+        rows = _Rows(self, columns)
         return self._accepted(rows, rows.events() | rows.case_columns(), places)
 
     def convert_cases(self, columns: dict[str, pa.Array], places: Ints) -> pa.Table:
         """Return the accepted rows of a case table: case_id and what the mapping's cases hold."""
-        rows = _Rows(self, self._without_markers(columns))
+        rows = _Rows(self, columns)
         out = rows.case_id() | {
             name.removeprefix(s.CASE_PREFIX): column for name, column in rows.case_columns().items()
         }
-        return self._accepted(rows, out, places)
+        return plain(self._accepted(rows, out, places))
 
-    def _accepted(self, rows: _Rows, out: dict[str, pa.Array], places: Ints) -> pa.Table:
+    def _accepted(self, rows: _Rows, out: dict[str, pa.Array], places: Ints | None) -> pa.Table:
+        if not rows.problems:
+            return pa.table(out)
+        if places is None:
+            raise Doubt
         for row in sorted(rows.problems):
             code, reason = rows.problems[row]
             place = int(places[row])
@@ -132,7 +155,7 @@ class Converter:
         keep[list(rows.problems)] = False
         return pa.table(out).filter(pa.array(keep))
 
-    def reader(self, time: Time) -> tuple[TimeReader, Callable[[str], Instant]]:
+    def reader(self, time: Time) -> StampReader:
         """Return the reader of a time column, with its memory."""
         if time.column not in self._readers:
             plan = self.mapping.time
@@ -142,23 +165,13 @@ class Converter:
                 ambiguous=plan.ambiguous,
                 nonexistent=plan.nonexistent,
             )
-            self._readers[time.column] = (reader, reading(reader))
+            self._readers[time.column] = StampReader(reader)
         return self._readers[time.column]
 
-    def _without_markers(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-        markers = pa.array(["", *self.mapping.csv.missing], pa.string())
-        return {name: _mark_missing(column, markers) for name, column in columns.items()}
-
-
-def _mark_missing(column: pa.Array, markers: pa.Array) -> pa.Array:
-    if not pa.types.is_string(column.type):
-        return column
-    missing = pc.is_in(column, value_set=markers)
-    return (
-        pc.if_else(missing, pa.scalar(None, pa.string()), column)
-        if pc.any(missing).as_py()
-        else column
-    )
+    @cached_property
+    def markers(self) -> pa.Array:
+        """The texts that mean "no value"."""
+        return pa.array(["", *self.mapping.csv.missing], pa.string())
 
 
 @dataclass(eq=False)
@@ -168,10 +181,11 @@ class _Rows:
     converter: Converter
     columns: dict[str, pa.Array]
     problems: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _texts: dict[str, pa.Array] = field(default_factory=dict)
 
     def case_id(self) -> dict[str, pa.Array]:
         """Return the column that names the case."""
-        column = _as_text(self.columns[self.converter.mapping.event.case_id])
+        column = self._coded(self.converter.mapping.event.case_id)
         return {s.CASE_ID: self._needed(column, "LG101", "case id")}
 
     def events(self) -> dict[str, pa.Array]:
@@ -181,7 +195,7 @@ class _Rows:
         out[s.ACTIVITY] = self._needed(self._activity(event.activity), "LG102", "activity")
         out[s.AT] = self._needed(self._time(event.at), "LG103", "time")
         for index, order in enumerate(event.order_by):
-            column = _as_text(self.columns[order.column])
+            column = self._coded(order.column)
             if order.type == "integer":
                 column = self._integers(column, order.column)
             out[f"{ORDER_PREFIX}{index}"] = column
@@ -214,85 +228,193 @@ class _Rows:
 
     def _attributes(self, names: Iterable[str], prefix: str) -> dict[str, pa.Array]:
         bare = {name: name.removeprefix(s.ATTRIBUTE_PREFIX) for name in names}
-        return {prefix + short: _as_text(self.columns[name]) for name, short in bare.items()}
+        return {prefix + short: self._coded(name) for name, short in bare.items()}
+
+    def _coded(self, name: str) -> pa.Array:
+        """Return a raw column as coded text, null where it says so."""
+        if name not in self._texts:
+            column = self.columns[name]
+            coded = encoded(column)
+            text = is_text(column.type)
+            self._texts[name] = _mark_missing(coded, self.converter.markers) if text else coded
+        return self._texts[name]
 
     def _needed(self, column: pa.Array, code: str, what: str) -> pa.Array:
-        for row in _where(column.is_null()):
-            self._problem(row, code, f"has no {what}")
+        if column.null_count:
+            for row in _where(column.is_null()):
+                self._problem(row, code, f"has no {what}")
         return column
 
     def _activity(self, parts: Sequence[Text]) -> pa.Array:
         texts = [self._text(part) for part in parts]
-        if len(texts) == 1:
-            return texts[0]
-        joined = pc.binary_join_element_wise(*texts, "+", null_handling="skip")
-        return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+        return texts[0] if len(texts) == 1 else _joined(texts)
 
     def _text(self, part: Text) -> pa.Array:
         if part.column is None:
-            return pa.repeat(pa.scalar(part.constant, pa.string()), self._length())
-        column = _as_text(self.columns[part.column])
+            word = pa.array([part.constant], pa.string())
+            return from_indices(np.zeros(self._length(), np.int32), word)
+        column = self._coded(part.column)
         if part.values is None:
             return column
-        known = list(part.values)
-        index = pc.index_in(column, value_set=pa.array(known, pa.string()))
-        for row in _where(pc.and_(column.is_valid(), index.is_null())):
+        known = pa.array(list(part.values), pa.string())
+        index = pc.index_in(column.dictionary, value_set=known)
+        words = pa.array(part.values.values(), pa.string()).take(index)
+        codes = indices_of(column)
+        unknown = _gathered(words.is_null(), codes)
+        for row in np.flatnonzero(unknown).tolist():
             value = shown(column[row].as_py())
             self._problem(row, "LG108", f"{value} in {part.column} is not among its values")
-        return pa.array(part.values.values(), pa.string()).take(index)
+        return from_indices(np.where(unknown, np.int32(-1), codes), words.fill_null(""))
+
+    # --- times
 
     def _time(self, time: Time) -> pa.Array:
         column = self.columns[time.column]
-        reader, read = self.converter.reader(time)
-
-        def from_wall(us: int) -> Instant:
-            return reader.local(us, str(np.datetime64(us, "us")))
-
+        reader = self.converter.reader(time)
         if pa.types.is_timestamp(column.type):
             wall = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
-            if column.type.tz is not None:
-                return wall
-            return self._gather(wall, time, from_wall)
-        return self._gather(_as_text(column), time, read)
+            return wall if column.type.tz is not None else self._local(wall, time, reader)
+        if not is_coded(column.type) and not _repeats(column):
+            texts = column.cast(pa.string())
+            return self._instants(self._stamps(texts, time), time, None)
+        coded = self._coded(time.column)
+        return self._instants(self._stamps(coded.dictionary, time), time, indices_of(coded))
 
-    def _gather(self, column: pa.Array, time: Time, read: Callable[[Value], Instant]) -> pa.Array:
-        """Read each distinct value once and gather the instants back to the rows."""
-        coded = column.dictionary_encode()
-        found: list[int | None] = []
-        policies: dict[int, str] = {}
-        bad: dict[int, tuple[str, str]] = {}
-        for code, value in enumerate(coded.dictionary.to_pylist()):
-            try:
-                instant = read(value)
-            except BadTimeError as error:
-                bad[code] = (error.code, f"{time.column} {error.reason}")
-                found.append(None)
-                continue
-            found.append(instant.us)
-            if instant.policy:
-                policies[code] = instant.policy
-        self._count(coded.indices, policies)
-        for row in _where_in(coded.indices, bad):
-            self._problem(row, *bad[coded.indices[row].as_py()])
-        return pa.array(found, pa.int64()).take(coded.indices)
+    def _local(self, wall: pa.Array, time: Time, reader: StampReader) -> pa.Array:
+        """Read wall-clock times that are numbers already."""
 
-    def _count(self, codes: pa.Array, policies: dict[int, str]) -> None:
-        for row in _where_in(codes, policies):
-            self.converter.policies[policies[codes[row].as_py()]] += 1
+        def read(us: int) -> Instant:
+            return reader.reader.local(us, str(np.datetime64(us, "us")))
+
+        found = reader.read_wall(wall.fill_null(0).to_numpy(zero_copy_only=False))
+        return self._instants(_finished(found, wall, read, time), time, None)
+
+    def _stamps(self, texts: pa.Array, time: Time) -> _Instants:
+        """Read texts: quickly those that can be, the others one distinct value at a time."""
+        reader, markers = self.converter.reader(time), self.converter.markers
+        if reader.read(markers).done.any():  # a text that means "no value" looks like a time
+            return _finished(reader.read(texts), _null_where(texts, markers), reader.one, time)
+        found = reader.read(texts)
+        left = pa.array(found.done) if found.done.any() else None
+        rest = texts if left is None else pc.if_else(left, pa.scalar(None, pa.string()), texts)
+        if found.done.all():
+            return _Instants(found.us, found.done, found.policies, {})
+        return _finished(found, _null_where(rest, markers), reader.one, time, others=found.done)
+
+    def _instants(self, found: _Instants, time: Time, codes: Codes | None) -> pa.Array:
+        """Note what was odd and return the instants, of the rows or by the rows' codes."""
+        known = _gathered(found.known, codes)
+        for policy, where in found.policies.items():
+            self.converter.policies[policy] += int(_gathered(where, codes).sum())
+        if date_only(self.converter.reader(time).reader.pattern) and known.any():
+            self.converter.policies[DATE_ONLY + time.column] += int(known.sum())
+        if found.bad:
+            odd = np.zeros(len(found.known), bool)
+            odd[list(found.bad)] = True
+            for row in np.flatnonzero(_gathered(odd, codes)).tolist():
+                self._problem(row, *found.bad[row if codes is None else int(codes[row])])
+        us = found.us if codes is None else np.append(found.us, 0)[codes]
+        return pa.array(us, pa.int64(), mask=None if known.all() else ~known)
 
     def _integers(self, column: pa.Array, name: str) -> pa.Array:
-        whole = pc.match_substring_regex(column, pattern=r"^[+-]?[0-9]{1,18}$").fill_null(False)  # noqa: FBT003 - the fill value
-        for row in _where(pc.invert(whole)):
+        words, codes = column.dictionary, indices_of(column)
+        whole = pc.match_substring_regex(words, pattern=r"^[+-]?[0-9]{1,18}$")
+        good = _gathered(whole, codes)
+        for row in np.flatnonzero(~good).tolist():
             value = column[row].as_py()
             reason = "is empty" if value is None else f"{shown(value)} is no whole number"
             self._problem(row, "LG109", f"{name} {reason}")
-        return pc.if_else(whole, column, pa.scalar(None, pa.string())).cast(pa.int64())
+        digits = pc.if_else(whole, pc.utf8_ltrim(words, "+"), pa.scalar("0"))
+        values = np.append(digits.cast(pa.int64()).to_numpy(), 0)
+        return pa.array(values[codes], pa.int64(), mask=None if good.all() else ~good)
 
     def _problem(self, row: int, code: str, reason: str) -> None:
         self.problems.setdefault(row, (code, reason))
 
     def _length(self) -> int:
         return len(next(iter(self.columns.values())))
+
+
+class _Instants(NamedTuple):
+    """Stamps that were read: instants where `known`, where a policy decided, what is bad by row."""
+
+    us: Ints
+    known: Bools
+    policies: dict[str, Bools]
+    bad: dict[int, tuple[str, str]]
+
+
+def _finished(
+    found: Stamps,
+    rest: pa.Array,
+    read: Callable[[Value], Instant],
+    time: Time,
+    *,
+    others: Bools | None = None,
+) -> _Instants:
+    """Read the distinct values of `rest` that were left undone, one by one.
+
+    Null in `rest` means no value, except where `others` says that the row is done.
+    """
+    valid = rest.is_valid().to_numpy(zero_copy_only=False)
+    known = found.done & (valid if others is None else valid | others)
+    policies = {name: where & known for name, where in found.policies.items()}
+    us, bad = found.us.copy(), dict[int, tuple[str, str]]()
+    left = np.flatnonzero(valid & ~known)
+    coded = rest.take(pa.array(left)).dictionary_encode()
+    rows_of = np.argsort(indices := coded.indices.to_numpy(), kind="stable")
+    ends = np.cumsum(np.bincount(indices, minlength=len(coded.dictionary)))
+    for code, value in enumerate(coded.dictionary.to_pylist()):
+        rows = left[rows_of[ends[code - 1] if code else 0 : ends[code]]]
+        try:
+            instant = read(value)
+        except BadTimeError as error:
+            bad |= dict.fromkeys(rows.tolist(), (error.code, f"{time.column} {error.reason}"))
+            continue
+        us[rows], known[rows] = instant.us, True
+        if instant.policy:
+            policies.setdefault(instant.policy, np.zeros(len(us), bool))[rows] = True
+    return _Instants(us, known, policies, bad)
+
+
+def _repeats(column: pa.Array) -> bool:
+    """Whether most values stand more than once, as far as a sample tells."""
+    return len(pc.unique(column[:SAMPLE])) * 3 < min(SAMPLE, len(column))
+
+
+def _gathered(values: pa.Array | Bools, codes: Codes | None) -> Bools:
+    """Return which rows have a word for which it holds; null rows do not."""
+    holds: Bools = np.asarray(values)
+    return holds if codes is None else np.append(holds, [False])[codes]
+
+
+def _mark_missing(column: pa.Array, markers: pa.Array) -> pa.Array:
+    """Return a coded column that is null where its word is one of the markers."""
+    missing = np.asarray(pc.is_in(column.dictionary, value_set=markers))
+    if not missing.any():
+        return column
+    codes = indices_of(column)
+    return from_indices(np.where(_gathered(missing, codes), np.int32(-1), codes), column.dictionary)
+
+
+def _null_where(texts: pa.Array, markers: pa.Array) -> pa.Array:
+    missing = pc.is_in(texts, value_set=markers)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
+
+
+def _joined(columns: Sequence[pa.Array]) -> pa.Array:
+    """Join coded columns by "+", each distinct combination once; null is left out, "" is null."""
+    combined = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        own = indices_of(column).astype(np.int64) + 1
+        _, combined = np.unique(combined * (len(column.dictionary) + 1) + own, return_inverse=True)
+    _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
+    parts = [column.take(pa.array(first)).cast(pa.string()) for column in columns]
+    nothing = pc.coalesce(*parts).is_null()
+    parts[0] = pc.if_else(nothing, "", parts[0])  # pyarrow drops a row whose parts are all null
+    words = pc.binary_join_element_wise(*parts, "+", null_handling="skip")
+    joined = from_indices(codes.astype(np.int32), words)
+    return _mark_missing(joined, pa.array([""], pa.string()))
 
 
 def ranked(events: pa.Table) -> pa.Table:
@@ -327,25 +449,23 @@ def readable(rows: list[Record], converter: Converter) -> list[Record]:
 
 
 def seen_of(policies: Counter[str]) -> tuple[Seen, ...]:
-    """Return how many local times each policy decided."""
-    return tuple(Seen("QG111", count, subject=policy) for policy, count in sorted(policies.items()))
+    """Return how many local times each policy decided, and how many stamps say the day only."""
+    return tuple(
+        Seen("QG123", count, subject=policy.removeprefix(DATE_ONLY))
+        if policy.startswith(DATE_ONLY)
+        else Seen("QG111", count, subject=policy)
+        for policy, count in sorted(policies.items())
+    )
 
 
 def _dense(column: pa.Array | pa.ChunkedArray) -> Ints:
+    if is_text(column.type):
+        coded = code_ranks(column)
+        return np.where(coded.codes < 0, len(coded.words), coded.codes).astype(np.int64)
     rank: Ints = pc.rank(column, sort_keys="ascending", tiebreaker="dense").to_numpy()
     return rank.astype(np.int64)
-
-
-def _as_text(column: pa.Array) -> pa.Array:
-    return column if pa.types.is_string(column.type) else column.cast(pa.string())
 
 
 def _where(mask: pa.Array) -> list[int]:
     rows: list[int] = np.flatnonzero(mask.to_numpy(zero_copy_only=False)).tolist()
     return rows
-
-
-def _where_in(codes: pa.Array, chosen: Collection[int]) -> list[int]:
-    if not chosen:
-        return []
-    return _where(pc.is_in(codes, value_set=pa.array(list(chosen), codes.type)))

@@ -4,6 +4,7 @@ A mapping is TOML. It names columns and never holds code:
 
     name, title, notes                what it maps (notes: list of texts kept with the log)
     activity_order                    which of several activities of one time comes first
+    same_name                         two XES traces of one name: "refuse", or "separate" cases
     [csv]   delimiter, encoding, missing   (missing: texts that mean "no value", besides "")
     [time]  timezone, format, ambiguous, nonexistent   for every time column; see `_times`
     [event] case_id, activity, at, order_by, actor, team, lifecycle, attributes, people
@@ -210,6 +211,7 @@ class Mapping(_Strict):
     title: str = ""
     notes: list[str] = []
     activity_order: NamesField = ()
+    same_name: Literal["refuse", "separate"] = "refuse"
     csv: Csv = Csv()
     time: Times = Times()
     event: Events | None = None

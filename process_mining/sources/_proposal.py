@@ -314,7 +314,7 @@ class _Writer:
         if case is None:
             return False
         pairs = pa.table({"case": self._of(case).values, "value": self._of(name).values})
-        distinct = pairs.group_by(["case", "value"]).aggregate([]).num_rows
+        distinct: int = pairs.group_by(["case", "value"]).aggregate([]).num_rows
         return distinct > self._of(case).distinct
 
     def _order(self, case: str | None) -> list[str]:

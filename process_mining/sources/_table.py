@@ -51,8 +51,7 @@ class TableBuilder:
     def _open(self, name: str) -> tuple[list[int], list[str | int]]:
         self._names.add(name)
         if len(self._names) > MAX_COLUMNS:
-            msg = f"{self._place} has more than {MAX_COLUMNS:,} different attributes"
-            raise RunError("LG077", msg, why="keys look like values", fix="Check the export")
+            raise too_many(self._place)
         return self._cells.setdefault(name, ([], []))
 
     def _flush(self) -> None:
@@ -70,3 +69,9 @@ class TableBuilder:
         for index, row in enumerate(at):
             place[row] = index
         return column.take(pa.array(place, pa.int64()))
+
+
+def too_many(place: str) -> RunError:
+    """Return the error that says that a log has more attributes than any log has."""
+    msg = f"{place} has more than {MAX_COLUMNS:,} different attributes"
+    return RunError("LG077", msg, why="keys look like values", fix="Check the export")

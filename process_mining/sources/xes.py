@@ -1,81 +1,82 @@
 """Which events does an XES log hold?
 
-A reader of our own for IEEE 1849 logs (1849-2016 and 1849-2023), streaming over expat: one trace
-is held at a time. What it takes, and as what:
+A reader of our own for IEEE 1849 logs (1849-2016 and 1849-2023). What it takes, and as what:
 
     trace: concept:name → case_id; other attributes → the case's attr.<key>
     event: concept:name → activity, lifecycle:transition → lifecycle, org:resource → actor,
            org:group → team, time:timestamp → at, place in the trace → position;
            other attributes → attr.<key>
 
+A mapping with [event] names other keys: `case_id` a key of the trace, the rest of [event] keys of
+the event; what [case] names is looked for in the trace first, then in its events (the last known
+value). A mapping without [event] may still declare [time], activity_order and `same_name`.
+
 Values are kept as the text that stands in the file, whatever their tag (int, float, boolean, id,
-date). Attributes nested in an attribute or container are kept as attr.<outer>.<inner>; lists have
-no column form and are left out, counted in a note. Attributes of the log, extensions, globals and
-classifiers are not read: a global's value is the default of a tool, not a fact. Names may have any
-namespace prefix; the namespace itself is not checked.
+date); one that lacks the lexical form of its tag is counted in a note. Attributes nested in an
+attribute or container are kept as attr.<outer>.<inner>, lists as JSON (`_xes_lists`). Attributes of
+the log and extensions are not read, globals and classifiers only for notes: a global's value is the
+default of a tool, not a fact. Names may have any namespace prefix; the namespace is not checked.
 
 A log without any time is read (level A: order only). Rejected: an event without name, one whose
 time is missing or unreadable, one with a key twice or an attribute without key or value, and every
 event of a trace without name. These stop the reading: DOCTYPE (so no entity can be declared),
-malformed or cut XML, an event outside a trace, two logs in one file, two traces of one name, and
-a tag of more than `MAX_TAG` bytes.
+malformed or cut XML, an event outside a trace, two logs in one file, two traces of one name (unless
+`same_name = "separate"` makes each a case), and a tag of more than `_xes_expat.MAX_TAG` bytes.
 
-Cost: one Python call for each start and end tag.
+How: whole traces are cut out of the bytes by vector operations where they are plain
+(`_xes_plain`), everything else goes tag by tag through expat (`_xes_expat`); both give the same
+tables. Where something is wrong that only the tags can place (a line number), all is read again
+tag by tag. Memory: the columns, and one block of `BLOCK` to `MAX_BLOCK` bytes.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
-from xml.parsers import expat
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
 
-from process_mining import schema as s
 from process_mining.errors import RunError
-from process_mining.eventlog import POSITION
-from process_mining.sources import Parts, refuse_mapping
 from process_mining.sources._files import UTF16_MARKS, open_bytes
-from process_mining.sources._rejects import RejectList, shown
-from process_mining.sources._table import TableBuilder
-from process_mining.sources._times import ISO, BadTimeError, TimeReader, load_zone, reading
+from process_mining.sources._mapped import zone_of
+from process_mining.sources._mapping import load_mapping
+from process_mining.sources._ocel_xml import is_ocel_xml
+from process_mining.sources._times import ISO, TimeReader, load_zone
+from process_mining.sources._xes_expat import FileFacts, TagReader
+from process_mining.sources._xes_log import Plan, UnsureError, assemble
+from process_mining.sources._xes_plain import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from io import BufferedReader
     from pathlib import Path
 
-    from process_mining.sources import ReadOptions
-    from process_mining.sources._times import Instant
+    from process_mining.sources import Parts, ReadOptions
+    from process_mining.sources._xes_plain import Block
 
 NAME: Final = "xes"
 CHUNK: Final = 1 << 20
-MAX_TAG: Final = 64 << 20
-MAX_DEPTH: Final = 64
+BLOCK: Final = 4 << 20
+MAX_BLOCK: Final = 32 << 20
 
-CONCEPT_NAME: Final = "concept:name"
-TIMESTAMP: Final = "time:timestamp"
-COLUMNS: Final = {
-    CONCEPT_NAME: s.ACTIVITY,
-    "lifecycle:transition": s.LIFECYCLE,
-    "org:resource": s.ACTOR,
-    "org:group": s.TEAM,
-}
-VALUES: Final = frozenset({"string", "date", "int", "float", "boolean", "id"})
-TYPES: Final = {s.AT: pa.int64(), POSITION: pa.int64()}
 _ROOT: Final = re.compile(r"<(?!\?|!--)(?:[\w.-]+:)?(!DOCTYPE|[\w.-]+)")
 _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
-_JUNK: Final = frozenset({9, 17})  # expat: content after the root, a second XML declaration
+# In well-formed XML these four can begin nowhere but where they are what they look like.
+_FIRST: Final = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|(<trace)", re.DOTALL)
+_DECLARATION: Final = re.compile(rb"(?:\xef\xbb\xbf)?<\?xml[ \t\r\n](.*?)\?>", re.DOTALL)
+_ENCODING: Final = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
+_END: Final = b"</trace>"
 
 
 def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the content decides, not the name
-    """Whether this is XML whose root is `log`, or which starts with a DOCTYPE (then refused)."""
+    """Whether this is XML with root `log` that is no OCEL, or has a DOCTYPE (then refused)."""
     text = _COMMENT.sub("", _xml_text(head)).lstrip("\ufeff \t\r\n")
     if not text.startswith("<"):
         return False
     root = _ROOT.search(text)
-    return root is not None and root.group(1) in {"log", "!DOCTYPE"}
+    if root is None or root.group(1) not in {"log", "!DOCTYPE"}:
+        return False
+    return not is_ocel_xml(head)
 
 
 def _xml_text(head: bytes) -> str:
@@ -88,265 +89,157 @@ def _xml_text(head: bytes) -> str:
 
 def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
     """Read the files as one log."""
-    refuse_mapping(options, NAME)
-    zone = load_zone(options.timezone) if options.timezone else None
-    log = _Log(instant=reading(TimeReader(pattern=ISO, zone=zone)))
+    plan = _plan(paths, options)
+    try:
+        return assemble(_read_all(paths, by_tags=False), paths, plan)
+    except UnsureError:
+        return read_by_tags(paths, options)
+
+
+def read_by_tags(paths: Sequence[Path], options: ReadOptions) -> Parts:
+    """Read the files tag by tag: the same log, slower; what is wrong has its line."""
+    return assemble(_read_all(paths, by_tags=True), paths, _plan(paths, options))
+
+
+def _plan(paths: Sequence[Path], options: ReadOptions) -> Plan:
+    if options.mapping is None:
+        zone = options.timezone
+        reader = TimeReader(pattern=ISO, zone=load_zone(zone) if zone else None)
+        return Plan(None, "refuse", reader, zone)
+    mapping = load_mapping(options.mapping)
+    of_tool = mapping.model_fields_set & {"words", "practices", "priorities", "fields"}
+    table = mapping.table(paths[0]) if mapping.event or of_tool else None
+    zone = zone_of(mapping, options.timezone)
+    reader = TimeReader(
+        pattern=mapping.time.format or ISO,
+        zone=load_zone(zone) if zone else None,
+        ambiguous=mapping.time.ambiguous,
+        nonexistent=mapping.time.nonexistent,
+    )
+    return Plan(
+        table, mapping.same_name, reader, zone, tuple(mapping.notes), mapping.activity_order
+    )
+
+
+def _read_all(paths: Sequence[Path], *, by_tags: bool) -> list[FileFacts]:
+    files: list[FileFacts] = []
     for path in paths:
-        _File(path, log).read()
-    return log.parts(options.timezone or "UTC")
-
-
-class _Place(NamedTuple):
-    file: str
-    line: int
-    trace: int
-    event: int
-
-    def __str__(self) -> str:
-        return f"line {self.line} (trace {self.trace}, event {self.event})"
-
-
-@dataclass(eq=False)
-class _Item:
-    """A trace or an event while it is open: its cells, and the first thing wrong with it."""
-
-    line: int
-    cells: dict[str, str] = field(default_factory=dict)
-    problem: tuple[str, str] | None = None
-
-    def put(self, key: str | None, value: str | None, path: list[str]) -> None:
-        """Keep one attribute; `path` names the attributes around it."""
-        if key is None or value is None:
-            what = "key" if key is None else f"value for key {shown(key)}"
-            self._note("LG143", f"has an attribute without {what}")
-            return
-        name = ".".join([*path, key])
-        if name in self.cells:
-            self._note("LG142", f"has key {shown(name)} twice")
-        self.cells[name] = value
-
-    def _note(self, code: str, reason: str) -> None:
-        self.problem = self.problem or (code, reason)
-
-
-@dataclass(eq=False)
-class _Log:
-    """What all files of one call give together."""
-
-    instant: Callable[[str], Instant]
-    rejects: RejectList = field(default_factory=RejectList)
-    rows_in: int = 0
-    rows: int = 0
-    lists: int = 0
-    odd_times: int = 0
-    events: TableBuilder = field(default_factory=lambda: TableBuilder(types=TYPES, place="the log"))
-    cases: TableBuilder = field(default_factory=lambda: TableBuilder(types={}, place="the log"))
-    traces: dict[str, str] = field(default_factory=dict)
-    untimed: list[tuple[int, _Place]] = field(default_factory=list)
-
-    def trace(self, trace: _Item, events: list[_Item], file: str, index: int) -> None:
-        """Take one finished trace."""
-        self.rows_in += len(events)
-        case = trace.cells.pop(CONCEPT_NAME, "")
-        problem = trace.problem or (None if case else ("LG140", "belongs to a trace without name"))
-        if not problem:
-            self._case(case, trace, f"{file} line {trace.line} (trace {index})")
-        for position, event in enumerate(events):
-            place = _Place(file, event.line, index, position + 1)
-            code_and_reason = problem or event.problem or self._event(case, event, position, place)
-            if code_and_reason:
-                self._reject(place, *code_and_reason)
-
-    def parts(self, timezone: str) -> Parts:
-        """Return everything, once the last file is read."""
-        timed = len(self.untimed) < self.rows
-        keep = np.ones(self.rows, bool)
-        if timed:
-            keep[[row for row, _ in self.untimed]] = False
-            for _, place in self.untimed:
-                self._reject(place, "LG103", "has no time, while other events have one")
-        return Parts(
-            events=self.events.table().filter(pa.array(keep)),
-            cases=self.cases.table() if self.traces else None,
-            rows_in=self.rows_in,
-            rejects=self.rejects.table(),
-            timezone=timezone,
-            notes=self._notes(),
-        )
-
-    def _case(self, case: str, trace: _Item, place: str) -> None:
-        if case in self.traces:
-            raise RunError(
-                "LG075",
-                f"trace {shown(case)} stands in {self.traces[case]} and in {place}",
-                why="whether they are one case is not guessed",
-                fix="Give every trace a concept:name of its own",
-            )
-        self.traces[case] = place
-        attributes = {s.ATTRIBUTE_PREFIX + key: value for key, value in trace.cells.items()}
-        self.cases.add({s.CASE_ID: case, **attributes})
-
-    def _event(
-        self, case: str, event: _Item, position: int, place: _Place
-    ) -> tuple[str, str] | None:
-        """Add one event; return what is wrong with it, if anything."""
-        cells = event.cells
-        if not cells.get(CONCEPT_NAME):
-            return ("LG141", "has no concept:name")
-        stamp = cells.pop(TIMESTAMP, None)
-        try:
-            at = None if stamp is None else self.instant(stamp).us
-        except BadTimeError as error:
-            return (error.code, f"{TIMESTAMP} {error.reason}")
-        if at is None:
-            self.untimed.append((self.rows, place))
-        row: dict[str, str | int | None] = {
-            COLUMNS.get(key) or s.ATTRIBUTE_PREFIX + key: value for key, value in cells.items()
-        }
-        self.events.add(row | {s.CASE_ID: case, s.AT: at, POSITION: position})
-        self.rows += 1
-        return None
-
-    def _reject(self, place: _Place, code: str, reason: str) -> None:
-        self.rejects.add(
-            file=place.file, number=place.line, place=str(place), code=code, reason=reason
-        )
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = []
-        if self.lists:
-            notes.append(f"{self.lists} list attributes have no column form and were left out")
-        if self.odd_times:
-            notes.append(f"{self.odd_times} times stand in another tag than <date>")
-        return tuple(notes)
+        first = files[-1].first + files[-1].n_traces if files else 0
+        files.append(FileFacts(path.name, first))
+        _File(path, files[-1]).read(by_tags=by_tags)
+    return files
 
 
 class _File:
-    """One file on its way through expat: what is open, and where."""
+    """One file: its plain stretches as blocks of columns, the rest tag by tag."""
 
-    def __init__(self, path: Path, log: _Log) -> None:
-        self._path, self._name, self._log = path, path.name, log
-        self._parser = self._new_parser()
-        self._fed = 0
-        self._skip = 0
-        self._opened = self._closed = False
-        self._trace: _Item | None = None
-        self._event: _Item | None = None
-        self._events: list[_Item] = []
-        self._traces = 0
-        self._keys: list[str] = []
+    def __init__(self, path: Path, facts: FileFacts) -> None:
+        self._path, self._facts = path, facts
+        self._tags = TagReader(facts)
+        self._plain = False
 
-    def read(self) -> None:
-        """Feed the whole file."""
-        with open_bytes(self._path) as stream:
-            while chunk := stream.read(CHUNK):
-                self._feed(chunk, last=False)
-                if self._fed - self._parser.CurrentByteIndex > MAX_TAG:
-                    msg = f"{self._name} line {self._line} holds a tag over {MAX_TAG >> 20} MiB"
-                    raise RunError("LG076", msg, fix="Check the export")
-        self._feed(b"", last=True)
-
-    def _new_parser(self) -> expat.XMLParserType:
-        parser = expat.ParserCreate()
-        parser.StartDoctypeDeclHandler = self._doctype
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        return parser
-
-    @property
-    def _line(self) -> int:
-        return self._parser.CurrentLineNumber
-
-    def _feed(self, chunk: bytes, *, last: bool) -> None:
-        self._fed += len(chunk)
+    def read(self, *, by_tags: bool) -> None:
+        """Read the whole file; UnsureError where only reading by tags can tell what is wrong."""
         try:
-            self._parser.Parse(chunk, last)
-        except expat.ExpatError as error:
-            raise self._malformed(error, last=last) from error
+            with open_bytes(self._path) as stream:
+                if not by_tags:
+                    self._read_blocks(stream)
+                while chunk := stream.read(CHUNK):
+                    self._tags.feed(chunk)
+            self._tags.close()
+        except RunError as error:
+            # What was not fed is not known to expat: let it see all before it complains.
+            if self._plain and error.code.startswith("LG07"):
+                raise UnsureError from error
+            raise
 
-    def _malformed(self, error: expat.ExpatError, *, last: bool) -> RunError:
-        where = f"{self._name} line {error.lineno}, column {error.offset + 1}"
-        if last:
-            msg = f"{self._name} ends in the middle of the log (line {error.lineno})"
-            fix = "Copy or export it again"
-            return RunError("LG071", msg, why="the log would be cut", fix=fix)
-        if self._closed and error.code in _JUNK:
-            msg = f"{where}: something follows after the end of the log"
-            return RunError("LG074", msg, fix="Keep one log in a file")
-        reason = expat.errors.messages.get(error.code, "") and expat.ErrorString(error.code)
-        fix = "Mend the XML; if letters are at fault, declare the encoding in its first line"
-        return RunError("LG072", f"{where}: no well-formed XML ({reason})", fix=fix)
+    def _read_blocks(self, stream: BufferedReader) -> None:
+        """Read blocks of whole traces until one is not plain; the rest is fed or unread."""
+        rest = self._after_head(stream)
+        while rest is not None:
+            more = stream.read(BLOCK)
+            rest += more
+            end = _end_of_traces(rest)
+            if end and self._tags.between_traces and rest.startswith(b"<trace"):
+                if not self._take(rest[:end]):
+                    self._tags.feed(rest[end:])
+                    return
+                rest = rest[end:]
+            elif not more or len(rest) > MAX_BLOCK or not rest.startswith(b"<trace"):
+                self._tags.feed(rest)
+                return
 
-    def _doctype(self, *_: object) -> None:
-        raise RunError(
-            "LG070",
-            f"{self._name} line {self._line} holds a DOCTYPE",
-            why="it could declare entities that read files or fill the memory; XES has none",
-            fix="Remove the DOCTYPE",
-        )
+    def _after_head(self, stream: BufferedReader) -> bytes | None:
+        """Feed what stands before the first trace; return what follows, if it may be plain."""
+        head, start = b"", None
+        while start is None and len(head) <= MAX_BLOCK and (more := stream.read(BLOCK)):
+            head += more
+            start = next((m.start(1) for m in _FIRST.finditer(head) if m[1]), None)
+        if start is None or not _is_utf8(head):
+            self._tags.feed(head)
+            return None
+        self._tags.feed(head[:start])
+        return head[start:]
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._skip:
-            self._skip += 1
-            return
-        name = tag.rpartition(":")[2]
-        if name in VALUES or name == "container":
-            self._attribute(name, attributes)
-        elif name == "event":
-            self._start_event()
-        elif name == "trace":
-            self._start_trace()
-        elif name == "log" and not self._opened:
-            self._opened = True
+    def _take(self, data: bytes) -> bool:
+        """Read a block of whole traces; return whether what follows may be plain again."""
+        block = scan(data)
+        if block is None:
+            self._tags.feed(data)
+            return False
+        plain, rest = self._feed_doubtful(data, block)
+        self._plain = self._plain or plain
+        if rest is not None:
+            self._tags.feed(rest)
+        return rest is None
+
+    def _feed_doubtful(self, data: bytes, block: Block) -> tuple[bool, bytes | None]:
+        """Read the doubtful traces by tags and take the others as columns.
+
+        Returns whether there were others, and what is left because a trace did not end where it
+        seemed to: that is for expat alone.
+        """
+        facts, begin, rest = self._facts, 0, None
+        before, extra = facts.n_traces, np.zeros(len(block.doubtful), np.int64)
+        for trace in np.flatnonzero(block.doubtful).tolist():
+            start, end = block.starts[trace : trace + 2].tolist()
+            self._skip(data, begin, start)
+            begin = end
+            number = before + trace + int(extra[:trace].sum())
+            facts.n_traces = number
+            self._tags.feed(data[start:end])
+            extra[trace] = facts.n_traces - number - 1
+            if not self._tags.between_traces:
+                block.doubtful[trace:] = True
+                rest = data[end:]
+                break
         else:
-            self._leave_out(name)
+            self._skip(data, begin, len(data))
+            facts.n_traces = before + len(extra) + int(extra.sum())
+        shifted = np.arange(len(extra)) + np.cumsum(extra) - extra
+        block.take(facts, facts.first + before + shifted)
+        return not block.doubtful.all(), rest
 
-    def _attribute(self, tag: str, attributes: dict[str, str]) -> None:
-        item = self._event or self._trace
-        if item is None:
-            self._skip = 1
-            return
-        key, value = attributes.get("key"), attributes.get("value")
-        if tag != "container" or key is None:
-            item.put(key, value, self._keys)
-        if key == TIMESTAMP and tag != "date" and self._event:
-            self._log.odd_times += 1
-        self._keys.append(key or "")
-        if len(self._keys) > MAX_DEPTH:
-            msg = f"{self._name} line {self._line} nests attributes over {MAX_DEPTH} deep"
-            raise RunError("LG076", msg, fix="Check the export")
+    def _skip(self, data: bytes, start: int, end: int) -> None:
+        """Tell the tag reader how many lines it does not see."""
+        stretch = np.frombuffer(data, np.uint8)[start:end]
+        lines = int(np.count_nonzero(stretch == ord("\n")))
+        if np.any(stretch == ord("\r")):
+            lines += data.count(b"\r", start, end) - data.count(b"\r\n", start, end)
+        self._tags.skip_lines(lines)
 
-    def _start_event(self) -> None:
-        if self._trace is None or self._event is not None or self._keys:
-            msg = f"{self._name} line {self._line}: an event stands outside a trace"
-            raise RunError("LG073", msg, why="its case is unknown", fix="Put it into its trace")
-        self._event = _Item(self._line)
 
-    def _start_trace(self) -> None:
-        if not self._opened or self._trace is not None:
-            msg = f"{self._name} line {self._line}: a trace stands outside the log"
-            raise RunError("LG073", msg, fix="Put traces directly into <log>")
-        self._traces += 1
-        self._trace = _Item(self._line)
+def _end_of_traces(data: bytes) -> int:
+    """Return where the next tag after the last whole trace begins, 0 where there is none."""
+    last = data.rfind(b"<")
+    end = data.rfind(_END, 0, max(last, 0))
+    return data.find(b"<", end + 1) if end >= 0 else 0
 
-    def _leave_out(self, name: str) -> None:
-        if name == "log":
-            msg = f"{self._name} line {self._line}: a second log begins inside the log"
-            raise RunError("LG074", msg, fix="Keep one log in a file")
-        if name == "list" and self._trace is not None:
-            self._log.lists += 1
-        self._skip = 1
 
-    def _end(self, _tag: str) -> None:
-        if self._skip:
-            self._skip -= 1
-        elif self._keys:
-            self._keys.pop()
-        elif self._event is not None:
-            self._events.append(self._event)
-            self._event = None
-        elif self._trace is not None:
-            self._log.trace(self._trace, self._events, self._name, self._traces)
-            self._trace, self._events = None, []
-        else:
-            self._closed = True
+def _is_utf8(head: bytes) -> bool:
+    """Whether the bytes are UTF-8 by declaration or for want of one."""
+    if head.startswith(UTF16_MARKS) or b"\0" in head[:4]:
+        return False
+    declaration = _DECLARATION.match(head)
+    encoding = _ENCODING.search(declaration[1]) if declaration else None
+    return encoding is None or encoding[1].lower() == b"utf-8"

@@ -7,8 +7,9 @@ Run with `make bench`.
 (a) exact alignments of a log's variants: ours, the building of the automaton included, against
     pm4py's A* with the state equation (exact) and its quickest search (not always optimal);
 (b) verdicts of every rule: by distinct signatures against one durable-rules fact a case, both in a
-    worker process that is started for it;
-(c) reading an XES log: ours, which checks every value, against pm4py's default reader.
+    worker process that is started for it.
+
+Reading XES has a file of its own, `test_xes_ratios.py`.
 """
 
 from __future__ import annotations
@@ -238,22 +239,3 @@ def test_verdicts() -> None:
     n = f"{len(asked)} rules, {CASES:,} cases of uci"
     timed.say("verdicts by signatures", "one durable-rules fact a case", n)
     assert [one.tolist() for one in ours] == theirs
-
-
-# --- (c) reading
-
-
-def test_reading_xes() -> None:
-    import pm4py  # noqa: PLC0415 - slow import
-
-    (path,) = LOGS["bpi13"]
-    if not path.is_file():
-        pytest.skip(f"{path} is missing: the real logs are not part of this project")
-    ours, theirs, timed = interleaved(
-        lambda: open_log([path]), lambda: pm4py.read_xes(str(path)), turns=5
-    )
-    timed.say("reading XES", "pm4py's default reader", f"{ours.n_events:,} events of bpi13")
-    frame = ours.events.select(["case_id", "activity"]).to_pandas()
-    own = frame.groupby("case_id")["activity"].agg(list).to_dict()
-    other = theirs.groupby("case:concept:name", sort=False)["concept:name"].agg(list).to_dict()
-    assert own == other
