@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from csi.audit import require_codes
+from csi.audit import require_codes, split_by_practice, with_words
 from csi.audit_outputs import defect_row, log_row
 from csi.outputs import whole_set, write_json, write_text
 from csi.report.inspect_page import inspect_page
 from process_mining import schema as s
+from process_mining.errors import CodedError
 from process_mining.quality import inspect
 from process_mining.sources import open_log
 from rules.catalogue import load_catalogue
 from rules.check import hanging_verdicts
+from rules.practice import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from process_mining.quality import Quality
     from process_mining.sources import ReadOptions
     from rules.catalogue import Catalogue
+    from rules.practice import Translation
     from rules.spec import Rule
 
 FILES: Final = ("quality.json", "inspect.html")
@@ -68,7 +71,21 @@ def inspect_log(
     log = open_log(request.logs, replace(request.read, allow_rejects=True))
     step("inspecting")
     catalogue = load_catalogue(request.rules)
-    return Inspection(request, log, inspect(log), _judging(log, catalogue, request.practice))
+    quality = with_words(inspect(log), _translated(log, catalogue, request.practice))
+    return Inspection(request, log, quality, _judging(log, catalogue, request.practice))
+
+
+def _translated(log: EventLog, catalogue: Catalogue, practice: str | None) -> list[Translation]:
+    """Say the log in its practices' words, where it tells what they are; else no word is judged."""
+    try:
+        shares = split_by_practice(log, catalogue.practices, practice)
+        return [translate(part, known) for known, part in shares]
+    except CodedError as error:
+        # Not a mistake here: what to do about it, the audit says. A practice that was asked for is.
+        if practice is not None:
+            raise
+        _LOG.debug("words are not judged: %s", error)
+        return []
 
 
 def _judging(log: EventLog, catalogue: Catalogue, practice: str | None) -> tuple[Rule, ...]:

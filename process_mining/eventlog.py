@@ -16,6 +16,7 @@ is built (`privacy`), so no later step can show them.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -26,23 +27,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from process_mining import schema as s
+from process_mining._ahead import ahead
+from process_mining._coded import Coded, decoded, is_coded, is_text, plain, ranked
+from process_mining._order import order_of
 from process_mining.errors import RunError
-from process_mining.privacy import mask_contacts, pseudonyms
+from process_mining.privacy import (
+    mask_contacts,
+    masked_words,
+    may_hold,
+    pseudonyms,
+    pseudonyms_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
+
+    from process_mining._order import Order
 
     Ints = npt.NDArray[np.int64]
     Codes = npt.NDArray[np.int32]
 
 POSITION = "position"
-_TIE = "declared order"
+_AT_ONCE = 1 << 20
+_NO_CONTACTS = frozenset({s.CASE_ID, s.ACTOR})
 
-
-Unit = Literal["events", "cases", "minutes", "rows", "days"]
+Unit = Literal["events", "cases", "minutes", "rows", "days", "clock changes"]
 
 
 @dataclass(frozen=True)
@@ -163,7 +175,7 @@ class EventLog:
         case is the case's value. `cases` holds `schema.CASE_TYPES` and `attr.*`; its values win.
         `links` holds `schema.LINK_SCHEMA`. `people` names the `attr.*` columns, of events or cases,
         that hold names; they become pseudonyms as actors do. `activity_order` is the declared order
-        of activities that share a time and a position.
+        of activities that share a time and a position. Texts may be coded (`_coded`).
         `pseudonym_key` makes pseudonyms comparable between logs; without it the key is derived
         from the log's own content, so they are stable for one log and mean nothing elsewhere.
 
@@ -172,25 +184,21 @@ class EventLog:
         """
         events = _conform(events, s.EVENT_TYPES)
         _require_keys(events)
-        events = _sorted(events, activity_order)
-        known = _order_known(events, activity_order)
-        if POSITION in events.column_names:
-            events = events.drop_columns([POSITION])
-        content = _digest(events)
-        collapsed, events = _split_case_columns(events)
-        table = _case_table(collapsed, cases)
-        table = _set(table, s.ORDER_KNOWN, pc.is_in(table[s.CASE_ID], value_set=known))
+        order = order_of(events, position=POSITION, activity_order=activity_order)
+        draft = _Draft.of(events, order, meta, people)
+        table = _case_table(draft.collapsed(), plain(cases) if cases is not None else None)
+        unsure = pc.is_in(table[s.CASE_ID], value_set=draft.unordered())
+        table = _set(table, s.ORDER_KNOWN, pc.invert(unsure))
         joined = _link_table(links)
+        content = draft.digest
         sha256 = hashlib.sha256(content + _digest(table) + _digest(joined)).hexdigest()
         key = pseudonym_key or hashlib.sha256(b"trueloop pseudonym key" + content).digest()
         if not meta.clear_names:
-            events, table = _without_names(events, table, people, key)
+            table = _without_names(table, people, key)
+        events, masked = draft.finished(key)
         if not meta.clear_contacts:
-            events, table, masked = _without_contacts(events, table, key)
-            meta = replace(meta, masked=masked)
-        offsets = _offsets(events)
-        seq = np.arange(len(events)) - np.repeat(offsets[:-1], np.diff(offsets))
-        events = events.add_column(1, s.SEQ, pa.array(seq, pa.int64()))
+            table, also = _without_contacts(table, key)
+            meta = replace(meta, masked=tuple(sorted((masked + also).items())))
         meta = replace(meta, sha256=sha256)
         return cls(events=events, cases=table, meta=meta, links=joined)
 
@@ -284,13 +292,18 @@ def _conform(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
     """Bring the canonical columns to the front with their types; other columns follow by name."""
     rest = sorted(name for name in table.column_names if name not in types)
     columns: dict[str, pa.ChunkedArray | pa.Array] = {
-        name: table[name].cast(kind)
+        name: _cast(table[name], kind)
         if name in table.column_names
         else pa.nulls(table.num_rows, kind)
         for name, kind in types.items()
     }
     columns |= {name: table[name] for name in rest}
     return pa.table(columns)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Coded text stays coded."""
+    return column if is_coded(column.type) and pa.types.is_string(kind) else column.cast(kind)
 
 
 def _require_keys(events: pa.Table) -> None:
@@ -304,43 +317,13 @@ def _require_keys(events: pa.Table) -> None:
         raise RunError("LG002", msg, fix="A source must reject such rows with their place")
 
 
-def _sorted(events: pa.Table, activity_order: Sequence[str]) -> pa.Table:
-    """Sort by case, time, position, declared activity order, then by every other column by name."""
-    first = [s.CASE_ID, s.AT, POSITION] if POSITION in events.column_names else [s.CASE_ID, s.AT]
-    rest = [name for name in events.column_names if name not in first]
-    ranked = {name: _rank(events[name]) for name in first}
-    if activity_order:
-        ranked[_TIE] = _tie_rank(events[s.ACTIVITY], activity_order)
-    ranked |= {name: _rank(events[name]) for name in rest}
-    keys = [(name, "ascending") for name in ranked]
-    order = pc.sort_indices(pa.table(ranked), sort_keys=keys)
-    return events.take(order).combine_chunks()
-
-
-def _tie_rank(activities: pa.ChunkedArray, activity_order: Sequence[str]) -> pa.ChunkedArray:
-    """The place of each activity in the declared order; one that it does not name comes last."""
-    place = pc.index_in(activities, value_set=pa.array(activity_order, pa.string()))
-    return place.fill_null(len(activity_order))
-
-
-def _rank(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """Strings as the rank of their code points: integers sort several times faster."""
-    if not pa.types.is_string(column.type):
-        return column
-    codes, _ = _codes(column)
-    return pa.array(codes)
-
-
 def _codes(column: pa.ChunkedArray) -> tuple[Codes, tuple[str, ...]]:
     """Return each value's rank among the sorted distinct values (-1 for null), and those values."""
-    coded = column.combine_chunks().dictionary_encode()
-    words: list[str] = coded.dictionary.to_pylist()
-    order = sorted(range(len(words)), key=words.__getitem__)
-    rank = np.empty(len(words) + 1, dtype=np.int32)
-    rank[order] = np.arange(len(words), dtype=np.int32)
-    rank[-1] = -1
-    index = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return rank[index], tuple(words[i] for i in order)
+    coded = ranked(column)
+    used = np.unique(coded.codes[coded.codes >= 0])
+    place = np.full(len(coded.words) + 1, -1, np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    return place[coded.codes], tuple(coded.words.take(pa.array(used)).to_pylist())
 
 
 def _int64(column: pa.ChunkedArray) -> Ints:
@@ -348,70 +331,11 @@ def _int64(column: pa.ChunkedArray) -> Ints:
     return values.astype(np.int64, copy=False)
 
 
-def _offsets(events: pa.Table) -> Ints:
-    """Where each case starts in events that are sorted by case, and the end."""
-    ids, _ = _codes(events[s.CASE_ID])
-    starts = np.flatnonzero(np.diff(ids, prepend=-2)) if len(ids) else np.empty(0, np.int64)
-    return np.append(starts, len(ids)).astype(np.int64)
-
-
-def _order_known(events: pa.Table, activity_order: Sequence[str]) -> pa.Array:
-    """Return the ids of the cases whose order is told by times, positions and declared order.
-
-    It is not where two events in a row share a time (or have none), the source gives them no
-    different positions, they are different activities, and no order of these two is declared: then
-    only their content orders them.
-    """
-    offsets = _offsets(events)
-    at, word = _int64(events[s.AT]), _codes(events[s.ACTIVITY])[0]
-    place = np.full(len(at), -1, np.int64)
-    if POSITION in events.column_names:
-        place = _int64(events[POSITION].fill_null(-1))
-    tied = (at[1:] == at[:-1]) & (place[1:] == place[:-1]) & (word[1:] != word[:-1])
-    if activity_order:
-        tie = _int64(_tie_rank(events[s.ACTIVITY], activity_order))
-        tied &= (tie[1:] == len(activity_order)) | (tie[:-1] == len(activity_order))
-    tied[offsets[1:-1] - 1] = False
-    cases = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    known = np.ones(len(offsets) - 1, bool)
-    known[cases[1:][tied]] = False
-    return events[s.CASE_ID].take(pa.array(offsets[:-1][known])).combine_chunks()
-
-
 def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
     """Offsets for every case of the case table; a case without events owns an empty span."""
     index = pc.index_in(events[s.CASE_ID], value_set=cases[s.CASE_ID].combine_chunks())
     counts = np.bincount(_int64(index.cast(pa.int64())), minlength=cases.num_rows)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def _split_case_columns(events: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Split `case.*` columns off, each collapsed to the last known value of the case."""
-    _refuse_two_practices(events)
-    offsets = _offsets(events)
-    starts, ends = offsets[:-1], offsets[1:]
-    columns = {s.CASE_ID: events[s.CASE_ID].take(pa.array(starts))}
-    taken = [name for name in events.column_names if name.startswith(s.CASE_PREFIX)]
-    for name in taken:
-        known = events[name].is_valid().combine_chunks().to_numpy(zero_copy_only=False)
-        last = np.maximum.accumulate(np.where(known, np.arange(len(known)), -1))
-        pick = last[ends - 1] if len(ends) else last
-        index = pa.array(pick, mask=pick < starts)
-        columns[name.removeprefix(s.CASE_PREFIX)] = events[name].take(index)
-    return pa.table(columns), events.drop_columns(taken) if taken else events
-
-
-def _refuse_two_practices(events: pa.Table) -> None:
-    name = s.CASE_PREFIX + s.PRACTICE
-    if name not in events.column_names:
-        return
-    named = events.select([s.CASE_ID, name]).filter(events[name].is_valid())
-    pairs = named.group_by([s.CASE_ID, name]).aggregate([])
-    counts = pairs.group_by(s.CASE_ID).aggregate([(name, "count")])
-    torn = counts.filter(pc.greater(counts[f"{name}_count"], 1))[s.CASE_ID].sort()
-    if len(torn):
-        msg = f"{len(torn)} cases name two practices, the first is '{torn[0].as_py()}'"
-        raise RunError("LG004", msg, fix="Give the tickets of each practice ids of their own")
 
 
 def _case_table(collapsed: pa.Table, given: pa.Table | None) -> pa.Table:
@@ -455,33 +379,155 @@ def _links_of(links: pa.Table, cases: pa.Table) -> pa.Table:
     return links.filter(pc.is_in(links[s.CASE_ID], value_set=mine))
 
 
-def _without_names(
-    events: pa.Table, cases: pa.Table, people: frozenset[str], key: bytes
-) -> tuple[pa.Table, pa.Table]:
-    """Replace the names in the actor column and in the columns declared to hold people."""
-    for name in sorted({s.ACTOR, *people} & set(events.column_names)):
-        events = _set(events, name, pseudonyms(events[name], key))
+def _without_names(cases: pa.Table, people: frozenset[str], key: bytes) -> pa.Table:
+    """Replace the names in the columns of the cases that are declared to hold people."""
     for name in sorted(people & set(cases.column_names)):
         cases = _set(cases, name, pseudonyms(cases[name], key))
-    return events, cases
+    return cases
 
 
-def _without_contacts(
-    events: pa.Table, cases: pa.Table, key: bytes
-) -> tuple[pa.Table, pa.Table, tuple[tuple[str, int], ...]]:
-    """Mask addresses in every text but the case id; return how many texts of each kind had one."""
-    counts: dict[str, int] = {}
-    masked = []
-    for table in (events, cases):
-        for name in table.column_names:
-            if name in {s.CASE_ID, s.ACTOR} or not pa.types.is_string(table[name].type):
-                continue
-            column, found = mask_contacts(table[name], key)
-            if found:
-                table = _set(table, name, column)  # noqa: PLW2901 - the table with that column
-                counts = {k: counts.get(k, 0) + found.get(k, 0) for k in {*counts, *found}}
-        masked.append(table)
-    return masked[0], masked[1], tuple(sorted(counts.items()))
+def _without_contacts(cases: pa.Table, key: bytes) -> tuple[pa.Table, Counter[str]]:
+    """Mask addresses in every text but the case id; count the texts that had one, by kind."""
+    counts = Counter[str]()
+    for name in cases.column_names:
+        if name in {s.CASE_ID, s.ACTOR} or not pa.types.is_string(cases[name].type):
+            continue
+        column, found = mask_contacts(cases[name], key)
+        if found:
+            cases = _set(cases, name, column)
+            counts.update(found)
+    return cases, counts
+
+
+@dataclass(eq=False)
+class _Draft:
+    """The events in order, some columns still as words: names and addresses are in them.
+
+    Columns are taken from the source one at a time, each digested and brought to its last form as
+    far as the key of the pseudonyms is not needed for it, so that little is held twice.
+    """
+
+    order: Order
+    columns: dict[str, pa.Array] = field(default_factory=dict)
+    names: dict[str, Coded] = field(default_factory=dict)
+    contacts: dict[str, Coded] = field(default_factory=dict)
+    of_cases: dict[str, pa.Array] = field(default_factory=dict)
+    digest: bytes = b""
+
+    @classmethod
+    def of(cls, events: pa.Table, order: Order, meta: LogMeta, people: frozenset[str]) -> _Draft:
+        draft = cls(order)
+        digest = hashlib.sha256()
+        for name, column, last in ahead(draft._ordered(events)):
+            _update(digest, name, last)
+            if name.startswith(s.CASE_PREFIX):
+                draft._collapse(name, column)
+            elif isinstance(column, Coded):
+                draft._add(name, column, last, meta, people)
+            else:
+                draft.columns[name] = last
+        draft.digest = digest.digest()
+        return draft
+
+    def _ordered(self, events: pa.Table) -> Iterator[tuple[str, pa.Array | Coded, pa.Array]]:
+        """Yield each column in order, as words if it is text, and in its last form."""
+        for name in events.column_names:
+            source, events = events[name], events.drop_columns([name])
+            if name == s.CASE_ID:
+                yield name, self.order.case, decoded(self.order.case, name)
+            elif is_text(source.type):
+                column = ranked(source).take(self.order.rows)
+                yield name, column, decoded(column, name)
+            elif name != POSITION:
+                numbers = _taken(source, self.order.rows)
+                yield name, numbers, numbers
+
+    def _add(
+        self, name: str, column: Coded, text: pa.Array, meta: LogMeta, people: frozenset[str]
+    ) -> None:
+        """Keep a column of text: as words where names or addresses may be in them."""
+        if not meta.clear_names and name in {s.ACTOR, *people}:
+            self.names[name] = column
+        elif not meta.clear_contacts and name not in _NO_CONTACTS and may_hold(column.words):
+            self.contacts[name] = column
+        else:
+            self.columns[name] = text
+
+    def _collapse(self, name: str, column: pa.Array | Coded) -> None:
+        """Keep the last known value of each case."""
+        if name == s.CASE_PREFIX + s.PRACTICE and isinstance(column, Coded):
+            self._refuse_two_practices(column)
+        short = name.removeprefix(s.CASE_PREFIX)
+        if isinstance(column, Coded):
+            last = self._last(column.codes >= 0)
+            codes = np.where(last < 0, np.int32(-1), column.codes[last])
+            self.of_cases[short] = decoded(Coded(codes, column.words), name)
+        else:
+            last = self._last(column.is_valid().to_numpy(zero_copy_only=False))
+            self.of_cases[short] = column.take(pa.array(last, mask=last < 0))
+
+    def _last(self, known: npt.NDArray[np.bool_]) -> Ints:
+        """Return the last row of each case of which something is known, -1 where none is."""
+        starts, ends = self.order.offsets[:-1], self.order.offsets[1:]
+        if known.all() or not len(starts):
+            return ends - 1
+        place = np.where(known, np.arange(len(known)), -1)
+        last: Ints = np.maximum.reduceat(place, starts)
+        return last
+
+    def _refuse_two_practices(self, column: Coded) -> None:
+        rows = np.flatnonzero(column.codes >= 0)
+        word = column.codes[rows]
+        case = np.searchsorted(self.order.offsets, rows, side="right") - 1
+        torn = np.unique(case[1:][(case[1:] == case[:-1]) & (word[1:] != word[:-1])])
+        if len(torn):
+            first = self._ids(torn[:1])[0].as_py()
+            msg = f"{len(torn)} cases name two practices, the first is '{first}'"
+            raise RunError("LG004", msg, fix="Give the tickets of each practice ids of their own")
+
+    def _ids(self, cases: Ints) -> pa.Array:
+        """Return the ids of cases by their numbers."""
+        return self.order.case.words.take(
+            pa.array(self.order.case.codes[self.order.offsets[cases]])
+        )
+
+    def unordered(self) -> pa.Array:
+        """Return the ids of the cases whose order is not known."""
+        return self._ids(self.order.unordered)
+
+    def collapsed(self) -> pa.Table:
+        """Return what the events say of each case."""
+        ids = self._ids(np.arange(len(self.order.offsets) - 1))
+        return pa.table({s.CASE_ID: ids} | self.of_cases)
+
+    def finished(self, key: bytes) -> tuple[pa.Table, Counter[str]]:
+        """Return the events without names and addresses, and how many texts had an address."""
+        masked = Counter[str]()
+        for name, column in self.names.items():
+            words = pseudonyms_of(column.words, key)
+            self.columns[name] = decoded(Coded(column.codes, words), name)
+        for name, column in self.contacts.items():
+            words, kinds = masked_words(column.words, key)
+            times = np.bincount(column.codes[column.codes >= 0], minlength=len(words))
+            for count, found in zip(times.tolist(), kinds, strict=True):
+                masked.update(dict.fromkeys(found, count) if count else {})
+            self.columns[name] = decoded(Coded(column.codes, words), name)
+        offsets = self.order.offsets
+        seq = np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+        self.columns[s.SEQ] = pa.array(seq, pa.int64())
+        first = [s.CASE_ID, s.SEQ, *(n for n in s.EVENT_TYPES if n != s.CASE_ID)]
+        rest = sorted(set(self.columns) - set(first))
+        return pa.table({name: self.columns[name] for name in (*first, *rest)}), masked
+
+
+def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.Array:
+    """Return numbers in another order."""
+    if not pa.types.is_int64(column.type):
+        return column.combine_chunks().take(pa.array(rows))
+    if not column.null_count:
+        return pa.array(column.to_numpy()[rows])
+    missing = column.is_null().to_numpy()
+    return pa.array(column.fill_null(0).to_numpy()[rows], mask=missing[rows])
 
 
 def _set(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
@@ -495,23 +541,37 @@ def _digest(table: pa.Table) -> bytes:
     """SHA-256 of the values (not of their encoding): names, types, validity, text or numbers."""
     digest = hashlib.sha256()
     for name in table.column_names:
-        column = table[name].combine_chunks()
-        digest.update(f"{name}\0{column.type}\0{len(column)}\0{column.null_count}\0".encode())
-        digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes())
-        for part in _value_bytes(column):
-            digest.update(part)
+        _update(digest, name, table[name].combine_chunks())
     return digest.digest()
 
 
-def _value_bytes(column: pa.Array) -> Sequence[bytes]:
+def _update(digest: hashlib._Hash, name: str, column: pa.Array) -> None:
+    digest.update(f"{name}\0{column.type}\0{len(column)}\0{column.null_count}\0".encode())
+    digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).data)
+    for part in _value_bytes(column):
+        digest.update(part.data)
+
+
+def _value_bytes(column: pa.Array) -> Iterator[npt.NDArray[np.generic]]:
     if pa.types.is_string(column.type):
-        text = column.fill_null("").cast(pa.large_string())
-        lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8")
-        _, offsets, data = text.buffers()
-        bounds = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-        first, last = (int(bounds[0]), int(bounds[-1])) if len(bounds) else (0, 0)
-        return (lengths.tobytes(), data.to_pybytes()[first:last] if data else b"")
-    if pa.types.is_boolean(column.type):
-        return (np.packbits(column.fill_null(False).to_numpy(zero_copy_only=False)).tobytes(),)  # noqa: FBT003 - the fill value
-    kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
-    return (column.fill_null(0).to_numpy(zero_copy_only=False).astype(kind).tobytes(),)
+        yield from _text_bytes(column)
+    elif pa.types.is_boolean(column.type):
+        yield np.packbits(column.fill_null(False).to_numpy(zero_copy_only=False))  # noqa: FBT003 - the fill value
+    else:
+        kind = "<f8" if pa.types.is_floating(column.type) else "<i8"
+        filled = column.fill_null(0) if column.null_count else column
+        yield filled.to_numpy(zero_copy_only=False).astype(kind, copy=False)
+
+
+def _text_bytes(column: pa.Array) -> Iterator[npt.NDArray[np.generic]]:
+    """The lengths of all texts, then the texts."""
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets or b"", np.int32)
+    bounds = bounds[column.offset : column.offset + len(column) + 1]
+    if column.null_count and (np.diff(bounds)[np.asarray(column.is_null())]).any():
+        yield from _text_bytes(column.fill_null(""))  # bytes that lie behind a null are no text
+        return
+    for low in range(0, len(column), _AT_ONCE):
+        yield np.diff(bounds[low : low + _AT_ONCE + 1]).astype("<i8")
+    if len(column) and data:
+        yield np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]

@@ -1,12 +1,14 @@
 """Which instant does a stamp in a file mean?
 
-Three kinds of format are read, and only what is declared:
+Four kinds of format are read, and only what is declared:
 
 - `iso`: ISO 8601, `2024-03-31T02:30:00.5+02:00`; date and clock are both required, `T` or one
   space between them, an offset as `Z`, `+02`, `+0200` or `+02:00`.
 - `epoch_s`, `epoch_ms`: whole seconds or milliseconds since 1970-01-01 UTC.
 - a pattern of strptime directives: %Y %m %d %b %B %H %I %p %M %S %f %z %%. Month names are
   English whatever the machine's locale. %y is refused: a century would be guessed.
+- `iso_date` (2024-03-31), or a pattern without any directive of the clock: dates only. Such a stamp
+  is read as 00:00 of that day in the declared zone; readers count it as coarse (QG123).
 
 A stamp without an offset needs a declared zone. Local times that a clock change makes ambiguous
 (they happened twice) or that never happened are refused unless the mapping declares a policy:
@@ -21,6 +23,7 @@ digits past the microsecond are cut. Seconds of 60 and hours of 24 are refused.
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
@@ -37,15 +40,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ISO: Final = "iso"
+ISO_DATE: Final = "iso_date"
 EPOCHS: Final = {"epoch_s": US_PER_SECOND, "epoch_ms": 1_000}
 Policy = Literal["refuse", "earlier", "later"]
 GapPolicy = Literal["refuse", "shift_forward"]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - wall time, before its zone is applied
-_FIRST: Final = -62_135_596_800 * US_PER_SECOND
-_END: Final = 253_402_300_800 * US_PER_SECOND
+FIRST_US: Final = -62_135_596_800 * US_PER_SECOND
+END_US: Final = 253_402_300_800 * US_PER_SECOND
 _US: Final = timedelta(microseconds=1)
-_MONTHS: Final = (
+_CLOCK: Final = frozenset("HIpMSfz")
+MONTHS: Final = (
     "jan",
     "feb",
     "mar",
@@ -59,7 +64,7 @@ _MONTHS: Final = (
     "nov",
     "dec",
 )
-_FULL_MONTHS: Final = (
+FULL_MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
@@ -68,6 +73,7 @@ _ISO: Final = re.compile(
     r"(?::(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?)?(?P<z>Z|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
+_ISO_DATE: Final = re.compile(r"(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)", re.ASCII)
 _DIRECTIVES: Final = {
     "Y": r"(?P<Y>\d{4})",
     "m": r"(?P<m>\d{1,2})",
@@ -131,11 +137,15 @@ class TimeReader:
             msg = f"{shown(text)} has no offset and no zone is declared"
             raise BadTimeError("LG105", msg)
         _bounded(wall, text)
-        moment = (_EPOCH + timedelta(microseconds=wall)).replace(tzinfo=self.zone)
-        before, after = _utc_offset(moment), _utc_offset(moment.replace(fold=1))
+        before, after = self.offsets(wall)
         if before == after:
             return Instant(_bounded(wall - before, text), "")
         return self._at_clock_change(wall, before, after, text)
+
+    def offsets(self, wall: int) -> tuple[int, int]:
+        """Return the zone's offsets (µs) at a wall-clock time, read as the first and the second."""
+        moment = (_EPOCH + timedelta(microseconds=wall)).replace(tzinfo=self.zone)
+        return offset_at(moment), offset_at(moment.replace(fold=1))
 
     def _at_clock_change(self, wall: int, before: int, after: int, text: str) -> Instant:
         zone = self.zone.key if self.zone else ""
@@ -152,8 +162,8 @@ class TimeReader:
 @lru_cache(maxsize=64)
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a declared format; ValueError says what is wrong with it."""
-    if pattern == ISO:
-        return _ISO
+    if pattern in {ISO, ISO_DATE}:
+        return _ISO if pattern == ISO else _ISO_DATE
     parts, names = [], []
     for directive, text in re.findall(r"%(.)|([^%]+|%$)", pattern, re.DOTALL):
         if directive and directive not in _DIRECTIVES:
@@ -170,14 +180,25 @@ def states_offset(pattern: str) -> bool:
     return pattern == ISO or pattern in EPOCHS or "%z" in pattern
 
 
+def date_only(pattern: str) -> bool:
+    """Return whether stamps of this format say the day and nothing of the clock."""
+    if pattern in {ISO, *EPOCHS}:
+        return False
+    return pattern == ISO_DATE or not _CLOCK & set(re.findall(r"%(.)", pattern))
+
+
 def load_zone(name: str) -> ZoneInfo:
     """Return a zone of the tzdata package; CodedError LG036 for a name that it lacks."""
+    return ZoneInfo.from_file(io.BytesIO(zone_bytes(name)), key=name)
+
+
+def zone_bytes(name: str) -> bytes:
+    """Return a zone's TZif file in the tzdata package; CodedError LG036 for a name it lacks."""
     root = files("tzdata")
     known = root.joinpath("zones").read_text(encoding="utf-8").split()
     if name not in known:
         raise CodedError("LG036", f"there is no time zone '{name}'", fix=did_you_mean(name, known))
-    with root.joinpath("zoneinfo", *name.split("/")).open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
+    return root.joinpath("zoneinfo", *name.split("/")).read_bytes()
 
 
 def _check_directives(names: list[str]) -> None:
@@ -185,7 +206,9 @@ def _check_directives(names: list[str]) -> None:
     if twice:
         msg = f"%{twice[0]} stands twice"
         raise ValueError(msg)
-    needed: tuple[tuple[str, ...], ...] = (("Y",), ("m", "b", "B"), ("d",), ("H", "I"), ("M",))
+    needed: tuple[tuple[str, ...], ...] = (("Y",), ("m", "b", "B"), ("d",))
+    if _CLOCK & set(names):  # without any of them the format is of dates only
+        needed += (("H", "I"), ("M",))
     for choice in needed:
         if not set(choice) & set(names):
             words = " or ".join(f"%{name}" for name in choice)
@@ -205,7 +228,7 @@ def _wall(parts: dict[str, str | None], text: str) -> int:
             _month(parts),
             int(parts["d"] or 0),
             _hour(parts),
-            int(parts["M"] or 0),
+            int(parts.get("M") or 0),
             int(parts.get("S") or 0),
             int(fraction),
         )
@@ -217,7 +240,7 @@ def _wall(parts: dict[str, str | None], text: str) -> int:
 def _month(parts: dict[str, str | None]) -> int:
     if parts.get("m"):
         return int(parts["m"] or 0)
-    names = _MONTHS if parts.get("b") else _FULL_MONTHS
+    names = MONTHS if parts.get("b") else FULL_MONTHS
     word = (parts.get("b") or parts.get("B") or "").lower()
     if word not in names:
         msg = f"'{word}' is no English month"
@@ -228,7 +251,7 @@ def _month(parts: dict[str, str | None]) -> int:
 def _hour(parts: dict[str, str | None]) -> int:
     half = parts.get("p")
     if half is None:
-        return int(parts["H"] or 0)
+        return int(parts.get("H") or 0)
     hour = int(parts["I"] or 0)
     if not 1 <= hour <= 12:  # noqa: PLR2004 - a clock of twelve hours
         msg = "hour must be in 1..12"
@@ -254,13 +277,14 @@ def _epoch(text: str, unit: int) -> int:
 
 
 def _bounded(us: int, text: str) -> int:
-    if not _FIRST <= us < _END:
+    if not FIRST_US <= us < END_US:
         msg = f"{shown(text)} lies outside the years {MINYEAR} to {MAXYEAR} UTC"
         raise BadTimeError("LG104", msg)
     return us
 
 
-def _utc_offset(moment: datetime) -> int:
+def offset_at(moment: datetime) -> int:
+    """Return the offset (µs) of a moment that has a zone."""
     return (moment.utcoffset() or timedelta()) // _US
 
 

@@ -2,8 +2,11 @@
 
 Reads CSV, packed with gzip or not. Every cell is text; the mapping's declared types convert it.
 Without a mapping only a table with our own column names (case_id, activity, at in ISO 8601 with
-offset, …) is read; any other table is an error that shows its header. Streams: one batch of
-`BATCH` records is held as text at a time.
+offset, …) is read; any other table is an error that shows its header.
+
+The strict parser of `_csv` says what a file holds. `_fast_csv` reads the same where it is certain
+to see the same, some twenty times as fast; a file that gives reason for doubt is read from its
+start by the strict one. Streams: one block, or one batch of `BATCH` records, is text at a time.
 
 Not checked: whether the export is complete (a CSV has no end mark).
 """
@@ -11,14 +14,19 @@ Not checked: whether the export is complete (a CSV has no end mark).
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 
+from process_mining._ahead import ahead
+from process_mining._coded import unified
 from process_mining.errors import CodedError
 from process_mining.sources import Parts, own_cases
 from process_mining.sources._csv import Record, columns_of, header_of, records
+from process_mining.sources._fast_csv import Doubt, blocks
 from process_mining.sources._files import first_line, looks_binary
 from process_mining.sources._mapped import (
     Converter,
@@ -29,11 +37,11 @@ from process_mining.sources._mapped import (
     seen_of,
     zone_of,
 )
-from process_mining.sources._mapping import ALL, Mapping, TableMapping, load_mapping
+from process_mining.sources._mapping import ALL, TableMapping, load_mapping
 from process_mining.sources._rejects import RejectList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from process_mining.sources import ReadOptions
@@ -63,12 +71,16 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         header = header_of(path, delimiter=mapping.csv.delimiter, encoding=mapping.csv.encoding)
         check_columns(mapping, header, path)
         zone = zone_of(mapping, options.timezone)
-        converter = Converter(mapping, path.name, "line", zone, rejects, policies)
-        for batch in _batches(path, mapping, header):
-            rows_in += len(batch)
-            tables.append(_events(batch, header, converter))
+        file = _File(path, mapping, header, zone)
+        got = file.read()
+        rows_in += got.rows
+        tables += got.tables
+        rejects.rejects.extend(got.converter.rejects.rejects)
+        policies.update(got.converter.policies)
+    events = pa.concat_tables(tables, promote_options="default")
+    tables.clear()  # so that what is brought together is not held twice
     return Parts(
-        events=ranked(pa.concat_tables(tables, promote_options="default")),
+        events=ranked(unified(events)),
         cases=None,
         rows_in=rows_in,
         rejects=rejects.table(),
@@ -94,21 +106,72 @@ def _own_names(path: Path) -> TableMapping:
     )
 
 
-def _batches(path: Path, mapping: Mapping, header: list[str]) -> Iterator[list[Record]]:
-    """Yield the records below the header in batches; one empty batch if there are none."""
-    rows = records(
-        path, delimiter=mapping.csv.delimiter, encoding=mapping.csv.encoding, width=len(header)
-    )
-    next(rows)
-    batch = list(islice(rows, BATCH))
-    yield batch
-    while batch := list(islice(rows, BATCH)):
-        yield batch
+@dataclass(eq=False)
+class _Got:
+    """What one file gave."""
+
+    converter: Converter
+    tables: list[pa.Table] = field(default_factory=list)
+    rows: int = 0
 
 
-def _events(batch: list[Record], header: list[str], converter: Converter) -> pa.Table:
-    """Turn one batch of records into event columns; unreadable records become rejects."""
-    every = converter.mapping.event.attributes == ALL
-    keep = set(header) if every else converter.mapping.columns()
-    columns, lines = columns_of(readable(batch, converter), header, keep=keep)
-    return converter.convert(columns, lines)
+@dataclass(frozen=True)
+class _File:
+    """One file and how it is to be read."""
+
+    path: Path
+    mapping: TableMapping
+    header: list[str]
+    zone: str | None
+
+    def read(self) -> _Got:
+        """Read the file quickly; where that is not certain to be right, strictly."""
+        try:
+            return self._quick()
+        except Doubt:
+            return self._strict()
+
+    def _quick(self) -> _Got:
+        got, csv = _Got(self._converter()), self.mapping.csv
+        found = blocks(
+            self.path,
+            header=self.header,
+            delimiter=csv.delimiter,
+            encoding=csv.encoding,
+            keep=self._keep(),
+            plain={time.column for time in self.mapping.times()},
+        )
+        got.tables.append(self._events([], got.converter))
+        for block in ahead(found):
+            lines = None
+            if block.first_line is not None:
+                lines = np.arange(block.first_line, block.first_line + block.rows)
+            got.tables.append(got.converter.convert_coded(block.columns, lines))
+            got.rows += block.rows
+        return got
+
+    def _strict(self) -> _Got:
+        got, csv = _Got(self._converter()), self.mapping.csv
+        rows = records(
+            self.path, delimiter=csv.delimiter, encoding=csv.encoding, width=len(self.header)
+        )
+        next(rows)
+        batch = list(islice(rows, BATCH))
+        while batch or not got.tables:
+            got.rows += len(batch)
+            got.tables.append(self._events(batch, got.converter))
+            batch = list(islice(rows, BATCH))
+        return got
+
+    def _events(self, batch: list[Record], converter: Converter) -> pa.Table:
+        """Turn one batch of records into event columns; unreadable records become rejects."""
+        columns, lines = columns_of(readable(batch, converter), self.header, keep=self._keep())
+        return converter.convert_coded(columns, lines)
+
+    def _converter(self) -> Converter:
+        name, rejects, policies = self.path.name, RejectList(), Counter[str]()
+        return Converter(self.mapping, name, "line", self.zone, rejects, policies)
+
+    def _keep(self) -> set[str]:
+        every = self.mapping.event.attributes == ALL
+        return set(self.header) if every else set(self.mapping.columns())

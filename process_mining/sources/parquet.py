@@ -18,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from process_mining._ahead import ahead
+from process_mining._coded import unified
 from process_mining.errors import CodedError, RunError
 from process_mining.sources import Parts
 from process_mining.sources._mapped import (
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "parquet"
 FALLBACK: Final = True
-BATCH: Final = 1 << 16
+BATCH: Final = 1 << 18
 MAGIC: Final = b"PAR1"
 HEADER_SHOWN: Final = 40
 
@@ -60,15 +62,18 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         columns = _columns(mapping, schema, path)
         zone = _zone(mapping, schema, options.timezone)
         converter = Converter(mapping, path.name, "row", zone, rejects, policies)
-        tables.append(converter.convert(_empty(schema, columns), np.empty(0, np.int64)))
+        tables.append(converter.convert_coded(_empty(schema, columns), np.empty(0, np.int64)))
         first = 1
-        for batch in _batches(path, columns):
+        coded = [name for name in columns if name not in {time.column for time in mapping.times()}]
+        for batch in ahead(_batches(path, columns, coded)):
             rows = np.arange(first, first + len(next(iter(batch.values()))))
-            tables.append(converter.convert(batch, rows))
+            tables.append(converter.convert_coded(batch, rows))
             first += len(rows)
         rows_in += first - 1
+    events = pa.concat_tables(tables, promote_options="default")
+    tables.clear()  # so that what is brought together is not held twice
     return Parts(
-        events=ranked(pa.concat_tables(tables, promote_options="default")),
+        events=ranked(unified(events)),
         cases=None,
         rows_in=rows_in,
         rejects=rejects.table(),
@@ -131,9 +136,10 @@ def _zone(mapping: Mapping, schema: pa.Schema, option: str | None) -> str | None
     return zone_of(mapping, option)
 
 
-def _batches(path: Path, columns: list[str]) -> Iterator[dict[str, pa.Array]]:
+def _batches(path: Path, columns: list[str], coded: list[str]) -> Iterator[dict[str, pa.Array]]:
+    """Yield the columns; texts among `coded` come by their distinct words, as they are stored."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, read_dictionary=coded) as file:
             for batch in file.iter_batches(batch_size=BATCH, columns=columns):
                 yield {name: _plain(batch[name]) for name in columns}
     except (pa.ArrowException, OSError) as error:
@@ -145,8 +151,11 @@ def _empty(schema: pa.Schema, columns: list[str]) -> dict[str, pa.Array]:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """Decode dictionaries, and bring every kind of text to one."""
+    """Decode dictionaries of anything but text, and bring every kind of text to one."""
     if pa.types.is_dictionary(column.type):
+        words = _plain(column.dictionary)
+        if pa.types.is_string(words.type):
+            return pa.DictionaryArray.from_arrays(column.indices, words)
         column = column.dictionary_decode()
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         return column.cast(pa.string())

@@ -1,0 +1,266 @@
+"""Which records does a CSV file hold, where a quick parser must see what the strict one sees?
+
+`_csv.records` (the standard library's strict parser) is the definition. This reads the same file in
+blocks that end with a record, looks each block over in numpy, and lets Arrow parse it; what Arrow
+might read in another way is never handed to it. `Doubt` is raised, and the caller starts over with
+the strict parser, where the file has
+
+- a quote that does not open a cell at its start, or close it at its end (doubled quotes are fine);
+- a carriage return that is not followed by a line feed, NUL, or a second byte order mark;
+- bytes that are not in the encoding; a delimiter that is no single ASCII character or is a quote;
+- a line, or a quoted cell, of more than `LONGEST` bytes (the strict parser's limit for a cell);
+- a record with more or fewer cells than the header.
+
+Cells are text and stay what they are: no word means null, no digits mean a number. Each block is a
+table with the wanted columns: `plain` ones as strings, the others coded by distinct values.
+
+Line numbers: as long as a file had one line a record, record r of those below the header starts on
+line r + 2 (`Block.first_line`); after a blank line or a line break in a cell it is None.
+
+Memory: one block of `BLOCK` bytes and its table. Complexity: O(bytes).
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from process_mining.errors import RunError
+from process_mining.sources._files import encoding_of, head_of, open_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+BLOCK: Final = 8 << 20
+LONGEST: Final = 1 << 17
+CODED: Final = pa.dictionary(pa.int32(), pa.string())
+_MARK: Final = "\ufeff".encode()
+_NEWLINE, _RETURN, _QUOTE = b"\n", b"\r", b'"'
+
+
+class Doubt(Exception):  # noqa: N818 - it is no error: the strict parser reads the file
+    """The quick parser might not see what the strict one sees."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some records of a file, in order: their columns, and the line of the first if it is known."""
+
+    columns: dict[str, pa.Array]
+    rows: int
+    first_line: int | None
+
+
+def blocks(  # noqa: PLR0913 - where the text is, how it is laid out, what is wanted of it
+    path: Path,
+    *,
+    header: Sequence[str],
+    delimiter: str,
+    encoding: str | None,
+    keep: Collection[str],
+    plain: Collection[str],
+) -> Iterator[Block]:
+    """Yield the records below the header; Doubt says that the strict parser must read the file."""
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
+        raise Doubt
+    table = _Table(header, delimiter, keep, plain)
+    line: int | None = 2
+    first = True
+    for text in _whole_records(_utf8(path, encoding), delimiter.encode()):
+        body = text
+        if first:
+            body, line = _below_header(text)
+            first = False
+        if body:
+            columns, rows = table.parse(body)
+            yield Block(columns, rows, line)
+            line = _next_line(line, body, rows)
+
+
+# --- text in whole records
+
+
+def _utf8(path: Path, encoding: str | None) -> Iterator[bytes]:
+    """Yield the text as UTF-8, without a byte order mark, in pieces of `BLOCK` bytes."""
+    declared = encoding or encoding_of(head_of(path))
+    pieces = _stored(path) if _is_utf8(declared) else _decoded(path, declared)
+    first = next(pieces, b"").removeprefix(_MARK)
+    if first.startswith(_MARK):
+        raise Doubt
+    yield first
+    yield from pieces
+
+
+def _is_utf8(encoding: str) -> bool:
+    return encoding.lower().replace("_", "-") in {"utf-8", "utf8", "utf-8-sig"}
+
+
+def _stored(path: Path) -> Iterator[bytes]:
+    with open_bytes(path) as stream:
+        try:
+            while piece := stream.read(BLOCK):
+                yield piece
+        except RunError as error:  # which fault of the file comes first, the strict reader tells
+            raise Doubt from error
+
+
+def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
+    with io.TextIOWrapper(open_bytes(path), encoding=encoding, newline="") as stream:
+        try:
+            while piece := stream.read(BLOCK // 2):
+                yield piece.encode()
+        except (UnicodeError, RunError) as error:
+            raise Doubt from error
+
+
+def _whole_records(pieces: Iterator[bytes], delimiter: bytes) -> Iterator[bytes]:
+    """Yield text that ends with a record, and is sound as this module's head-note says."""
+    rest = b""
+    for piece in pieces:
+        text = rest + piece
+        if len(text) > 2 * BLOCK + LONGEST:
+            raise Doubt
+        end = _end_of_last_record(text)
+        rest = text[end:]
+        if end:
+            yield _sound(text[:end], delimiter)
+    if rest:
+        yield _sound(rest, delimiter)
+
+
+def _end_of_last_record(text: bytes) -> int:
+    """Return the place after the last line feed that no open quote precedes."""
+    end = text.rfind(_NEWLINE) + 1
+    quotes = text.count(_QUOTE, 0, end) if _QUOTE in text else 0
+    while end and quotes % 2:
+        before = text.rfind(_NEWLINE, 0, end - 1) + 1
+        quotes -= text.count(_QUOTE, before, end)
+        end = before
+    return end
+
+
+def _sound(text: bytes, delimiter: bytes) -> bytes:
+    """Return the text, or raise Doubt."""
+    if b"\0" in text or (_RETURN in text and text.count(_RETURN) != text.count(b"\r\n")):
+        raise Doubt
+    if not text.isascii() and not _is_valid(text):
+        raise Doubt
+    start = 0
+    while start < len(text):
+        end = text.rfind(_NEWLINE, start, start + LONGEST) + 1
+        if not end and len(text) - start > LONGEST:
+            raise Doubt
+        start = end or len(text)
+    if _QUOTE in text:
+        _check_quotes(np.frombuffer(text, np.uint8), delimiter)
+    return text
+
+
+def _is_valid(text: bytes) -> bool:
+    whole = pa.Array.from_buffers(
+        pa.binary(), 1, [None, pa.py_buffer(np.array([0, len(text)], np.int32)), pa.py_buffer(text)]
+    )
+    try:
+        whole.cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _check_quotes(text: npt.NDArray[np.uint8], delimiter: bytes) -> None:
+    """Raise Doubt unless quotes only open, close, or stand doubled between the two.
+
+    Taken in turn, quotes open and close; one that opens right after one that closed is the second
+    of a doubled pair. Every other one must open after a delimiter or a line break and close before
+    one.
+    """
+    at = np.flatnonzero(text == ord(_QUOTE))
+    if len(at) % 2:
+        raise Doubt
+    opens, closes = at[0::2], at[1::2]
+    ends = np.zeros(256, bool)
+    ends[[*delimiter, *_NEWLINE]] = True
+    apart = np.ones(len(opens), bool)
+    apart[1:] = opens[1:] != closes[:-1] + 1
+    first, last = opens[apart], closes[np.append(apart[1:], [True])]
+    starts_cell = ends[text[np.maximum(first - 1, 0)]] | (first == 0)
+    ends[ord(_RETURN)] = True
+    ends_cell = ends[text[np.minimum(last + 1, len(text) - 1)]] | (last == len(text) - 1)
+    if not (starts_cell.all() and ends_cell.all() and (last - first < LONGEST).all()):
+        raise Doubt
+
+
+def _below_header(text: bytes) -> tuple[bytes, int | None]:
+    """Return what stands below the first record, and the line on which it starts if simple."""
+    start = 0
+    while text[start : start + 1] in {_NEWLINE, _RETURN}:
+        start += 1
+    end = text.find(_NEWLINE, start) + 1
+    while end and text.count(_QUOTE, start, end) % 2:
+        end = text.find(_NEWLINE, end) + 1
+    simple = start == 0 and text.count(_NEWLINE, 0, end) <= 1
+    return (text[end:], 2 if simple else None) if end else (b"", None)
+
+
+def _next_line(line: int | None, text: bytes, rows: int) -> int | None:
+    """Return the line after a block that had one line a record, None after any other."""
+    breaks = text.count(_NEWLINE) + (not text.endswith(_NEWLINE))
+    return line + rows if line is not None and breaks == rows else None
+
+
+# --- records into columns
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The columns of a file; a name that stands twice means its last column, as in `_csv`."""
+
+    header: Sequence[str]
+    delimiter: str
+    keep: Collection[str]
+    plain: Collection[str]
+    _place: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for index, name in enumerate(self.header):
+            if name in self.keep:
+                self._place[name] = str(index)
+
+    def parse(self, text: bytes) -> tuple[dict[str, pa.Array], int]:
+        """Return the wanted columns of whole records."""
+        wanted = {place: name for name, place in self._place.items()}
+        types = {p: pa.string() if n in self.plain else CODED for p, n in wanted.items()}
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(text),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=[str(index) for index in range(len(self.header))],
+                    block_size=len(text) + 1,
+                    use_threads=False,
+                ),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=_QUOTE in text
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=types,
+                    include_columns=list(types),
+                    strings_can_be_null=False,
+                    check_utf8=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise Doubt from error
+        columns = {name: _one(table[place]) for name, place in self._place.items()}
+        return columns, table.num_rows
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
