@@ -7,6 +7,7 @@ audit then says on how many tickets it did.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rules.spec import Rule
 
 FILES: Final = ("quality.json", "inspect.html")
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

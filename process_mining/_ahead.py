@@ -1,32 +1,33 @@
 """How is the next piece of work begun while this one is still being used?
 
-`ahead` runs an iterator in a thread of its own, one item in advance. Arrow, numpy and hashing leave
-the interpreter free while they work, so two pieces go on at a time. Order and results are those of
-the iterator itself; an error of the iterator is raised where its item would have come.
+`ahead` does the same work on every item, a few items at a time in threads, and yields the results
+in the order of the items. Arrow, numpy and hashing leave the interpreter free while they work. The
+work must not depend on what other items did; results and the first error are then those of a plain
+loop, whatever the number of processors. At most `WORKERS` + 1 results are held.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
+WORKERS: Final = 2
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, each while the one after it is being made."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(_next, items)
-        while found := coming.result():
-            coming = pool.submit(_next, items)
-            yield from found
-
-
-def _next(items: Iterator[Item]) -> tuple[Item, ...]:
-    """Return the next item, or nothing at the end."""
-    for item in items:
-        return (item,)
-    return ()
+def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield what the work makes of each item, in order."""
+    coming: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > WORKERS:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()

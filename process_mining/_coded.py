@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from process_mining._ahead import ahead
 from process_mining.errors import RunError
 
 if TYPE_CHECKING:
@@ -145,11 +146,15 @@ def decoded(column: Coded, name: str) -> pa.Array:
 
 def unified(table: pa.Table) -> pa.Table:
     """Return a table in which every coded column has one chunk and sorted words."""
-    for index, name in enumerate(table.column_names):
-        if is_coded(table[name].type):
-            column = ranked(table[name])
-            table = table.set_column(index, name, from_indices(column.codes, column.words))
-    return table
+
+    def work(name: str) -> pa.Array | pa.ChunkedArray:
+        column = table[name]
+        if not is_coded(column.type):
+            return column
+        coded = ranked(column)
+        return from_indices(coded.codes, coded.words)
+
+    return pa.table(dict(zip(table.column_names, ahead(work, table.column_names), strict=True)))
 
 
 def plain(table: pa.Table) -> pa.Table:

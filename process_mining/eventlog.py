@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -418,7 +418,10 @@ class _Draft:
     def of(cls, events: pa.Table, order: Order, meta: LogMeta, people: frozenset[str]) -> _Draft:
         draft = cls(order)
         digest = hashlib.sha256()
-        for name, column, last in ahead(draft._ordered(events)):
+        names = [name for name in events.column_names if name != POSITION]
+        for name, (column, last) in zip(
+            names, ahead(partial(draft._ordered, events), names), strict=True
+        ):
             _update(digest, name, last)
             if name.startswith(s.CASE_PREFIX):
                 draft._collapse(name, column)
@@ -429,18 +432,16 @@ class _Draft:
         draft.digest = digest.digest()
         return draft
 
-    def _ordered(self, events: pa.Table) -> Iterator[tuple[str, pa.Array | Coded, pa.Array]]:
-        """Yield each column in order, as words if it is text, and in its last form."""
-        for name in events.column_names:
-            source, events = events[name], events.drop_columns([name])
-            if name == s.CASE_ID:
-                yield name, self.order.case, decoded(self.order.case, name)
-            elif is_text(source.type):
-                column = ranked(source).take(self.order.rows)
-                yield name, column, decoded(column, name)
-            elif name != POSITION:
-                numbers = _taken(source, self.order.rows)
-                yield name, numbers, numbers
+    def _ordered(self, events: pa.Table, name: str) -> tuple[pa.Array | Coded, pa.Array]:
+        """Return a column in order, as words if it is text, and in its last form."""
+        source = events[name]
+        if name == s.CASE_ID:
+            return self.order.case, decoded(self.order.case, name)
+        if is_text(source.type):
+            column = ranked(source).take(self.order.rows)
+            return column, decoded(column, name)
+        numbers = _taken(source, self.order.rows)
+        return numbers, numbers
 
     def _add(
         self, name: str, column: Coded, text: pa.Array, meta: LogMeta, people: frozenset[str]

@@ -14,16 +14,16 @@ the strict parser, where the file has
 Cells are text and stay what they are: no word means null, no digits mean a number. Each block is a
 table with the wanted columns: `plain` ones as strings, the others coded by distinct values.
 
-Line numbers: as long as a file had one line a record, record r of those below the header starts on
-line r + 2 (`Block.first_line`); after a blank line or a line break in a cell it is None.
+Line numbers: as long as every block is `simple`, record r (from 0) below the header starts on line
+r + 2; after a blank line or a line break in a cell that is not known.
 
-Memory: one block of `BLOCK` bytes and its table. Complexity: O(bytes).
+Memory: one piece of `BLOCK` bytes and its table, for each that is worked on. Complexity: O(bytes).
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -51,38 +51,98 @@ class Doubt(Exception):  # noqa: N818 - it is no error: the strict parser reads 
 
 
 @dataclass(frozen=True, eq=False)
+class Piece:
+    """Whole records of a file; `simple` unless more than one line stands before the first record
+    of the first piece.
+    """
+
+    text: bytes
+    simple: bool = True
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
-    """Some records of a file, in order: their columns, and the line of the first if it is known."""
+    """Some records of a file, in order; `simple` if each of them has one line."""
 
     columns: dict[str, pa.Array]
     rows: int
-    first_line: int | None
+    simple: bool
 
 
-def blocks(  # noqa: PLR0913 - where the text is, how it is laid out, what is wanted of it
-    path: Path,
-    *,
-    header: Sequence[str],
-    delimiter: str,
-    encoding: str | None,
-    keep: Collection[str],
-    plain: Collection[str],
-) -> Iterator[Block]:
-    """Yield the records below the header; Doubt says that the strict parser must read the file."""
-    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
-        raise Doubt
-    table = _Table(header, delimiter, keep, plain)
-    line: int | None = 2
-    first = True
-    for text in _whole_records(_utf8(path, encoding), delimiter.encode()):
-        body = text
-        if first:
-            body, line = _below_header(text)
-            first = False
-        if body:
-            columns, rows = table.parse(body)
-            yield Block(columns, rows, line)
-            line = _next_line(line, body, rows)
+@dataclass(frozen=True)
+class QuickCsv:
+    """One file: where it is, how it is laid out, which columns are wanted and which stay plain."""
+
+    path: Path
+    header: Sequence[str]
+    delimiter: str
+    encoding: str | None
+    keep: Collection[str]
+    plain: Collection[str]
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the records below the header, in some pieces; nothing of them is checked yet."""
+        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n\0':
+            raise Doubt
+        texts = _whole_records(_utf8(self.path, self.encoding))
+        for text in texts:
+            yield self._below_header(text)
+            break
+        for text in texts:
+            yield Piece(text)
+
+    def block(self, piece: Piece) -> Block:
+        """Check and parse a piece; Doubt says that the strict parser must read the file."""
+        text = piece.text
+        if not text:
+            return Block({}, 0, piece.simple)
+        _check(text, self.delimiter.encode())
+        columns, rows = self._parse(text)
+        lines = text.count(_NEWLINE) + (not text.endswith(_NEWLINE))
+        return Block(columns, rows, piece.simple and lines == rows)
+
+    def _below_header(self, text: bytes) -> Piece:
+        """Return what stands below the first record."""
+        start = 0
+        while text[start : start + 1] in {_NEWLINE, _RETURN}:
+            start += 1
+        end = text.find(_NEWLINE, start) + 1
+        while end and text.count(_QUOTE, start, end) % 2:
+            end = text.find(_NEWLINE, end) + 1
+        head = text[: end or len(text)]
+        _check(head, self.delimiter.encode())
+        simple = start == 0 and head.count(_NEWLINE) <= 1
+        return Piece(text[end:] if end else b"", simple)
+
+    def _parse(self, text: bytes) -> tuple[dict[str, pa.Array], int]:
+        """Return the wanted columns; a name that stands twice means its last column."""
+        place = {name: str(i) for i, name in enumerate(self.header) if name in self.keep}
+        types = {p: pa.string() if name in self.plain else CODED for name, p in place.items()}
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(text),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=[str(index) for index in range(len(self.header))],
+                    block_size=len(text) + 1,
+                    use_threads=False,
+                ),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=_QUOTE in text
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=types,
+                    include_columns=list(types),
+                    strings_can_be_null=False,
+                    check_utf8=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise Doubt from error
+        return {name: _one(table[p]) for name, p in place.items()}, table.num_rows
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 # --- text in whole records
@@ -121,8 +181,8 @@ def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
             raise Doubt from error
 
 
-def _whole_records(pieces: Iterator[bytes], delimiter: bytes) -> Iterator[bytes]:
-    """Yield text that ends with a record, and is sound as this module's head-note says."""
+def _whole_records(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield text that ends with a record (if its quotes are as `_check` wants them)."""
     rest = b""
     for piece in pieces:
         text = rest + piece
@@ -131,9 +191,9 @@ def _whole_records(pieces: Iterator[bytes], delimiter: bytes) -> Iterator[bytes]
         end = _end_of_last_record(text)
         rest = text[end:]
         if end:
-            yield _sound(text[:end], delimiter)
+            yield text[:end]
     if rest:
-        yield _sound(rest, delimiter)
+        yield rest
 
 
 def _end_of_last_record(text: bytes) -> int:
@@ -147,8 +207,11 @@ def _end_of_last_record(text: bytes) -> int:
     return end
 
 
-def _sound(text: bytes, delimiter: bytes) -> bytes:
-    """Return the text, or raise Doubt."""
+# --- what is not certain
+
+
+def _check(text: bytes, delimiter: bytes) -> None:
+    """Raise Doubt if the text is not sound in the sense of this module's head-note."""
     if b"\0" in text or (_RETURN in text and text.count(_RETURN) != text.count(b"\r\n")):
         raise Doubt
     if not text.isascii() and not _is_valid(text):
@@ -161,7 +224,6 @@ def _sound(text: bytes, delimiter: bytes) -> bytes:
         start = end or len(text)
     if _QUOTE in text:
         _check_quotes(np.frombuffer(text, np.uint8), delimiter)
-    return text
 
 
 def _is_valid(text: bytes) -> bool:
@@ -196,71 +258,3 @@ def _check_quotes(text: npt.NDArray[np.uint8], delimiter: bytes) -> None:
     ends_cell = ends[text[np.minimum(last + 1, len(text) - 1)]] | (last == len(text) - 1)
     if not (starts_cell.all() and ends_cell.all() and (last - first < LONGEST).all()):
         raise Doubt
-
-
-def _below_header(text: bytes) -> tuple[bytes, int | None]:
-    """Return what stands below the first record, and the line on which it starts if simple."""
-    start = 0
-    while text[start : start + 1] in {_NEWLINE, _RETURN}:
-        start += 1
-    end = text.find(_NEWLINE, start) + 1
-    while end and text.count(_QUOTE, start, end) % 2:
-        end = text.find(_NEWLINE, end) + 1
-    simple = start == 0 and text.count(_NEWLINE, 0, end) <= 1
-    return (text[end:], 2 if simple else None) if end else (b"", None)
-
-
-def _next_line(line: int | None, text: bytes, rows: int) -> int | None:
-    """Return the line after a block that had one line a record, None after any other."""
-    breaks = text.count(_NEWLINE) + (not text.endswith(_NEWLINE))
-    return line + rows if line is not None and breaks == rows else None
-
-
-# --- records into columns
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The columns of a file; a name that stands twice means its last column, as in `_csv`."""
-
-    header: Sequence[str]
-    delimiter: str
-    keep: Collection[str]
-    plain: Collection[str]
-    _place: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for index, name in enumerate(self.header):
-            if name in self.keep:
-                self._place[name] = str(index)
-
-    def parse(self, text: bytes) -> tuple[dict[str, pa.Array], int]:
-        """Return the wanted columns of whole records."""
-        wanted = {place: name for name, place in self._place.items()}
-        types = {p: pa.string() if n in self.plain else CODED for p, n in wanted.items()}
-        try:
-            table = arrow_csv.read_csv(
-                pa.BufferReader(text),
-                read_options=arrow_csv.ReadOptions(
-                    column_names=[str(index) for index in range(len(self.header))],
-                    block_size=len(text) + 1,
-                    use_threads=False,
-                ),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=_QUOTE in text
-                ),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=types,
-                    include_columns=list(types),
-                    strings_can_be_null=False,
-                    check_utf8=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            raise Doubt from error
-        columns = {name: _one(table[place]) for name, place in self._place.items()}
-        return columns, table.num_rows
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

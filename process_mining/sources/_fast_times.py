@@ -117,8 +117,7 @@ class StampReader:
     reader: TimeReader
     _layouts: dict[int, list[_Layout]] = field(default_factory=dict)
     _starts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    _clock: WallClock | None = None
-    _span: tuple[int, int] = (0, -1)
+    _clock: tuple[int, int, WallClock | None] = (0, -1, None)
 
     def __post_init__(self) -> None:
         """Lay the format out."""
@@ -241,14 +240,15 @@ class StampReader:
 
     def _clock_between(self, first: int, last: int) -> WallClock | None:
         """Return the zone's offsets; kept for the next columns, with a year to spare."""
-        low, high = self._span
+        low, high, clock = self._clock  # read and set as one: columns are read side by side
         if not low <= first <= last <= high:
             year = 366 * US_PER_DAY
             low, high = (first, last) if low > high else (min(low, first), max(high, last))
             low, high = max(low - year, FIRST_US + year), min(high + year, END_US - year)
             low, high = min(low, first), max(high, last)
-            self._clock, self._span = wall_clock(self.reader, low, high), (low, high)
-        return self._clock
+            clock = wall_clock(self.reader, low, high)
+            self._clock = (low, high, clock)
+        return clock
 
 
 # --- the zone
@@ -401,7 +401,8 @@ def _iso(*, date_only: bool) -> list[list[tuple[_Piece, ...]]]:
     seconds: list[tuple[_Piece, ...]] = [
         (*second, mark, _Piece("f", width)) for width in range(9, 0, -1)
     ]
-    return [[(*date, *minute)], [*seconds, second, ()], [*_zones(), ()]]
+    start: list[tuple[_Piece, ...]] = [(*date, *minute)]
+    return [start, [*seconds, second, ()], [*_zones(), ()]]
 
 
 def _layout(pieces: list[_Piece]) -> _Layout:
@@ -453,8 +454,7 @@ def _cells(data: Bytes, starts: Ints, width: int) -> Bytes:
 
 def _some(rows: Ints | slice, chosen: Bools) -> Ints:
     """Return the chosen ones of some rows."""
-    found: Ints = np.flatnonzero(chosen) if isinstance(rows, slice) else rows[chosen]
-    return found
+    return np.flatnonzero(chosen) if isinstance(rows, slice) else rows[chosen]
 
 
 def _fits(own: Bytes, layout: _Layout) -> Bools | None:
@@ -469,7 +469,7 @@ def _fits(own: Bytes, layout: _Layout) -> Bools | None:
     good = layout.within(layout.unlike(own if some is None else own[some]))
     if good.all():
         return some
-    whole: Bools = good.all(axis=1)
+    whole = np.asarray(good.all(axis=1), bool)
     if some is None:
         return whole
     some[some] = whole

@@ -93,12 +93,11 @@ def head_of(path: Path) -> bytes:
 
 def open_bytes(path: Path) -> io.BufferedReader:
     """Open the content as bytes: unpacked if the file is gzip, as stored if it is not."""
-    raw = path.open("rb", buffering=CHUNK)  # so that one read gives a whole head
-    start = raw.read(2)
-    raw.seek(0)
-    if start != GZIP_MAGIC:
-        return raw
-    return io.BufferedReader(_Unpacked(raw, path), CHUNK)
+    with path.open("rb") as raw:
+        packed = raw.read(2) == GZIP_MAGIC
+    if packed:
+        return io.BufferedReader(_Unpacked(path.open("rb"), path), CHUNK)
+    return io.BufferedReader(io.FileIO(path), CHUNK)  # one read gives a whole head
 
 
 def encoding_of(head: bytes) -> str:

@@ -108,6 +108,19 @@ def zone_of(mapping: Mapping, option: str | None) -> str | None:
     return zone
 
 
+class Prepared(NamedTuple):
+    """A converted batch: event columns, problems by row, and how often a policy decided."""
+
+    columns: dict[str, pa.Array]
+    problems: dict[int, tuple[str, str]]
+    policies: Counter[str]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.columns[s.CASE_ID])
+
+
 @dataclass(eq=False)
 class Converter:
     """Turns batches of one file's raw columns into event columns; collects rejects and notes."""
@@ -124,13 +137,9 @@ class Converter:
         """Return the accepted rows of a batch; `places` are their line or row numbers."""
         return plain(self.convert_coded(columns, places))
 
-    def convert_coded(self, columns: dict[str, pa.Array], places: Ints | None) -> pa.Table:
-        """Return the accepted rows with their texts coded, as `EventLog.build` also takes them.
-
-        Where `places` are not known, a row that cannot be accepted raises Doubt.
-        """
-        rows = _Rows(self, columns)
-        return self._accepted(rows, rows.events() | rows.case_columns(), places)
+    def convert_coded(self, columns: dict[str, pa.Array], places: Ints) -> pa.Table:
+        """Return the accepted rows with their texts coded, as `EventLog.build` also takes them."""
+        return self.accepted(self.prepared(columns), places)
 
     def convert_cases(self, columns: dict[str, pa.Array], places: Ints) -> pa.Table:
         """Return the accepted rows of a case table: case_id and what the mapping's cases hold."""
@@ -138,22 +147,32 @@ class Converter:
         out = rows.case_id() | {
             name.removeprefix(s.CASE_PREFIX): column for name, column in rows.case_columns().items()
         }
-        return plain(self._accepted(rows, out, places))
+        return plain(self.accepted(Prepared(out, rows.problems, rows.policies), places))
 
-    def _accepted(self, rows: _Rows, out: dict[str, pa.Array], places: Ints | None) -> pa.Table:
-        if not rows.problems:
-            return pa.table(out)
+    def prepared(self, columns: dict[str, pa.Array]) -> Prepared:
+        """Convert a batch; nothing is noted yet, so that batches can be prepared side by side."""
+        rows = _Rows(self, columns)
+        return Prepared(rows.events() | rows.case_columns(), rows.problems, rows.policies)
+
+    def accepted(self, batch: Prepared, places: Ints | None) -> pa.Table:
+        """Return the rows without a problem, and note the others and what policies decided.
+
+        Where `places` are not known, a row with a problem raises Doubt.
+        """
+        self.policies.update(batch.policies)
+        if not batch.problems:
+            return pa.table(batch.columns)
         if places is None:
             raise Doubt
-        for row in sorted(rows.problems):
-            code, reason = rows.problems[row]
+        for row in sorted(batch.problems):
+            code, reason = batch.problems[row]
             place = int(places[row])
             self.rejects.add(
                 file=self.file, number=place, place=f"{self.unit} {place}", code=code, reason=reason
             )
         keep = np.ones(len(places), bool)
-        keep[list(rows.problems)] = False
-        return pa.table(out).filter(pa.array(keep))
+        keep[list(batch.problems)] = False
+        return pa.table(batch.columns).filter(pa.array(keep))
 
     def reader(self, time: Time) -> StampReader:
         """Return the reader of a time column, with its memory."""
@@ -181,6 +200,7 @@ class _Rows:
     converter: Converter
     columns: dict[str, pa.Array]
     problems: dict[int, tuple[str, str]] = field(default_factory=dict)
+    policies: Counter[str] = field(default_factory=Counter)
     _texts: dict[str, pa.Array] = field(default_factory=dict)
 
     def case_id(self) -> dict[str, pa.Array]:
@@ -305,9 +325,9 @@ class _Rows:
         """Note what was odd and return the instants, of the rows or by the rows' codes."""
         known = _gathered(found.known, codes)
         for policy, where in found.policies.items():
-            self.converter.policies[policy] += int(_gathered(where, codes).sum())
+            self.policies[policy] += int(_gathered(where, codes).sum())
         if date_only(self.converter.reader(time).reader.pattern) and known.any():
-            self.converter.policies[DATE_ONLY + time.column] += int(known.sum())
+            self.policies[DATE_ONLY + time.column] += int(known.sum())
         if found.bad:
             odd = np.zeros(len(found.known), bool)
             odd[list(found.bad)] = True

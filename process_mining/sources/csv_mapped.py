@@ -26,10 +26,11 @@ from process_mining._coded import unified
 from process_mining.errors import CodedError
 from process_mining.sources import Parts, own_cases
 from process_mining.sources._csv import Record, columns_of, header_of, records
-from process_mining.sources._fast_csv import Doubt, blocks
+from process_mining.sources._fast_csv import Block, Doubt, Piece, QuickCsv
 from process_mining.sources._files import first_line, looks_binary
 from process_mining.sources._mapped import (
     Converter,
+    Prepared,
     canonical,
     check_columns,
     ranked,
@@ -133,20 +134,21 @@ class _File:
 
     def _quick(self) -> _Got:
         got, csv = _Got(self._converter()), self.mapping.csv
-        found = blocks(
-            self.path,
-            header=self.header,
-            delimiter=csv.delimiter,
-            encoding=csv.encoding,
-            keep=self._keep(),
-            plain={time.column for time in self.mapping.times()},
-        )
+        times = {time.column for time in self.mapping.times()}
+        file = QuickCsv(self.path, self.header, csv.delimiter, csv.encoding, self._keep(), times)
+
+        def work(piece: Piece) -> tuple[Block, Prepared | None]:
+            block = file.block(piece)
+            return block, got.converter.prepared(block.columns) if block.rows else None
+
         got.tables.append(self._events([], got.converter))
-        for block in ahead(found):
-            lines = None
-            if block.first_line is not None:
-                lines = np.arange(block.first_line, block.first_line + block.rows)
-            got.tables.append(got.converter.convert_coded(block.columns, lines))
+        line: int | None = 2
+        for block, batch in ahead(work, file.pieces()):
+            line = line if block.simple else None
+            if batch is not None:
+                lines = None if line is None else np.arange(line, line + block.rows)
+                got.tables.append(got.converter.accepted(batch, lines))
+            line = None if line is None else line + block.rows
             got.rows += block.rows
         return got
 

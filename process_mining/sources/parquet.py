@@ -65,9 +65,9 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         tables.append(converter.convert_coded(_empty(schema, columns), np.empty(0, np.int64)))
         first = 1
         coded = [name for name in columns if name not in {time.column for time in mapping.times()}]
-        for batch in ahead(_batches(path, columns, coded)):
-            rows = np.arange(first, first + len(next(iter(batch.values()))))
-            tables.append(converter.convert_coded(batch, rows))
+        for batch in ahead(converter.prepared, _batches(path, columns, coded)):
+            rows = np.arange(first, first + batch.rows)
+            tables.append(converter.accepted(batch, rows))
             first += len(rows)
         rows_in += first - 1
     events = pa.concat_tables(tables, promote_options="default")

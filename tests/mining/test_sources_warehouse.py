@@ -32,9 +32,9 @@ from hypothesis import strategies as st
 
 from process_mining.errors import CodedError, ManyCodedErrors, RunError
 from process_mining.sources import ReadOptions, open_log
-from process_mining.sources._warehouse_arrow import faults
-from process_mining.sources._warehouse_file import one_select, parse_url
 from process_mining.sources.warehouse import sniff
+from process_mining.sources.warehouse.arrow import faults
+from process_mining.sources.warehouse.file import one_select, parse_url
 
 if TYPE_CHECKING:
     import random
@@ -617,17 +617,17 @@ def test_duckdb_files_that_cannot_be_opened(duck: str, tmp_path: Path) -> None:
 def test_a_database_that_changes_while_it_is_read_is_an_error(
     duck: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from process_mining.sources import _warehouse_duckdb  # noqa: PLC0415
+    from process_mining.sources.warehouse import on_duckdb  # noqa: PLC0415
 
     path = warehouse(tmp_path, duck, ONE)
-    whole = _warehouse_duckdb._batches
+    whole = on_duckdb._batches
 
     def grow(*args: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401
         yield from whole(*args)
         with (tmp_path / "log.duckdb").open("ab") as file:
             file.write(bytes(4_096))
 
-    monkeypatch.setattr(_warehouse_duckdb, "_batches", grow)
+    monkeypatch.setattr(on_duckdb, "_batches", grow)
     with pytest.raises(RunError, match=r"LG016 log.duckdb changed while it was read"):
         open_log([path])
 

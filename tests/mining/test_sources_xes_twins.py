@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from process_mining.errors import CodedError
 from process_mining.sources import Parts, ReadOptions, xes
-from process_mining.sources._xes_plain import scan
+from process_mining.sources.xes.plain import scan
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 XES = SHARED / "hostile" / "xes"

@@ -9,7 +9,7 @@ has both, a *label* (what people see):
   `assignment_group.display_value` in a table;
 - Fivetran's pairs `x_link`, `x_value`: the value of `x`.
 
-A single text stands as the value, whatever it is; `_servicenow_values` tells raw from display. "",
+A single text stands as the value, whatever it is; `values` tells raw from display. "",
 UNKNOWN and NULL are no value. Rows with `_fivetran_deleted` true were deleted in the tool: counted,
 and no rows of the log. The table is known by the columns that only it has, by `table_name` or
 `sys_class_name`, by the prefix of the number; where none of these tells it (a table of the desk's

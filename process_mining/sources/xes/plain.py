@@ -12,7 +12,7 @@ lies between falls into few distinct texts, which alone are looked at one by one
 A block of such pieces, in an order that makes whole traces, is well-formed XML by construction, and
 what it means is certain. A trace that holds anything else (nested attributes, lists, containers,
 single quotes, prefixes, a key twice, an undeclared entity, …) is doubtful and is left to
-`_xes_expat`; a comment, CDATA, a processing instruction or bytes that are no UTF-8 make the whole
+`by_tags`; a comment, CDATA, a processing instruction or bytes that are no UTF-8 make the whole
 block doubtful, for they can hide tags. Entities and line breaks in values are read by expat, once
 for each distinct value.
 
@@ -33,14 +33,14 @@ import pyarrow.compute as pc
 from process_mining import schema as s
 from process_mining.eventlog import POSITION
 from process_mining.sources._table import MAX_COLUMNS
-from process_mining.sources._xes_expat import TIMESTAMP, TRACE, value_reader
-from process_mining.sources._xes_forms import FORMS, count_malformed
+from process_mining.sources.xes.by_tags import TIMESTAMP, TRACE, value_reader
+from process_mining.sources.xes.forms import FORMS, count_malformed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from process_mining.eventlog import Ints
-    from process_mining.sources._xes_expat import FileFacts
+    from process_mining.sources.xes.by_tags import FileFacts
 
     Bools = npt.NDArray[np.bool_]
     Bytes = npt.NDArray[np.uint8]

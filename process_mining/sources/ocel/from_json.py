@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from process_mining.sources._documents import documents, keys_of
 from process_mining.sources._json import Number
-from process_mining.sources._ocel_log import (
+from process_mining.sources._rejects import shown
+from process_mining.sources.ocel.log import (
     STATIC,
     OcelEvent,
     OcelObject,
@@ -31,13 +32,12 @@ from process_mining.sources._ocel_log import (
     not_ocel,
     scalar,
 )
-from process_mining.sources._rejects import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from process_mining.sources._ocel_log import Ocel, Pairs, Types
+    from process_mining.sources.ocel.log import Ocel, Pairs, Types
 
 SIGNS: Final = frozenset({"eventTypes", "objectTypes", "ocel:global-log", "ocel:events"})
 # Keys that tell where the first bytes show no declared types: any one of these sets.

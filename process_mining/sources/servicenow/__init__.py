@@ -3,15 +3,15 @@
 Several files make one log in one call, CSV or JSON, packed with gzip or not:
 
 - tickets: incident, problem, change_request, sc_request, sc_req_item and their tasks, or `task`
-  (`_servicenow_tickets`);
-- their history: sys_audit, else metric_instance; sysapproval_approver (`_servicenow_history`);
+  (`tickets`);
+- their history: sys_audit, else metric_instance; sysapproval_approver (`history`);
 - kept as attributes of the case: task_sla, asmt_assessment_instance and asmt_metric_result
-  (`_servicenow_kept`);
+  (`kept`);
 - what turns ids and numbers into names: sys_choice, sys_user_group, sys_user, cmdb_ci, …
-  (`_servicenow_names`).
+  (`names`).
 
 Without history a ticket shows its milestones only: Opened, Resolved, Closed. Times are read as
-`_servicenow_values` says: raw values are UTC, display values need a declared zone and format.
+`values` says: raw values are UTC, display values need a declared zone and format.
 `[words]`, `[practices]`, `[priorities]` and `[fields]` of a mapping adapt it to a desk.
 
 Rejects: LG155 a row of a ticket that no table here holds · LG156 a ticket without sys_id and number
@@ -33,10 +33,11 @@ from process_mining.eventlog import Seen
 from process_mining.sources._history import STATE, TEAM, History, tool_mapping
 from process_mining.sources._mapped import seen_of
 from process_mining.sources._rejects import RejectList
-from process_mining.sources._servicenow_history import CANONICAL, Teller
-from process_mining.sources._servicenow_kept import KEPT_TIMES, Keeper
-from process_mining.sources._servicenow_names import Names
-from process_mining.sources._servicenow_rows import (
+from process_mining.sources._times import BadTimeError
+from process_mining.sources.servicenow.history import CANONICAL, Teller
+from process_mining.sources.servicenow.kept import KEPT_TIMES, Keeper
+from process_mining.sources.servicenow.names import Names
+from process_mining.sources.servicenow.rows import (
     ANSWER,
     APPROVAL,
     AUDIT,
@@ -50,9 +51,8 @@ from process_mining.sources._servicenow_rows import (
     knows,
     read_export,
 )
-from process_mining.sources._servicenow_tickets import BadRowError, Tickets
-from process_mining.sources._servicenow_values import STATES, Clock
-from process_mining.sources._times import BadTimeError
+from process_mining.sources.servicenow.tickets import BadRowError, Tickets
+from process_mining.sources.servicenow.values import STATES, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 
     from process_mining.sources import Parts, ReadOptions
     from process_mining.sources._mapping import Mapping as ToolMapping
-    from process_mining.sources._servicenow_rows import Export, Row
-    from process_mining.sources._servicenow_values import Stamps
+    from process_mining.sources.servicenow.rows import Export, Row
+    from process_mining.sources.servicenow.values import Stamps
 
 Taken = TypeVar("Taken")
 

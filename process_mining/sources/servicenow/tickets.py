@@ -26,17 +26,17 @@ from process_mining import schema as s
 from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.sources._history import Ticket, slug
 from process_mining.sources._rejects import shown
-from process_mining.sources._servicenow_names import PEOPLE
-from process_mining.sources._servicenow_rows import CLASSES, NUMBER, SYS_ID, TASK
-from process_mining.sources._servicenow_values import STATES, duration_us, number, priority_of
+from process_mining.sources.servicenow.names import PEOPLE
+from process_mining.sources.servicenow.rows import CLASSES, NUMBER, SYS_ID, TASK
+from process_mining.sources.servicenow.values import STATES, duration_us, number, priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from process_mining.sources._mapping import Mapping as ToolMapping
-    from process_mining.sources._servicenow_names import Names
-    from process_mining.sources._servicenow_rows import Row
-    from process_mining.sources._servicenow_values import Stamps
+    from process_mining.sources.servicenow.names import Names
+    from process_mining.sources.servicenow.rows import Row
+    from process_mining.sources.servicenow.values import Stamps
 
 PRACTICES: Final = {
     "incident": "incident",

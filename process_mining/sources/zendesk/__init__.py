@@ -9,7 +9,7 @@ Read together, in any mixture of files and of pages:
   other tables of that schema are recognised and named in a note, for they say nothing of tickets.
 
 A record (a ticket, an audit, an event, a row) is one row in. An event of the log is one audit; see
-`_zendesk_desk` for saves, states and times. Actors are user ids (-1 is Zendesk's own automation),
+`desk` for saves, states and times. Actors are user ids (-1 is Zendesk's own automation),
 or what the field of the user's record that [fields] actor names says; teams are names of groups,
 or ids of groups whose names are not in the export. Ids keep their digits.
 
@@ -64,7 +64,7 @@ from process_mining.sources._records import (
     rows,
     text,
 )
-from process_mining.sources._zendesk_desk import (
+from process_mining.sources.zendesk.desk import (
     SATISFACTION,
     Desk,
     FieldChange,

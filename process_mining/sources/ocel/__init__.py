@@ -1,7 +1,7 @@
 """Which cases does an object-centric event log hold, once an object type is chosen?
 
 OCEL 2.0 knows events that touch several objects of several types, and no cases. It is read from
-JSON, XML or SQLite (`_ocel_json`, `_ocel_xml`, `_ocel_sqlite`: what is taken, and what is refused)
+JSON, XML or SQLite (`from_json`, `from_xml`, `from_sqlite`: what is taken, and what is refused)
 and flattened. The objects of the chosen types (`--object-type`, several may be named) are the
 cases: case_id = object id, practice = [practices] of the mapping, else the type as a slug. Where
 none is named and the objects of exactly one type have events, it is that type; where of several,
@@ -64,10 +64,6 @@ from process_mining.eventlog import Seen
 from process_mining.sources import Parts
 from process_mining.sources._files import head_of
 from process_mining.sources._history import slug, tool_mapping
-from process_mining.sources._ocel_json import is_ocel_json, read_json
-from process_mining.sources._ocel_log import Ocel
-from process_mining.sources._ocel_sqlite import is_sqlite, read_sqlite
-from process_mining.sources._ocel_xml import is_ocel_xml, is_xml, read_xml
 from process_mining.sources._rejects import MENDS, RejectList, shown
 from process_mining.sources._table import TableBuilder
 from process_mining.sources._times import (
@@ -78,6 +74,10 @@ from process_mining.sources._times import (
     load_zone,
     reading,
 )
+from process_mining.sources.ocel.from_json import is_ocel_json, read_json
+from process_mining.sources.ocel.from_sqlite import is_sqlite, read_sqlite
+from process_mining.sources.ocel.from_xml import is_ocel_xml, is_xml, read_xml
+from process_mining.sources.ocel.log import Ocel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,8 +85,8 @@ if TYPE_CHECKING:
 
     from process_mining.sources import ReadOptions
     from process_mining.sources import _mapping as m
-    from process_mining.sources._ocel_log import OcelEvent, OcelObject
     from process_mining.sources._times import Instant
+    from process_mining.sources.ocel.log import OcelEvent, OcelObject
 
     Cells = dict[str, str | int | None]
 

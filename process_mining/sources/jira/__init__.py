@@ -2,11 +2,11 @@
 
 Jira Software and Jira Service Management, Cloud (REST versions 2 and 3) and Server/Data Center:
 answers of the REST interface with or apart from their changelogs, as they are or as Apache DevLake
-keeps them (`_jira_json`); tables of Fivetran, of DevLake's domain layer, and Jira's own CSV
-(`_jira_tables`). All files of one call make one log (`_jira_story`): issues from one file, pages of
+keeps them (`answers`); tables of Fivetran, of DevLake's domain layer, and Jira's own CSV
+(`tables`). All files of one call make one log (`story`): issues from one file, pages of
 their changelogs from others, lookup tables for the names behind ids.
 
-Service levels and satisfaction of JSM become attributes of the case (`_jira_levels`). Comments are
+Service levels and satisfaction of JSM become attributes of the case (`levels`). Comments are
 updates without their text. People are account ids or user names, never display names or addresses.
 
 Not checked: whether a workflow allows a change; worklogs and attachments are not read.
@@ -17,12 +17,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from process_mining.errors import CodedError
-from process_mining.sources import _jira_json, _jira_tables
 from process_mining.sources._files import first_line, head_of, looks_binary
 from process_mining.sources._history import tool_mapping
-from process_mining.sources._jira_export import Clock, Export
-from process_mining.sources._jira_story import Story
 from process_mining.sources._times import ISO, TimeReader, load_zone
+from process_mining.sources.jira import answers, tables
+from process_mining.sources.jira.export import Clock, Export
+from process_mining.sources.jira.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the content decide
     """Whether this is an answer of Jira's REST interface or one of the known tables."""
     if looks_binary(head):
         return False
-    return _is_table(head) or _jira_json.sniff_keys(head)
+    return _is_table(head) or answers.sniff_keys(head)
 
 
 def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
@@ -52,16 +52,16 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
     )
     export = Export(mapping=mapping, clock=Clock(reader))
     for path in paths:
-        collect = _jira_tables.collect if _is_table(head_of(path)) else _jira_json.collect
+        collect = tables.collect if _is_table(head_of(path)) else answers.collect
         collect(path, export)
     if not export.told:
         raise _nothing_told(paths)
-    _jira_tables.tell_values(export)
+    tables.tell_values(export)
     return Story(export).parts(zone or "UTC")
 
 
 def _is_table(head: bytes) -> bool:
-    return _jira_tables.delimiter_of(first_line(head)) is not None
+    return tables.delimiter_of(first_line(head)) is not None
 
 
 def _nothing_told(paths: Sequence[Path]) -> CodedError:

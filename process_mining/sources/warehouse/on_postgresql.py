@@ -26,12 +26,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from process_mining.errors import CodedError, RunError
-from process_mining.sources._warehouse_arrow import Answer, driver, one_line, took_too_long
+from process_mining.sources.warehouse.arrow import Answer, driver, one_line, took_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from process_mining.sources._warehouse_file import Request
+    from process_mining.sources.warehouse.file import Request
 
 CONNECT_S: Final = 10
 _SETTINGS: Final = (

@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Final
 from process_mining.columnar.sql import quoted
 from process_mining.errors import CodedError, RunError
 from process_mining.sources._files import GZIP_MAGIC
-from process_mining.sources._ocel_log import (
+from process_mining.sources._rejects import shown
+from process_mining.sources.ocel.log import (
     STATIC,
     OcelEvent,
     OcelObject,
@@ -41,13 +42,12 @@ from process_mining.sources._ocel_log import (
     not_ocel,
     scalar,
 )
-from process_mining.sources._rejects import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from process_mining.sources._ocel_log import Ocel, Pairs, Types
+    from process_mining.sources.ocel.log import Ocel, Pairs, Types
 
     Row = dict[str, str]
 

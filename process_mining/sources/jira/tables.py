@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, Any, Final
 from process_mining.errors import CodedError
 from process_mining.sources._csv import header_of, records
 from process_mining.sources._files import first_line, head_of
-from process_mining.sources._jira_export import (
+from process_mining.sources._json import BadJsonError
+from process_mining.sources._times import TimeReader, load_zone, reading, states_offset
+from process_mining.sources.jira.export import (
     DROPPED,
     Entry,
     Issue,
@@ -36,14 +38,12 @@ from process_mining.sources._jira_export import (
     Remark,
     Value,
 )
-from process_mining.sources._json import BadJsonError
-from process_mining.sources._times import TimeReader, load_zone, reading, states_offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from process_mining.sources._jira_export import Export
+    from process_mining.sources.jira.export import Export
 
 ISSUE: Final = "issue"
 HISTORY: Final = "issue_field_history"

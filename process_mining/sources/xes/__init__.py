@@ -13,7 +13,7 @@ value). A mapping without [event] may still declare [time], activity_order and `
 
 Values are kept as the text that stands in the file, whatever their tag (int, float, boolean, id,
 date); one that lacks the lexical form of its tag is counted in a note. Attributes nested in an
-attribute or container are kept as attr.<outer>.<inner>, lists as JSON (`_xes_lists`). Attributes of
+attribute or container are kept as attr.<outer>.<inner>, lists as JSON (`lists`). Attributes of
 the log and extensions are not read, globals and classifiers only for notes: a global's value is the
 default of a tool, not a fact. Names may have any namespace prefix; the namespace is not checked.
 
@@ -21,10 +21,10 @@ A log without any time is read (level A: order only). Rejected: an event without
 time is missing or unreadable, one with a key twice or an attribute without key or value, and every
 event of a trace without name. These stop the reading: DOCTYPE (so no entity can be declared),
 malformed or cut XML, an event outside a trace, two logs in one file, two traces of one name (unless
-`same_name = "separate"` makes each a case), and a tag of more than `_xes_expat.MAX_TAG` bytes.
+`same_name = "separate"` makes each a case), and a tag of more than `by_tags.MAX_TAG` bytes.
 
 How: whole traces are cut out of the bytes by vector operations where they are plain
-(`_xes_plain`), everything else goes tag by tag through expat (`_xes_expat`); both give the same
+(`plain`), everything else goes tag by tag through expat (`by_tags`); both give the same
 tables. Where something is wrong that only the tags can place (a line number), all is read again
 tag by tag. Memory: the columns, and one block of `BLOCK` to `MAX_BLOCK` bytes.
 """
@@ -40,11 +40,11 @@ from process_mining.errors import RunError
 from process_mining.sources._files import UTF16_MARKS, open_bytes
 from process_mining.sources._mapped import zone_of
 from process_mining.sources._mapping import load_mapping
-from process_mining.sources._ocel_xml import is_ocel_xml
 from process_mining.sources._times import ISO, TimeReader, load_zone
-from process_mining.sources._xes_expat import FileFacts, TagReader
-from process_mining.sources._xes_log import Plan, UnsureError, assemble
-from process_mining.sources._xes_plain import scan
+from process_mining.sources.ocel.from_xml import is_ocel_xml
+from process_mining.sources.xes.by_tags import FileFacts, TagReader
+from process_mining.sources.xes.log import Plan, UnsureError, assemble
+from process_mining.sources.xes.plain import scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from process_mining.sources import Parts, ReadOptions
-    from process_mining.sources._xes_plain import Block
+    from process_mining.sources.xes.plain import Block
 
 NAME: Final = "xes"
 CHUNK: Final = 1 << 20

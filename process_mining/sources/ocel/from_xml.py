@@ -27,7 +27,8 @@ from xml.parsers import expat
 
 from process_mining.errors import RunError
 from process_mining.sources._files import UTF16_MARKS, open_bytes
-from process_mining.sources._ocel_log import (
+from process_mining.sources._rejects import shown
+from process_mining.sources.ocel.log import (
     STATIC,
     OcelEvent,
     OcelObject,
@@ -37,13 +38,12 @@ from process_mining.sources._ocel_log import (
     needed,
     not_ocel,
 )
-from process_mining.sources._rejects import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from process_mining.sources._ocel_log import Ocel
+    from process_mining.sources.ocel.log import Ocel
 
 CHUNK: Final = 1 << 20
 MAX_TAG: Final = 64 << 20

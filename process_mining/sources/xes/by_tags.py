@@ -1,7 +1,7 @@
 """What does any well-formed XES hold, tag by tag?
 
 The exact reader: everything that IEEE 1849 allows and XML can say goes through here unless
-`_xes_plain` knows it to be plain. Streams over expat; one trace is held at a time.
+`plain` knows it to be plain. Streams over expat; one trace is held at a time.
 
 Which tags make what is said in `xes`. Cost: one Python call for each start and end tag.
 """
@@ -21,8 +21,8 @@ from process_mining.errors import RunError
 from process_mining.eventlog import POSITION
 from process_mining.sources._rejects import shown
 from process_mining.sources._table import TableBuilder
-from process_mining.sources._xes_forms import has_form
-from process_mining.sources._xes_lists import HOLDERS, OpenList
+from process_mining.sources.xes.forms import has_form
+from process_mining.sources.xes.lists import HOLDERS, OpenList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

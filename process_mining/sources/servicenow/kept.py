@@ -19,15 +19,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from process_mining.sources._servicenow_rows import ANSWER, SLA, SURVEY, SYS_ID
-from process_mining.sources._servicenow_tickets import BadRowError
-from process_mining.sources._servicenow_values import duration_us, number
+from process_mining.sources.servicenow.rows import ANSWER, SLA, SURVEY, SYS_ID
+from process_mining.sources.servicenow.tickets import BadRowError
+from process_mining.sources.servicenow.values import duration_us, number
 
 if TYPE_CHECKING:
-    from process_mining.sources._servicenow_names import Names
-    from process_mining.sources._servicenow_rows import Row
-    from process_mining.sources._servicenow_tickets import Tickets
-    from process_mining.sources._servicenow_values import Stamps
+    from process_mining.sources.servicenow.names import Names
+    from process_mining.sources.servicenow.rows import Row
+    from process_mining.sources.servicenow.tickets import Tickets
+    from process_mining.sources.servicenow.values import Stamps
 
     Facts = dict[str, str]
 

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from process_mining.schema import US_PER_SECOND
 from process_mining.sources._documents import documents, keys_of
-from process_mining.sources._jira_export import (
+from process_mining.sources._json import BadJsonError
+from process_mining.sources._rejects import shown
+from process_mining.sources.jira.export import (
     Entry,
     Issue,
     Item,
@@ -29,14 +31,12 @@ from process_mining.sources._jira_export import (
     person,
     scalar,
 )
-from process_mining.sources._json import BadJsonError
-from process_mining.sources._rejects import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from process_mining.sources._jira_export import Export
+    from process_mining.sources.jira.export import Export
 
 _OF_ISSUE: Final = re.compile(r"/(?:issue|request)/([^/?#]+)/(?:changelog|sla)")
 _NUMBER: Final = re.compile(r"[?&](startAt|maxResults)=(\d{1,9})")
@@ -116,12 +116,11 @@ def _take(value: object, place: Place, url: str, export: Export) -> None:
         for number, part in enumerate(value, start=1):
             _take(part, place.within(f"element {number}"), url, export)
         return
-    take = _taker(value) if isinstance(value, dict) else None
-    if take is None:
-        with export.row(place):
-            raise BadJsonError("LG161", "is no issue, changelog or lookup of Jira")
-    else:
+    if isinstance(value, dict) and (take := _taker(value)) is not None:
         take(value, place, url, export)
+        return
+    with export.row(place):
+        raise BadJsonError("LG161", "is no issue, changelog or lookup of Jira")
 
 
 def _taker(value: dict[str, Any]) -> Callable[[dict[str, Any], Place, str, Export], None] | None:

@@ -33,16 +33,16 @@ from process_mining.sources._history import (
     TEAM,
     Change,
 )
-from process_mining.sources._servicenow_tickets import BadRowError
-from process_mining.sources._servicenow_values import STATES
+from process_mining.sources.servicenow.tickets import BadRowError
+from process_mining.sources.servicenow.values import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from process_mining.sources._servicenow_names import Names
-    from process_mining.sources._servicenow_rows import Row
-    from process_mining.sources._servicenow_tickets import Tickets
-    from process_mining.sources._servicenow_values import Stamps
+    from process_mining.sources.servicenow.names import Names
+    from process_mining.sources.servicenow.rows import Row
+    from process_mining.sources.servicenow.tickets import Tickets
+    from process_mining.sources.servicenow.values import Stamps
 
 SAVE_US: Final = US_PER_MINUTE
 BORN_US: Final = US_PER_MINUTE

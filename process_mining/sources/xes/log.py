@@ -35,14 +35,14 @@ from process_mining.sources._mapping import Cases, Events, Text, Time
 from process_mining.sources._rejects import RejectList, shown
 from process_mining.sources._table import MAX_COLUMNS, too_many
 from process_mining.sources._times import BadTimeError, TimeReader, reading
-from process_mining.sources._xes_expat import CODE, LINE, REASON, TIMESTAMP, TRACE
+from process_mining.sources.xes.by_tags import CODE, LINE, REASON, TIMESTAMP, TRACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from process_mining.sources._mapping import TableMapping
-    from process_mining.sources._xes_expat import FileFacts
+    from process_mining.sources.xes.by_tags import FileFacts
 
 CONCEPT_NAME: Final = "concept:name"
 COLUMNS: Final = {

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from process_mining.sources._servicenow_rows import (
+from process_mining.sources.servicenow.rows import (
     CHOICE,
     LOOKUP,
     METRIC,
@@ -21,12 +21,12 @@ from process_mining.sources._servicenow_rows import (
     TASK,
     USER,
 )
-from process_mining.sources._servicenow_values import HEX_ID, STATES
+from process_mining.sources.servicenow.values import HEX_ID, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from process_mining.sources._servicenow_rows import Row
+    from process_mining.sources.servicenow.rows import Row
 
 ENGLISH: Final = "en"
 PEOPLE: Final = frozenset(

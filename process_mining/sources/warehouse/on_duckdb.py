@@ -16,14 +16,14 @@ import duckdb
 import pyarrow as pa
 
 from process_mining.errors import CodedError, RunError
-from process_mining.sources._warehouse_arrow import BATCH, Answer, Patient, one_line
+from process_mining.sources.warehouse.arrow import BATCH, Answer, Patient, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from process_mining.sources._warehouse_arrow import Result
-    from process_mining.sources._warehouse_file import Request
+    from process_mining.sources.warehouse.arrow import Result
+    from process_mining.sources.warehouse.file import Request
 
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",

@@ -1,7 +1,7 @@
 """Which log does a query of a warehouse give? DuckDB, PostgreSQL or Spark, by URL.
 
 The log argument is a TOML file that has a [warehouse] table: url, query, and the sections of a
-mapping that maps a table (`_warehouse_file` says them all). Rows come as Arrow in batches and are
+mapping that maps a table (`file` says them all). Rows come as Arrow in batches and are
 converted as Parquet's are: timestamps with a zone are instants, those without one are wall-clock
 times of the declared zone, numbers and booleans become their text. The database is only read, and
 its session's zone is UTC, so a cast in the query means the same on every machine.
@@ -38,8 +38,8 @@ from process_mining.sources._mapped import (
 )
 from process_mining.sources._mapping import ALL
 from process_mining.sources._rejects import RejectList
-from process_mining.sources._warehouse_arrow import check_types, faults, plain
-from process_mining.sources._warehouse_file import load_warehouse
+from process_mining.sources.warehouse.arrow import check_types, faults, plain
+from process_mining.sources.warehouse.file import load_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
 
     from process_mining.sources import ReadOptions
     from process_mining.sources._mapping import TableMapping
-    from process_mining.sources._warehouse_arrow import Answer, Database
-    from process_mining.sources._warehouse_file import Request, WarehouseFile
+    from process_mining.sources.warehouse.arrow import Answer, Database
+    from process_mining.sources.warehouse.file import Request, WarehouseFile
 
 NAME: Final = "warehouse"
 PLACE: Final = "query row"
 HEADER_SHOWN: Final = 40
-_MODULES: Final = {"duckdb": "duckdb", "postgresql": "postgresql", "sc": "spark"}
+_MODULES: Final = {"duckdb": "on_duckdb", "postgresql": "on_postgresql", "sc": "on_spark"}
 _SECTION: Final = re.compile(
     r"^[ \t]*(\[[ \t]*warehouse[ \t]*\]|warehouse[ \t]*[.=])", re.MULTILINE
 )
@@ -114,7 +114,7 @@ class _Reading:
 
     def run(self) -> None:
         """Ask the database and convert what it answers."""
-        name = f"process_mining.sources._warehouse_{_MODULES[self.request.url.scheme]}"
+        name = f"process_mining.sources.warehouse.{_MODULES[self.request.url.scheme]}"
         with cast("Database", import_module(name)).ask(self.request) as answer:
             self._convert(answer)
 

@@ -45,7 +45,8 @@ from process_mining.sources._history import (
     Ticket,
     slug,
 )
-from process_mining.sources._jira_export import (
+from process_mining.sources._mapped import seen_of
+from process_mining.sources.jira.export import (
     PERSON,
     SEPARATOR,
     Entry,
@@ -54,14 +55,13 @@ from process_mining.sources._jira_export import (
     scalar,
     texts,
 )
-from process_mining.sources._jira_levels import is_level, level_attributes, satisfaction
-from process_mining.sources._mapped import seen_of
+from process_mining.sources.jira.levels import is_level, level_attributes, satisfaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from process_mining.sources import Parts
-    from process_mining.sources._jira_export import Export, Issue, Item, Remark
+    from process_mining.sources.jira.export import Export, Issue, Item, Remark
 
 SYSTEM: Final = "[System] "
 PRIORITIES: Final = {

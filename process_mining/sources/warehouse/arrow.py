@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import ModuleType
 
-    from process_mining.sources._warehouse_file import Request
+    from process_mining.sources.warehouse.file import Request
 
 Result = TypeVar("Result")
 BATCH: Final = 1 << 16

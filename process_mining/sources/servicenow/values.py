@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from process_mining.errors import CodedError
 from process_mining.schema import US_PER_SECOND
 from process_mining.sources._rejects import shown
-from process_mining.sources._servicenow_rows import AUDIT, CLASSES, METRIC, TASK
 from process_mining.sources._times import (
     ISO,
     BadTimeError,
@@ -37,14 +36,15 @@ from process_mining.sources._times import (
     reading,
     states_offset,
 )
+from process_mining.sources.servicenow.rows import AUDIT, CLASSES, METRIC, TASK
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from process_mining.sources._mapping import Mapping as ToolMapping
-    from process_mining.sources._servicenow_rows import Row
     from process_mining.sources._times import Instant
+    from process_mining.sources.servicenow.rows import Row
 
 Voice = Literal["raw", "display", "open"]
 

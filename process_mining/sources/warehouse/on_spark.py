@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from process_mining.errors import CodedError, RunError
-from process_mining.sources._warehouse_arrow import BATCH, Answer, Patient, driver, one_line
+from process_mining.sources.warehouse.arrow import BATCH, Answer, Patient, driver, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
 
-    from process_mining.sources._warehouse_file import Request
+    from process_mining.sources.warehouse.file import Request
 
 CONNECT_S: Final = 10
 
