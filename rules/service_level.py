@@ -60,8 +60,10 @@ from process_mining.clock import (
     ALWAYS,
     MINUTES_PER_DAY,
     Calendar,
-    add_business_us,
+    Pauses,
     business_us,
+    due_us,
+    paused_us,
     read_calendar,
     spec_mistakes,
 )
@@ -475,19 +477,12 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
     calendar = desk.service_levels.calendar(target.calendar)
     at = desk.log.arrays.at
     start, end = at[course.start[cases]], _ends(desk, course)[cases]
-    spans = _spans(desk, course, cases, start, end)
-    since = start[spans.row]
-    begins, ends = (business_us(since, t, calendar) for t in (spans.begin, spans.end))
-    paused = np.zeros(len(cases), np.int64)
-    np.add.at(paused, spans.row, ends - begins)
+    pauses = _pauses(desk, course, cases, start, end)
+    paused = paused_us(start, end, pauses, calendar)
     clock.paused_us[cases] = paused
     clock.elapsed_us[cases] = business_us(start, end, calendar) - paused
-    # only pauses that begin before the limit is used up move the deadline
-    active = begins - _sum_before(ends - begins, spans.row)
-    moving = active < target.limit_us
-    extra = np.zeros(len(cases), np.int64)
-    np.add.at(extra, spans.row[moving], (ends - begins)[moving])
-    clock.due_us[cases] = add_business_us(start, target.limit_us + extra, calendar)
+    limits = np.full(len(cases), target.limit_us, np.int64)
+    clock.due_us[cases] = due_us(start, limits, pauses, calendar)
     doubtful = np.full(len(cases), course.doubtful)
     if desk.unmapped is not None:
         doubtful |= desk.unmapped[cases]
@@ -505,16 +500,8 @@ def _ends(desk: Desk, course: _Course) -> Ints:
     return np.where(course.stop == NONE, ends, segments.take(arrays.at, course.stop, fill=0))
 
 
-@dataclass(frozen=True, eq=False)
-class _Spans:
-    """Paused spans inside the clocks, in order: the case's row, begin and end in µs UTC."""
-
-    row: Ints
-    begin: Ints
-    end: Ints
-
-
-def _spans(desk: Desk, course: _Course, cases: Ints, start: Ints, end: Ints) -> _Spans:
+def _pauses(desk: Desk, course: _Course, cases: Ints, start: Ints, end: Ints) -> Pauses:
+    """The pauses inside the clocks; a pause after a clock has stopped moves no deadline."""
     arrays = desk.log.arrays
     row_of = np.full(arrays.n_cases, NONE, np.int64)
     row_of[cases] = np.arange(len(cases))
@@ -525,14 +512,7 @@ def _spans(desk: Desk, course: _Course, cases: Ints, start: Ints, end: Ints) -> 
     until = np.where(resumes == NONE, end[row], segments.take(arrays.at, resumes, fill=0))
     until = np.minimum(until, end[row])
     some = until > begin
-    return _Spans(row[some], begin[some], until[some])
-
-
-def _sum_before(amounts: Ints, row: Ints) -> Ints:
-    """Return for each amount the sum of those before it that have the same row (rows ascend)."""
-    running = np.cumsum(amounts) - amounts
-    first = np.searchsorted(row, row, side="left")
-    return running - running[first]
+    return Pauses(row[some], begin[some], until[some])
 
 
 def _clock_table(desk: Desk, metric: str, clock: CaseClock) -> pa.Table:

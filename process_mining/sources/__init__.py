@@ -3,7 +3,8 @@
 A source is a module that lies in this folder (its name does not start with `_`): it has NAME,
 `sniff(path, head) -> bool`, which tells by content and not by name, and
 `read(paths, options) -> Parts`. A module with FALLBACK = True takes a file only where no other
-source knows it, or where a mapping declares the columns ([event]). `open_log` picks the source of
+source knows it, or where a mapping declares the columns ([event]); one with IS_MAPPING = True reads
+files that are mappings themselves. `open_log` picks the source of
 every file, reads the files of each source together, joins what they give to one log and remembers
 name, SHA-256 and size of each file.
 
@@ -203,7 +204,7 @@ def _source_of(path: Path, known: dict[str, Source], forced: str | None, *, mapp
     head = head_of(path)
     fits = [name for name, source in known.items() if source.sniff(path, head)]
     general = [name for name in fits if getattr(known[name], "FALLBACK", False)]
-    if mapped and general:
+    if mapped and general and not any(getattr(known[name], "IS_MAPPING", False) for name in fits):
         fits = general
     elif len(fits) > len(general):
         fits = [name for name in fits if name not in general]

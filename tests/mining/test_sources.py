@@ -37,7 +37,9 @@ def stored(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def test_a_source_is_a_module_that_lies_in_the_folder() -> None:
-    assert list(sources()) == ["csv_mapped", "ndjson", "own_cases", "parquet", "xes"]
+    tables, own = ["csv_mapped", "parquet", "warehouse"], ["ndjson", "own_cases"]
+    tools = ["github", "jira", "opsgenie", "pagerduty", "servicenow", "zendesk"]
+    assert list(sources()) == sorted([*tables, *own, *tools, "ocel", "xes"])
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,10 @@ def test_a_named_source_overrides_the_content(tmp_path: Path) -> None:
 
 def test_a_mapping_that_would_not_be_used_is_refused(tmp_path: Path) -> None:
     options = ReadOptions(mapping=find_mapping("uci_servicenow"))
-    for name, content in (("a.xes", XES), ("a.ndjson", NDJSON)):
-        with pytest.raises(CodedError, match="LG033"):
-            open_log([stored(tmp_path, name, content)], options)
+    with pytest.raises(CodedError, match="LG033"):
+        open_log([stored(tmp_path, "a.ndjson", NDJSON)], options)
+    with pytest.raises(CodedError, match=r"LG041 a\.xes has no column 'number'"):
+        open_log([stored(tmp_path, "a.xes", XES)], options)
 
 
 @pytest.mark.parametrize("cut", [12, 20, -9, -1])

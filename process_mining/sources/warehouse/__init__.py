@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from process_mining.sources.warehouse.file import Request, WarehouseFile
 
 NAME: Final = "warehouse"
+IS_MAPPING: Final = True
 PLACE: Final = "query row"
 HEADER_SHOWN: Final = 40
 _MODULES: Final = {"duckdb": "on_duckdb", "postgresql": "on_postgresql", "sc": "on_spark"}

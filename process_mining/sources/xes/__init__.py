@@ -136,7 +136,6 @@ class _File:
     def __init__(self, path: Path, facts: FileFacts) -> None:
         self._path, self._facts = path, facts
         self._tags = TagReader(facts)
-        self._plain = False
 
     def read(self, *, by_tags: bool) -> None:
         """Read the whole file; UnsureError where only reading by tags can tell what is wrong."""
@@ -148,8 +147,8 @@ class _File:
                     self._tags.feed(chunk)
             self._tags.close()
         except RunError as error:
-            # What was not fed is not known to expat: let it see all before it complains.
-            if self._plain and error.code.startswith("LG07"):
+            # Plain stretches were not fed to expat: let it see all before it says where.
+            if not by_tags and error.code.startswith("LG07"):
                 raise UnsureError from error
             raise
 
@@ -187,17 +186,16 @@ class _File:
         if block is None:
             self._tags.feed(data)
             return False
-        plain, rest = self._feed_doubtful(data, block)
-        self._plain = self._plain or plain
+        rest = self._feed_doubtful(data, block)
         if rest is not None:
             self._tags.feed(rest)
         return rest is None
 
-    def _feed_doubtful(self, data: bytes, block: Block) -> tuple[bool, bytes | None]:
+    def _feed_doubtful(self, data: bytes, block: Block) -> bytes | None:
         """Read the doubtful traces by tags and take the others as columns.
 
-        Returns whether there were others, and what is left because a trace did not end where it
-        seemed to: that is for expat alone.
+        Returns what is left because a trace did not end where it seemed to: that is for expat
+        alone.
         """
         facts, begin, rest = self._facts, 0, None
         before, extra = facts.n_traces, np.zeros(len(block.doubtful), np.int64)
@@ -218,7 +216,7 @@ class _File:
             facts.n_traces = before + len(extra) + int(extra.sum())
         shifted = np.arange(len(extra)) + np.cumsum(extra) - extra
         block.take(facts, facts.first + before + shifted)
-        return not block.doubtful.all(), rest
+        return rest
 
     def _skip(self, data: bytes, start: int, end: int) -> None:
         """Tell the tag reader how many lines it does not see."""
