@@ -285,6 +285,7 @@ class _Concern:
     defect: Defect
     cases: Bools
     events: Bools | None
+    case_of: Ints
 
     @classmethod
     def of(cls, desk: Desk, defect: Defect) -> _Concern:
@@ -296,15 +297,25 @@ class _Concern:
         events = None
         if defect.minutes is not None:
             events = np.isin(desk.log.arrays.at // s.US_PER_MINUTE, defect.minutes)
-        return cls(defect, cases, events)
+        return cls(defect, cases, events, desk.log.arrays.case_of)
 
-    def concerns(self, one: Measured) -> Bools:
-        """Tell for each case whether the rule's verdict on it rests on what is concerned."""
-        if self.events is None or not one.measure.events:
+    def concerns(self, one: Measured, verdicts: Verdicts) -> Bools:
+        """Tell for each case whether the rule's verdict on it rests on what is concerned.
+
+        Events in certain minutes were recorded later than they happened, if at all: a violation
+        may rest on a stop that is recorded too late, conformity on such a start.
+        """
+        if self.events is None:
             return self.cases
-        decisive = one.measure.events[-1]
-        here = (decisive != NO_EVENT) & self.events[np.maximum(decisive, 0)]
-        return np.asarray(self.cases & here)
+        late = {}
+        for verdict, mask in (
+            (Verdict.VIOLATES, one.measure.stops),
+            (Verdict.CONFORMS, one.measure.starts),
+        ):
+            concerned = self.events if mask is None else self.events & mask
+            late[verdict] = np.bincount(self.case_of[concerned], minlength=len(verdicts)) > 0
+        said = [(verdicts == verdict) & cases for verdict, cases in late.items()]
+        return np.asarray(self.cases & np.logical_or.reduce(said))
 
 
 def hanging_verdicts(rule: Rule, facts: Collection[str]) -> tuple[Verdict, ...]:
@@ -336,7 +347,7 @@ def _gate_doubts(
         hanging = np.isin(verdicts, sorted(unsure)) if own is None else own
         if facts:
             explanation = "" if own is not None else concern.defect.explanation
-            taken = concern.concerns(one) & hanging
+            taken = concern.concerns(one, verdicts) & hanging
             hung.append(_Hanging(concern.defect.code, explanation, taken))
     return hung
 

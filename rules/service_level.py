@@ -207,6 +207,8 @@ class CaseClock:
     mean something where `started`; `start_event` and `stop_event` are positions in log.events.
     `promised` marks cases of a type for which the metric is promised at all, `unprioritised` those
     among them that name no priority, `ended` cases that are complete and never stopped their clock.
+    `starts` and `stops` have one entry an event: whether it makes a clock run (its start, the end
+    of a pause), or holds it (its stop, a pause).
     """
 
     target: Ints
@@ -223,6 +225,8 @@ class CaseClock:
     due_us: Ints
     start_event: Ints
     stop_event: Ints
+    starts: Bools
+    stops: Bools
 
     @property
     def over(self) -> Bools:
@@ -460,6 +464,8 @@ def _empty_clock(desk: Desk) -> CaseClock:
         due_us=np.zeros(n, np.int64),
         start_event=np.full(n, NONE, np.int64),
         stop_event=np.full(n, NONE, np.int64),
+        starts=np.zeros(desk.log.n_events, bool),
+        stops=np.zeros(desk.log.n_events, bool),
     )
 
 
@@ -474,6 +480,7 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
     cases = cases[clock.started[cases]]
     if not len(cases) or not desk.log.timed:
         return
+    _mark_events(desk, course, cases, clock)
     calendar = desk.service_levels.calendar(target.calendar)
     at = desk.log.arrays.at
     start, end = at[course.start[cases]], _ends(desk, course)[cases]
@@ -488,6 +495,18 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
         doubtful |= desk.unmapped[cases]
     kept = clock.stopped[cases] & (clock.elapsed_us[cases] <= target.limit_us)
     clock.known[cases] &= kept | ~doubtful
+
+
+def _mark_events(desk: Desk, course: _Course, cases: Ints, clock: CaseClock) -> None:
+    """Mark the events that make these cases' clocks run, and those that hold them."""
+    mine = np.isin(desk.log.arrays.case_of[course.pauses], cases)
+    stop, resumes = course.stop[cases], course.resumes[mine]
+    for mask, events in (
+        (clock.starts, (course.start[cases], resumes)),
+        (clock.stops, (stop, course.pauses[mine])),
+    ):
+        for positions in events:
+            mask[positions[positions != NONE]] = True
 
 
 def _ends(desk: Desk, course: _Course) -> Ints:

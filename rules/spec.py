@@ -100,6 +100,9 @@ class Measure:
     event columns of the events concerned, NO_EVENT where there is none: the decisive one last.
     `measured` and `limit` (in `unit`) are what a finding shows; where `known` is false they are
     left empty. `cause` says why a verdict of this rule can be UNKNOWN.
+    `starts` and `stops` tell, where time is measured, for each event of the log whether it starts
+    or stops a clock: recorded later than it happened, a start makes the time too short, a stop too
+    long.
     """
 
     facts: Mapping[str, Ints]
@@ -108,6 +111,8 @@ class Measure:
     limit: Ints | None = None
     unit: str = ""
     cause: str = ""
+    starts: npt.NDArray[np.bool_] | None = None
+    stops: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

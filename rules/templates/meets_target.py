@@ -33,7 +33,7 @@ WITHIN = Interval(None, 0)
 HINGES = {
     ORDER: CLAIMS,
     TIME: CLAIMS,
-    RECORDED: VIOLATION,
+    RECORDED: CLAIMS,
     START: CLAIMS,
     MIDDLE: CLAIMS,
     END: VIOLATION,
@@ -63,6 +63,8 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=clock.elapsed_us,
         limit=clock.limit_us,
         unit="us",
+        starts=clock.starts,
+        stops=clock.stops,
         cause=(
             "the case has no priority or no times, or its clock may have been stopped by a step"
             " that the source does not record or the vocabulary does not map"

@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from process_mining import schema as s
 from process_mining.clock import business_us
 from process_mining.columnar import segments
-from process_mining.quality import END, MIDDLE, ORDER, RECORDED, TIME
+from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import (
@@ -60,8 +60,9 @@ FORMULA = (
 ONE = Interval(1, 1)
 HINGES = {
     ORDER: CLAIMS,
+    START: CLAIMS,
     TIME: CLAIMS,
-    RECORDED: VIOLATION,
+    RECORDED: CLAIMS,
     MIDDLE: CLAIMS,
     END: CLAIMS,
     WORDS: VIOLATION,
@@ -133,8 +134,10 @@ class _Clocks:
     """Per event: its answer's position, business time until then, and what else is known.
 
     `ended`: no answer can come any more. `settled`: an earlier answer counts, no clock runs.
+    `answers`: the event is an answer.
     """
 
+    answers: Mask
     answer: Ints
     elapsed_us: Ints
     ended: Mask
@@ -165,6 +168,8 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=segments.take(clocks.elapsed_us, worst, fill=0),
         limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
         unit="us",
+        starts=asks.sure | asks.unsure,
+        stops=clocks.answers,
         cause=_cause(desk, params),
     )
 
@@ -205,6 +210,7 @@ def _clocks(desk: Desk, params: Params) -> _Clocks:
     stop = np.maximum(stop, arrays.at)
     calendar = desk.service_levels.calendar(params.calendar)
     return _Clocks(
+        answers=answers,
         answer=answer,
         elapsed_us=business_us(arrays.at, stop, calendar),
         ended=over[arrays.case_of],

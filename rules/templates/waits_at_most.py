@@ -26,7 +26,7 @@ from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import CLAIMS, CONFORMITY, VIOLATION, WORDS, Activity, Desk, TemplateParams
+from rules.templates import CLAIMS, CONFORMITY, WORDS, Activity, Desk, TemplateParams
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -39,7 +39,7 @@ ONE = Interval(1, 1)
 HINGES = {
     ORDER: CLAIMS,
     TIME: CLAIMS,
-    RECORDED: VIOLATION,
+    RECORDED: CLAIMS,
     START: CONFORMITY,
     MIDDLE: CLAIMS,
     END: CONFORMITY,
@@ -86,8 +86,17 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=segments.take(waits.elapsed_us, worst, fill=0),
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
         unit="us",
+        starts=waits.enters,
+        stops=_named(waits.leaves[waits.enters], len(waits.enters)),
         cause="the log has no times",
     )
+
+
+def _named(positions: Ints, n: int) -> npt.NDArray[np.bool_]:
+    """Mark the events that stand at some positions."""
+    mask = np.zeros(n, dtype=bool)
+    mask[positions[positions != segments.NONE]] = True
+    return mask
 
 
 def _waits(desk: Desk, params: Params) -> _Waits:
