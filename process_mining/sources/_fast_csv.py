@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-BLOCK: Final = 8 << 20
+BLOCK: Final = 4 << 20
 LONGEST: Final = 1 << 17
 CODED: Final = pa.dictionary(pa.int32(), pa.string())
 _MARK: Final = "\ufeff".encode()
@@ -52,9 +52,7 @@ class Doubt(Exception):  # noqa: N818 - it is no error: the strict parser reads 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Whole records of a file; `simple` unless more than one line stands before the first record
-    of the first piece.
-    """
+    """Whole records of a file; `simple` unless more than the header's line stands before them."""
 
     text: bytes
     simple: bool = True
@@ -185,13 +183,18 @@ def _whole_records(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield text that ends with a record (if its quotes are as `_check` wants them)."""
     rest = b""
     for piece in pieces:
-        text = rest + piece
-        if len(text) > 2 * BLOCK + LONGEST:
+        if _QUOTE in rest or _QUOTE in piece:
+            text = rest + piece
+            end = _end_of_last_record(text)
+            whole, rest = text[:end], text[end:]
+        else:
+            end = piece.rfind(_NEWLINE) + 1
+            whole = b"".join((rest, memoryview(piece)[:end])) if end else b""
+            rest = piece[end:] if end else rest + piece
+        if len(rest) > BLOCK + LONGEST:
             raise Doubt
-        end = _end_of_last_record(text)
-        rest = text[end:]
-        if end:
-            yield text[:end]
+        if whole:
+            yield whole
     if rest:
         yield rest
 
@@ -199,7 +202,7 @@ def _whole_records(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _end_of_last_record(text: bytes) -> int:
     """Return the place after the last line feed that no open quote precedes."""
     end = text.rfind(_NEWLINE) + 1
-    quotes = text.count(_QUOTE, 0, end) if _QUOTE in text else 0
+    quotes = text.count(_QUOTE, 0, end)
     while end and quotes % 2:
         before = text.rfind(_NEWLINE, 0, end - 1) + 1
         quotes -= text.count(_QUOTE, before, end)

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     Bytes = npt.NDArray[np.uint8]
 
 ROWS_AT_ONCE: Final = 1 << 14
-LAYOUTS_TRIED: Final = 32
+LAYOUTS_TRIED: Final = 256
 LONGEST: Final = 128
 RULE_YEARS: Final = 60
 _ANY: Final = 255
@@ -401,8 +401,9 @@ def _iso(*, date_only: bool) -> list[list[tuple[_Piece, ...]]]:
     seconds: list[tuple[_Piece, ...]] = [
         (*second, mark, _Piece("f", width)) for width in range(9, 0, -1)
     ]
+    seconds += [second, ()]
     start: list[tuple[_Piece, ...]] = [(*date, *minute)]
-    return [start, [*seconds, second, ()], [*_zones(), ()]]
+    return [start, seconds, [*_zones(), ()]]
 
 
 def _layout(pieces: list[_Piece]) -> _Layout:
@@ -454,7 +455,8 @@ def _cells(data: Bytes, starts: Ints, width: int) -> Bytes:
 
 def _some(rows: Ints | slice, chosen: Bools) -> Ints:
     """Return the chosen ones of some rows."""
-    return np.flatnonzero(chosen) if isinstance(rows, slice) else rows[chosen]
+    found: Ints = np.flatnonzero(chosen) if isinstance(rows, slice) else rows[chosen]
+    return found
 
 
 def _fits(own: Bytes, layout: _Layout) -> Bools | None:

@@ -106,6 +106,20 @@ def test_stamps_that_say_their_offset_need_no_zone(pattern: str, text: str, expe
     assert TimeReader(pattern, None).read(text).us == us(datetime.fromisoformat(expected))
 
 
+@pytest.mark.parametrize("pattern", ["iso_date", "%Y-%m-%d"])
+def test_a_date_is_midnight_in_the_declared_zone(pattern: str) -> None:
+    reader = TimeReader(pattern, load_zone("Europe/Berlin"))
+    assert reader.read("2024-07-01").us == us(datetime(2024, 6, 30, 22, tzinfo=UTC))
+    for text in ("2024-07-01 00:00", "2024-02-30", "01.07.2024"):
+        with pytest.raises(BadTimeError, match=r"does not follow|no date"):
+            reader.read(text)
+    beirut = TimeReader(pattern, load_zone("Asia/Beirut"))
+    with pytest.raises(BadTimeError, match="never happened"):
+        beirut.read("2024-03-31")  # the clock went from midnight to one
+    with pytest.raises(BadTimeError, match="no offset and no zone"):
+        TimeReader(pattern, None).read("2024-07-01")
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -133,7 +147,8 @@ def test_what_is_no_instant_is_refused(text: str, code: str) -> None:
     ("pattern", "what"),
     [
         ("%d/%m/%y %H:%M", "%y is not read"),
-        ("%d/%m/%Y", "%H or %I is missing"),
+        ("%d/%m/%Y %M", "%H or %I is missing"),
+        ("%d/%m/%Y %z", "%H or %I is missing"),
         ("%Y-%m-%d %H:%M %Y", "%Y stands twice"),
         ("%Y-%m-%d %I:%M", "belong together"),
         ("%m/%Y %H:%M", "%d is missing"),
