@@ -31,6 +31,7 @@ ORDER_KNOWN: Final = "order_known"
 
 ATTRIBUTE_PREFIX: Final = "attr."
 CASE_PREFIX: Final = "case."
+LINK_PREFIX: Final = "link."
 
 # Sources hand these over; `seq` is given by EventLog.build.
 EVENT_TYPES: Final = {

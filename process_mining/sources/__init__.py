@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -99,10 +100,13 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Event
     options = options or ReadOptions()
     _check_paths(paths)
     before = [path.stat() for path in paths]
-    files = tuple(fingerprint(path) for path in paths)
-    _refuse_copies(files)
-    chosen = _choose(paths, options)
-    parts = [source.read(own, options) for source, own in chosen]
+    with ThreadPoolExecutor(1) as pool:  # a file is hashed while it is read
+        hashing = pool.map(fingerprint, paths)
+        if len(paths) > 1:
+            hashing = iter(_refuse_copies(tuple(hashing)))
+        chosen = _choose(paths, options)
+        parts = [source.read(own, options) for source, own in chosen]
+        files = tuple(hashing)
     read = list(zip(chosen, parts, strict=True))
     for path, stat in zip(paths, before, strict=True):
         now = path.stat()
@@ -173,14 +177,15 @@ def _check_paths(paths: Sequence[Path]) -> None:
         raise CodedError("LG015", msg, why="every event would count twice", fix="Name it once")
 
 
-def _refuse_copies(files: Sequence[SourceFile]) -> None:
-    """Refuse a file and its copy under another name."""
+def _refuse_copies(files: tuple[SourceFile, ...]) -> tuple[SourceFile, ...]:
+    """Return the files; refuse a file and its copy under another name."""
     first: dict[str, str] = {}
     for file in files:
         if file.sha256 in first:
             msg = f"{first[file.sha256]} and {file.name} hold the same bytes"
             raise CodedError("LG015", msg, why="every event would count twice", fix="Name one")
         first[file.sha256] = file.name
+    return files
 
 
 def _choose(paths: Sequence[Path], options: ReadOptions) -> list[tuple[Source, list[Path]]]:
@@ -234,15 +239,36 @@ def _build(parts: Sequence[Parts], meta: LogMeta, options: ReadOptions) -> Event
         time_resolution_us=resolution_us(events[s.AT]),
         seen=(*meta.seen, *_contradictions(events)),
     )
+    cases = _joined([part.cases for part in parts if part.cases is not None])
+    links = [part.links for part in parts if part.links is not None]
+    events, links_of_events = _without_links(events)
+    if cases is not None:
+        cases, links_of_cases = _without_links(cases)
+        links += links_of_cases
     return EventLog.build(
         events,
         meta=meta,
-        cases=_joined([part.cases for part in parts if part.cases is not None]),
-        links=_joined([part.links for part in parts if part.links is not None]),
+        cases=cases,
+        links=_joined([*links, *links_of_events]),
         people=frozenset().union(*(part.people for part in parts)),
         activity_order=_one_order([part.activity_order for part in parts]),
         pseudonym_key=options.pseudonym_key,
     )
+
+
+def _without_links(table: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
+    """Split the `link.*` columns off; a link is known from the first row that shows it."""
+    names = [name for name in table.column_names if name.startswith(s.LINK_PREFIX)]
+    timed = s.AT in table.column_names
+    found = []
+    for name in names:
+        columns = [s.CASE_ID, name, *([s.AT] if timed else [])]
+        rows = plain(table.select(columns).filter(table[name].is_valid()))
+        first = rows.group_by([s.CASE_ID, name]).aggregate([(s.AT, "min")] if timed else [])
+        at = first[f"{s.AT}_min"] if timed else pa.nulls(len(first), pa.int64())
+        kind = pa.repeat(pa.scalar(name.removeprefix(s.LINK_PREFIX)), len(first))
+        found.append(pa.table([first[s.CASE_ID], first[name], kind, at], schema=s.LINK_SCHEMA))
+    return table.drop_columns(names) if names else table, found
 
 
 def _one_order(orders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

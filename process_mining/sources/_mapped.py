@@ -226,7 +226,7 @@ class _Rows:
         return out | self._attributes(self._event_attributes(), s.ATTRIBUTE_PREFIX)
 
     def case_columns(self) -> dict[str, pa.Array]:
-        """Return the columns that describe the case, under `case.`."""
+        """Return the columns that describe the case (`case.*`), and its links (`link.*`)."""
         case, out = self.converter.mapping.case, {}
         for name in _CANONICAL_TIMES:
             time: Time | None = getattr(case, name)
@@ -236,6 +236,7 @@ class _Rows:
             part: Text | None = getattr(case, name)
             if part is not None:
                 out[s.CASE_PREFIX + name] = self._text(part)
+        out |= {s.LINK_PREFIX + kind: self._coded(name) for kind, name in case.links.items()}
         return out | self._attributes(
             (*case.attributes, *case.people), s.CASE_PREFIX + s.ATTRIBUTE_PREFIX
         )
@@ -260,8 +261,8 @@ class _Rows:
         return self._texts[name]
 
     def _needed(self, column: pa.Array, code: str, what: str) -> pa.Array:
-        if column.null_count:
-            for row in _where(column.is_null()):
+        if column.null_count or (is_coded(column.type) and column.dictionary.null_count):
+            for row in np.flatnonzero(_absent(column)).tolist():
                 self._problem(row, code, f"has no {what}")
         return column
 
@@ -280,11 +281,11 @@ class _Rows:
         index = pc.index_in(column.dictionary, value_set=known)
         words = pa.array(part.values.values(), pa.string()).take(index)
         codes = indices_of(column)
-        unknown = _gathered(words.is_null(), codes)
-        for row in np.flatnonzero(unknown).tolist():
+        unknown = pc.and_(words.is_null(), column.dictionary.is_valid())
+        for row in np.flatnonzero(_gathered(unknown, codes)).tolist():
             value = shown(column[row].as_py())
             self._problem(row, "LG108", f"{value} in {part.column} is not among its values")
-        return from_indices(np.where(unknown, np.int32(-1), codes), words.fill_null(""))
+        return pa.DictionaryArray.from_arrays(column.indices, words)
 
     # --- times
 
@@ -312,7 +313,7 @@ class _Rows:
     def _stamps(self, texts: pa.Array, time: Time) -> _Instants:
         """Read texts: quickly those that can be, the others one distinct value at a time."""
         reader, markers = self.converter.reader(time), self.converter.markers
-        if reader.read(markers).done.any():  # a text that means "no value" looks like a time
+        if reader.reads_some(markers):  # a text that means "no value" looks like a time
             return _finished(reader.read(texts), _null_where(texts, markers), reader.one, time)
         found = reader.read(texts)
         left = pa.array(found.done) if found.done.any() else None
@@ -339,6 +340,7 @@ class _Rows:
     def _integers(self, column: pa.Array, name: str) -> pa.Array:
         words, codes = column.dictionary, indices_of(column)
         whole = pc.match_substring_regex(words, pattern=r"^[+-]?[0-9]{1,18}$")
+        whole = whole.fill_null(False)  # noqa: FBT003 - the fill value
         good = _gathered(whole, codes)
         for row in np.flatnonzero(~good).tolist():
             value = column[row].as_py()
@@ -409,16 +411,22 @@ def _gathered(values: pa.Array | Bools, codes: Codes | None) -> Bools:
 
 
 def _mark_missing(column: pa.Array, markers: pa.Array) -> pa.Array:
-    """Return a coded column that is null where its word is one of the markers."""
-    missing = np.asarray(pc.is_in(column.dictionary, value_set=markers))
-    if not missing.any():
-        return column
-    codes = indices_of(column)
-    return from_indices(np.where(_gathered(missing, codes), np.int32(-1), codes), column.dictionary)
+    """Return a coded column in which the words that are markers are null."""
+    words = _null_where(column.dictionary, markers)
+    return pa.DictionaryArray.from_arrays(column.indices, words)
+
+
+def _absent(column: pa.Array) -> Bools:
+    """Return which rows are null, be it by their word."""
+    if not is_coded(column.type):
+        return np.asarray(column.is_null())
+    return ~_gathered(column.dictionary.is_valid(), indices_of(column))
 
 
 def _null_where(texts: pa.Array, markers: pa.Array) -> pa.Array:
     missing = pc.is_in(texts, value_set=markers)
+    if not pc.any(missing).as_py():
+        return texts
     return pc.if_else(missing, pa.scalar(None, pa.string()), texts)
 
 
@@ -426,7 +434,7 @@ def _joined(columns: Sequence[pa.Array]) -> pa.Array:
     """Join coded columns by "+", each distinct combination once; null is left out, "" is null."""
     combined = np.zeros(len(columns[0]), np.int64)
     for column in columns:
-        own = indices_of(column).astype(np.int64) + 1
+        own = np.where(_absent(column), -1, indices_of(column)).astype(np.int64) + 1
         _, combined = np.unique(combined * (len(column.dictionary) + 1) + own, return_inverse=True)
     _, first, codes = np.unique(combined, return_index=True, return_inverse=True)
     parts = [column.take(pa.array(first)).cast(pa.string()) for column in columns]
@@ -484,8 +492,3 @@ def _dense(column: pa.Array | pa.ChunkedArray) -> Ints:
         return np.where(coded.codes < 0, len(coded.words), coded.codes).astype(np.int64)
     rank: Ints = pc.rank(column, sort_keys="ascending", tiebreaker="dense").to_numpy()
     return rank.astype(np.int64)
-
-
-def _where(mask: pa.Array) -> list[int]:
-    rows: list[int] = np.flatnonzero(mask.to_numpy(zero_copy_only=False)).tolist()
-    return rows

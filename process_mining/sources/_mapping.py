@@ -8,10 +8,14 @@ A mapping is TOML. It names columns and never holds code:
     [csv]   delimiter, encoding, missing   (missing: texts that mean "no value", besides "")
     [time]  timezone, format, ambiguous, nonexistent   for every time column; see `_times`
     [event] case_id, activity, at, order_by, actor, team, lifecycle, attributes, people
-    [case]  practice, priority, category, service, opened, resolved, closed, attributes, people
+    [case]  practice, priority, category, service, opened, resolved, closed, attributes, people,
+            links = { problem = "problem_id" }   (kind of link = column with the other ticket's id)
 
-A table needs [event]. A tool's own export (Jira, ServiceNow, …) knows its columns; what only the
-desk can say of it stands in further sections, and [event] is left out:
+A table needs [event]. Where several tables are read together, one that has the case id and none of
+the event's columns is a table of cases: what [case] names may stand in it.
+
+A tool's own export (Jira, ServiceNow, …) knows its columns; what only the desk can say of it stands
+in further sections, and [event] is left out:
 
     [words]     the tool's state → the log's activity; a state that is not named stays as it is
     [practices] the tool's type of ticket (table, issue type, object type) → the practice
@@ -35,7 +39,7 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -50,6 +54,9 @@ from pydantic import (
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from process_mining.schema import ATTRIBUTE_PREFIX
 from process_mining.sources._times import EPOCHS, GapPolicy, Policy, compiled, load_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 ALL: Final = "all"
 TOOL_SECTIONS: Final = ("words", "practices", "priorities", "fields")
@@ -185,6 +192,7 @@ class Cases(_Strict):
     closed: TimeField | None = None
     attributes: NamesField = ()
     people: NamesField = ()
+    links: dict[str, str] = {}
 
 
 class Fields(_Strict):
@@ -267,6 +275,8 @@ class Mapping(_Strict):
                     named.setdefault(column, f"{section}.attributes")
             for column in model.people:
                 named.setdefault(column, f"{section}.people")
+        for column in self.case.links.values():
+            named.setdefault(column, "case.links")
         return named
 
     def people(self) -> frozenset[str]:
@@ -288,6 +298,33 @@ class TableMapping(Mapping):
     """A mapping that names a table's columns."""
 
     event: Events
+
+    def of_cases(self, header: Collection[str]) -> bool:
+        """Whether a table with this header holds cases and no events."""
+        activity = [part.column for part in self.event.activity if part.column is not None]
+        lacks = self.event.at.column not in header and not set(activity) & set(header)
+        return lacks and self.event.case_id in header
+
+    def for_cases(self) -> TableMapping:
+        """Return the mapping for a table of cases: the columns of events are not asked for."""
+        case_id = self.event.case_id
+        event = Events(
+            case_id=case_id, activity=[Text(column=case_id)], at=Time(column=case_id, format="iso")
+        )
+        return self.model_copy(update={"event": event})
+
+    def within(self, header: Collection[str], others: Collection[str]) -> TableMapping:
+        """Return the mapping for one of several tables: without what [case] finds in the others."""
+        away = set(others) - set(header)
+        kept: dict[str, object] = {}
+        for key, value in self.case:
+            if key in {"attributes", "people"}:
+                kept[key] = tuple(name for name in value if name not in away)
+            elif key == "links":
+                kept[key] = {kind: name for kind, name in value.items() if name not in away}
+            else:
+                kept[key] = None if getattr(value, "column", None) in away else value
+        return self.model_copy(update={"case": Cases.model_validate(kept)})
 
 
 def find_mapping(name_or_path: str | Path) -> Path:

@@ -38,7 +38,7 @@ from process_mining.sources._mapped import (
     seen_of,
     zone_of,
 )
-from process_mining.sources._mapping import ALL, TableMapping, load_mapping
+from process_mining.sources._mapping import ALL, Mapping, TableMapping, load_mapping
 from process_mining.sources._rejects import RejectList
 
 if TYPE_CHECKING:
@@ -66,31 +66,45 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
     """Read the files as one log."""
     given = load_mapping(options.mapping) if options.mapping else None
     rejects, policies = RejectList(), Counter[str]()
-    rows_in, tables = 0, []
+    rows_in = 0
+    tables: list[pa.Table] = []
+    cases: list[pa.Table] = []
+    for file in _files(paths, given, options.timezone):
+        got = file.read()
+        rows_in += got.rows
+        (cases if file.of_cases else tables).extend(got.tables)
+        rejects.rejects.extend(got.converter.rejects.rejects)
+        policies.update(got.converter.policies)
+    events = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    tables.clear()  # so that what is brought together is not held twice
+    return Parts(
+        events=ranked(unified(events)) if events.num_columns else events,
+        cases=pa.concat_tables(cases, promote_options="default") if cases else None,
+        rows_in=rows_in,
+        rejects=rejects.table(),
+        timezone=file.zone or "UTC",
+        notes=tuple(file.mapping.notes),
+        seen=seen_of(policies),
+        people=file.mapping.people(),
+        activity_order=file.mapping.activity_order,
+    )
+
+
+def _files(paths: Sequence[Path], given: Mapping | None, zone: str | None) -> list[_File]:
+    """Return each file with its header, and the part of the mapping that is about it."""
+    found = []
     for path in paths:
         mapping = given.table(path) if given else _own_names(path)
         header = header_of(path, delimiter=mapping.csv.delimiter, encoding=mapping.csv.encoding)
+        found.append((path, mapping, header))
+    every = {name for _, _, header in found for name in header}
+    files = []
+    for path, whole, header in found:
+        of_cases = given is not None and len(paths) > 1 and whole.of_cases(header)
+        mapping = (whole.for_cases() if of_cases else whole).within(header, every)
         check_columns(mapping, header, path)
-        zone = zone_of(mapping, options.timezone)
-        file = _File(path, mapping, header, zone)
-        got = file.read()
-        rows_in += got.rows
-        tables += got.tables
-        rejects.rejects.extend(got.converter.rejects.rejects)
-        policies.update(got.converter.policies)
-    events = pa.concat_tables(tables, promote_options="default")
-    tables.clear()  # so that what is brought together is not held twice
-    return Parts(
-        events=ranked(unified(events)),
-        cases=None,
-        rows_in=rows_in,
-        rejects=rejects.table(),
-        timezone=zone or "UTC",
-        notes=tuple(mapping.notes),
-        seen=seen_of(policies),
-        people=mapping.people(),
-        activity_order=mapping.activity_order,
-    )
+        files.append(_File(path, mapping, header, zone_of(mapping, zone), of_cases=of_cases))
+    return files
 
 
 def _own_names(path: Path) -> TableMapping:
@@ -124,9 +138,12 @@ class _File:
     mapping: TableMapping
     header: list[str]
     zone: str | None
+    of_cases: bool = False
 
     def read(self) -> _Got:
         """Read the file quickly; where that is not certain to be right, strictly."""
+        if self.of_cases:
+            return self._cases()
         try:
             return self._quick()
         except Doubt:
@@ -163,6 +180,19 @@ class _File:
             got.rows += len(batch)
             got.tables.append(self._events(batch, got.converter))
             batch = list(islice(rows, BATCH))
+        return got
+
+    def _cases(self) -> _Got:
+        """Read a table of cases; an id that stands twice is refused where the log is built."""
+        got, csv = _Got(self._converter()), self.mapping.csv
+        rows = list(
+            records(
+                self.path, delimiter=csv.delimiter, encoding=csv.encoding, width=len(self.header)
+            )
+        )[1:]
+        got.rows = len(rows)
+        columns, lines = columns_of(readable(rows, got.converter), self.header, keep=self._keep())
+        got.tables.append(got.converter.convert_cases(columns, lines))
         return got
 
     def _events(self, batch: list[Record], converter: Converter) -> pa.Table:
