@@ -38,6 +38,7 @@ SCORES_IN_TIME: Final = (0.03, 0.06, 0.14, 0.37, 0.40)
 SCORES_SLOW: Final = (0.08, 0.13, 0.24, 0.34, 0.21)
 SCORES_LATE: Final = (0.25, 0.28, 0.24, 0.16, 0.07)
 LOW_SCORES: Final = ("1", "2")
+UNNAMED_PROBLEM: Final = "waited for an unnamed problem"
 SLOW: Final = 0.7  # of the promise
 LATE: Final = 1.0
 
@@ -141,7 +142,8 @@ class Incident:
         legs: list[Leg] = []
         for activity, share in WAITS:
             planted = self.plan.kind == _TOO_LONG.get(activity, "none")
-            if not self.draws.chance(share) and not planted:
+            needed = planted or (self.plan.kind, activity) == (UNNAMED_PROBLEM, "Await problem")
+            if not self.draws.chance(share) and not needed:
                 continue
             asked = Leg(activity, self.worker, self.team, self.draws.uniform(0.2, 0.6))
             wait = self._wait(activity, planted=planted)

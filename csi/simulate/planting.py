@@ -39,6 +39,7 @@ KINDS: Final = (
     Kind("waited too long for the customer", "incident", ("INC007",), ("Await customer",)),
     Kind("left open after resolution", "incident", ("INC008",), ("Resolve", "Close")),
     Kind("waited too long for the supplier", "incident", ("INC009",), ("Await supplier",)),
+    Kind("waited for an unnamed problem", "incident", ("INC010",), ("Await problem",)),
     Kind("feedback never asked", "incident", ("FBK001",), ("Close",)),
     Kind("low score left unanswered", "incident", ("FBK002",), ("Receive feedback",)),
     Kind("feedback asked too early", "incident", ("FBK003",), ("Ask feedback", "Close")),

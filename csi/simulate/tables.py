@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from csi.simulate.incident import UNNAMED_PROBLEM
 from csi.simulate.planting import KINDS, RESOLUTION_LATE, RESPONSE_LATE, SLOWED
 from csi.simulate.promises import RESOLUTION, RESPONSE, broken_promises
 from process_mining import schema as s
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from csi.simulate.desk import Ticket
     from csi.simulate.trail import Step
+
+LINK_TO_PROBLEM: Final = s.LINK_PREFIX + "problem"
+EARLIER_PROBLEM: Final = "PRB0000000"  # one that was closed before the log begins
 
 EVENTS: Final = pa.schema(
     [
@@ -45,6 +49,7 @@ TICKETS: Final = pa.schema(
         (s.RESOLVED, s.UTC_US),
         (s.CLOSED, s.UTC_US),
         ("channel", pa.string()),
+        (LINK_TO_PROBLEM, pa.string()),
     ]
 )
 SURVEYS: Final = pa.schema(
@@ -108,6 +113,7 @@ def event_table(stories: Sequence[Story]) -> pa.Table:
 
 def ticket_table(stories: Sequence[Story]) -> pa.Table:
     """One row a ticket, as the tool's ticket list shows it at the log's end."""
+    problems = sorted(x.ticket.case_id for x in stories if x.ticket.practice == "problem")
     rows = [
         (
             story.ticket.case_id,
@@ -119,10 +125,17 @@ def ticket_table(stories: Sequence[Story]) -> pa.Table:
             _resolved(story.steps),
             _last(story.steps, ("Close", "Cancel")),
             story.ticket.channel,
+            _problem(story, problems[index % len(problems)] if problems else EARLIER_PROBLEM),
         )
-        for story in stories
+        for index, story in enumerate(stories)
     ]
-    return _table(TICKETS, sorted(rows))
+    return _table(TICKETS, sorted(rows, key=itemgetter(0)))
+
+
+def _problem(story: Story, problem: str) -> str | None:
+    """The problem that an incident waited for, unless nobody named it."""
+    waited = any(step.activity == "Await problem" for step in story.steps)
+    return problem if waited and story.kind != UNNAMED_PROBLEM else None
 
 
 def survey_table(stories: Sequence[Story]) -> pa.Table:

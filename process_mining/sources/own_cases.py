@@ -1,9 +1,10 @@
 """What does our own case table (tickets.csv) say about each ticket?
 
 One row a ticket, beside a log of events: case_id, practice, priority, category, service, opened,
-resolved, closed (ISO 8601 with offset, or empty), and further columns, which are kept as
-attributes. Recognised by its header: case_id and at least one more of these names, and neither
-activity nor at. Its values win over what the events say of the case.
+resolved, closed (ISO 8601 with offset, or empty), columns such as `link.problem` that hold the id
+of another ticket, and further columns, which are kept as attributes. Recognised by its header:
+case_id and at least one more of these names, and neither activity nor at. Its values win over what
+the events say of the case.
 
 A ticket that stands twice is an error: which row is right is not guessed.
 """
@@ -82,10 +83,13 @@ def _header(path: Path) -> list[str]:
 def _mapping(header: list[str]) -> TableMapping:
     """Return the mapping of the case columns; the event columns are never read."""
     facts = {name: name for name in s.CASE_TYPES if name in header and name != s.CASE_ID}
-    rest = [name for name in header if name not in s.CASE_TYPES]
+    links = {n.removeprefix(s.LINK_PREFIX): n for n in header if n.startswith(s.LINK_PREFIX)}
+    rest = [n for n in header if n not in s.CASE_TYPES and n not in links.values()]
     event = {"case_id": s.CASE_ID, "activity": s.CASE_ID, "at": s.CASE_ID}
     data = {"name": NAME, "time": {"format": "iso"}, "event": event}
-    return TableMapping.model_validate(data | {"case": facts | {"attributes": rest}})
+    return TableMapping.model_validate(
+        data | {"case": facts | {"attributes": rest, "links": links}}
+    )
 
 
 def _refuse_twice(rows: list[Record], column: int, file: str, seen: dict[str, str]) -> None:

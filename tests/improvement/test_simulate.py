@@ -282,6 +282,8 @@ def recount(simulation: Simulation) -> dict[str, set[str]]:
     """Every rule that reads order, people or waits, judged by plain Python."""
     found: dict[str, set[str]] = defaultdict(set)
     as_of = int(simulation.as_of.timestamp())
+    linked = simulation.tickets.select(["case_id", "link.problem"]).to_pylist()
+    named = {row["case_id"] for row in linked if row["link.problem"]}
     for case, rows in cases(simulation).items():
         words = [e["activity"] for e in rows]
         if rows[0]["practice"] == "incident":
@@ -294,6 +296,7 @@ def recount(simulation: Simulation) -> dict[str, set[str]]:
                 "INC007": longest(rows, "Await customer") > 50 * HOUR,
                 "INC008": longest(rows, "Resolve", "Close", "Reopen") > 100 * HOUR,
                 "INC009": longest(rows, "Await supplier") > 50 * HOUR,
+                "INC010": "Await problem" in words and complete(rows) and case not in named,
                 "FBK001": never_asked(rows),
                 "FBK002": unanswered(rows, as_of),
                 "FBK003": came_early(rows, "Ask feedback", "Close"),
