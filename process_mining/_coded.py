@@ -1,9 +1,10 @@
 """How is a column of text held as integers?
 
-A coded column is an Arrow dictionary array: int32 indices into distinct words (null: no index).
-Text work (translation, masking, sorting) is then done once a distinct word, and rows are moved,
-compared and sorted as integers. Sources may hand coded columns to `EventLog.build`; the finished
-log holds plain text again.
+A coded column is an Arrow dictionary array: int32 indices into words. A row is null where it has no
+index, or where its word is null: so one word can be made null for all rows at once. Text work
+(translation, masking, sorting) is then done once a distinct word, and rows are moved, compared and
+sorted as integers. Sources may hand coded columns to `EventLog.build`; the finished log holds plain
+text again.
 
 Arrow's plain text has 32-bit offsets, so a column may hold 2 GiB of text at most; `decoded` raises
 RunError LG069 for more.
@@ -50,11 +51,9 @@ class Coded:
         times = np.bincount(self.codes + 1, minlength=len(self.words) + 1)
         return self.words.take(pa.array(np.flatnonzero(times[1:])))
 
-    def lengths(self) -> Ints:
-        """Return how many bytes the text of each row has, 0 for null."""
-        sizes = np.zeros(len(self.words) + 1, np.int64)
-        sizes[:-1] = pc.binary_length(self.words).to_numpy(zero_copy_only=False)
-        return sizes[self.codes]
+    def sizes(self) -> Ints:
+        """Return how many bytes each word has, and at the end 0 for null."""
+        return np.append(pc.binary_length(self.words).to_numpy().astype(np.int64), 0)
 
 
 def is_coded(kind: pa.DataType) -> bool:
@@ -69,7 +68,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 def encoded(column: pa.Array) -> pa.Array:
     """Return plain text as a coded column; a coded one as it is."""
-    if is_coded(column.type) and not column.dictionary.null_count:
+    if is_coded(column.type):
         return column if column.type.equals(CODED) else column.cast(CODED)
     return column.cast(pa.string()).dictionary_encode()
 
@@ -96,6 +95,8 @@ def ranked(column: pa.Array | pa.ChunkedArray) -> Coded:
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     coded = [encoded(chunk) for chunk in chunks]
     words = {_address(chunk.dictionary): chunk.dictionary for chunk in coded}
+    if len(coded) == 1 and _in_order(coded[0].dictionary):
+        return Coded(indices_of(coded[0]), coded[0].dictionary)
     every, rank_of = _ranks(words)
     codes = np.empty(len(column), np.int32)
     start = 0
@@ -108,21 +109,25 @@ def ranked(column: pa.Array | pa.ChunkedArray) -> Coded:
 
 def _ranks(words: dict[tuple[int, ...], pa.Array]) -> tuple[pa.Array, dict[tuple[int, ...], Codes]]:
     """Return the sorted distinct words of all, and the rank of each word of each (and of null)."""
-    if len(words) == 1:
-        ((key, only),) = words.items()
-        if pc.all(pc.less(only[:-1], only[1:])).as_py():
-            return only, {key: np.append(np.arange(len(only), dtype=np.int32), np.int32(-1))}
-    # In one pass; a translation may have given two words one meaning.
+    # In one pass; a translation may have given two words one meaning, and made words null.
     filled = {key: part for key, part in words.items() if len(part)}
     own = pa.chunked_array(list(filled.values()), pa.string()).dictionary_encode()
     every = own.chunk(0).dictionary if filled else pa.array([], pa.string())
     order = pc.sort_indices(every).to_numpy()
-    rank = np.empty(len(order), np.int32)
+    rank = np.empty(len(order) + 1, np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
+    rank[-1] = -1
     rank_of = dict.fromkeys(words, np.array([-1], np.int32))
     for key, part in zip(filled, own.chunks, strict=True):
-        rank_of[key] = np.append(rank[part.indices.to_numpy()], np.int32(-1))
+        rank_of[key] = np.append(rank[indices_of(part)], np.int32(-1))
     return every.take(pa.array(order)), rank_of
+
+
+def _in_order(words: pa.Array) -> bool:
+    """Whether words are distinct, sorted and not null."""
+    if words.null_count:
+        return False
+    return len(words) < 2 or bool(pc.all(pc.less(words[:-1], words[1:])).as_py())  # noqa: PLR2004
 
 
 def _address(words: pa.Array) -> tuple[int, ...]:
@@ -133,7 +138,10 @@ def _address(words: pa.Array) -> tuple[int, ...]:
 
 def decoded(column: Coded, name: str) -> pa.Array:
     """Return a coded column as plain text; RunError LG069 if it is more than Arrow can hold."""
-    size = int(column.lengths().sum())
+    longest = pc.max(pc.binary_length(column.words)).as_py() or 0
+    size = longest * len(column.codes)
+    if size > MAX_TEXT:  # as it well may be only if all rows had the longest word
+        size = int(column.sizes()[column.codes].sum())
     if size > MAX_TEXT:
         raise RunError(
             "LG069",

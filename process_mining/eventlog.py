@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int32]
 
 POSITION = "position"
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 15
 _NO_CONTACTS = frozenset({s.CASE_ID, s.ACTOR})
 
 Unit = Literal["events", "cases", "minutes", "rows", "days", "clock changes"]
@@ -419,40 +419,39 @@ class _Draft:
         draft = cls(order)
         digest = hashlib.sha256()
         names = [name for name in events.column_names if name != POSITION]
-        for name, (column, last) in zip(
-            names, ahead(partial(draft._ordered, events), names), strict=True
-        ):
-            _update(digest, name, last)
+        done = ahead(partial(draft._ordered, events, meta, people), names)
+        for name, (column, last) in zip(names, done, strict=True):
+            if isinstance(last, Coded):
+                _update_coded(digest, name, last)
+            else:
+                _update(digest, name, last)
             if name.startswith(s.CASE_PREFIX):
                 draft._collapse(name, column)
-            elif isinstance(column, Coded):
-                draft._add(name, column, last, meta, people)
-            else:
+            elif not isinstance(last, Coded):
                 draft.columns[name] = last
+            elif _names_people(name, meta, people):
+                draft.names[name] = last
+            else:
+                draft.contacts[name] = last
         draft.digest = digest.digest()
         return draft
 
-    def _ordered(self, events: pa.Table, name: str) -> tuple[pa.Array | Coded, pa.Array]:
-        """Return a column in order, as words if it is text, and in its last form."""
+    def _ordered(
+        self, events: pa.Table, meta: LogMeta, people: frozenset[str], name: str
+    ) -> tuple[pa.Array | Coded, pa.Array | Coded]:
+        """Return a column in order, and as it is kept: as words if they are to be replaced."""
         source = events[name]
         if name == s.CASE_ID:
             return self.order.case, decoded(self.order.case, name)
-        if is_text(source.type):
-            column = ranked(source).take(self.order.rows)
-            return column, decoded(column, name)
-        numbers = _taken(source, self.order.rows)
-        return numbers, numbers
-
-    def _add(
-        self, name: str, column: Coded, text: pa.Array, meta: LogMeta, people: frozenset[str]
-    ) -> None:
-        """Keep a column of text: as words where names or addresses may be in them."""
-        if not meta.clear_names and name in {s.ACTOR, *people}:
-            self.names[name] = column
-        elif not meta.clear_contacts and name not in _NO_CONTACTS and may_hold(column.words):
-            self.contacts[name] = column
-        else:
-            self.columns[name] = text
+        if not is_text(source.type):
+            numbers = _taken(source, self.order.rows)
+            return numbers, numbers
+        column = ranked(source).take(self.order.rows)
+        if name.startswith(s.CASE_PREFIX) or _names_people(name, meta, people):
+            return column, column
+        if not meta.clear_contacts and name not in _NO_CONTACTS and may_hold(column.words):
+            return column, column
+        return column, decoded(column, name)
 
     def _collapse(self, name: str, column: pa.Array | Coded) -> None:
         """Keep the last known value of each case."""
@@ -521,6 +520,11 @@ class _Draft:
         return pa.table({name: self.columns[name] for name in (*first, *rest)}), masked
 
 
+def _names_people(name: str, meta: LogMeta, people: frozenset[str]) -> bool:
+    """Whether the words of a column of events are to become pseudonyms."""
+    return not meta.clear_names and name in {s.ACTOR, *people}
+
+
 def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.Array:
     """Return numbers in another order."""
     if not pa.types.is_int64(column.type):
@@ -551,6 +555,20 @@ def _update(digest: hashlib._Hash, name: str, column: pa.Array) -> None:
     digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).data)
     for part in _value_bytes(column):
         digest.update(part.data)
+
+
+def _update_coded(digest: hashlib._Hash, name: str, column: Coded) -> None:
+    """Do as `_update` does with the same column in plain text, a part at a time."""
+    codes, sizes = column.codes, column.sizes()
+    parts = [codes[low : low + _AT_ONCE] for low in range(0, len(codes), _AT_ONCE)]
+    nulls = int(np.count_nonzero(codes < 0))
+    digest.update(f"{name}\0{column.words.type}\0{len(codes)}\0{nulls}\0".encode())
+    digest.update(np.packbits(codes >= 0).data)
+    for part in parts:
+        digest.update(sizes[part].astype("<i8", copy=False).data)
+    for part in parts:
+        for text in list(_text_bytes(decoded(Coded(part, column.words), name)))[1:]:
+            digest.update(text.data)
 
 
 def _value_bytes(column: pa.Array) -> Iterator[npt.NDArray[np.generic]]:

@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from process_mining.errors import RunError
 from process_mining.sources._files import encoding_of, head_of, open_bytes
+from process_mining.sources._table import MAX_COLUMNS, too_many
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -68,10 +69,12 @@ class _Lines:
 
 
 def header_of(path: Path, *, delimiter: str = ",", encoding: str | None = None) -> list[str]:
-    """Return the cells of the first record."""
+    """Return the cells of the first record; RunError LG077 where no table has so many."""
     for record in records(path, delimiter=delimiter, encoding=encoding, width=None):
         if record.problem:
             break
+        if len(record.cells) > MAX_COLUMNS:
+            raise too_many(path.name)
         return record.cells
     raise RunError("LG040", f"{path.name} has no readable header", fix="Name the columns in line 1")
 

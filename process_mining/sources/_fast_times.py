@@ -117,6 +117,7 @@ class StampReader:
     reader: TimeReader
     _layouts: dict[int, list[_Layout]] = field(default_factory=dict)
     _starts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    _some: bool | None = None
     _clock: tuple[int, int, WallClock | None] = (0, -1, None)
 
     def __post_init__(self) -> None:
@@ -132,6 +133,12 @@ class StampReader:
     def one(self) -> Callable[[str], Instant]:
         """Return `TimeReader.read` with a bounded memory."""
         return reading(self.reader)
+
+    def reads_some(self, texts: pa.Array) -> bool:
+        """Whether one of a few texts, the same at each call, is a stamp."""
+        if self._some is None:
+            self._some = bool(self.read(texts).done.any())
+        return self._some
 
     def read(self, texts: pa.Array) -> Stamps:
         """Read a column of text; nulls are left undone."""
@@ -352,7 +359,7 @@ def _choices(pattern: str) -> list[list[tuple[_Piece, ...]]]:
         return [[*((sign, *width) for width in widths), *widths]]
     if pattern in {ISO, ISO_DATE}:
         return _iso(date_only=pattern == ISO_DATE)
-    found = []
+    found: list[list[tuple[_Piece, ...]]] = []
     for directive, text in re.findall(r"%(.)|([^%]+)", pattern, re.DOTALL):
         found.append(_DIRECTIVES[directive] if directive else [_literal(text)])
     return found
@@ -378,7 +385,7 @@ def _zones() -> list[tuple[_Piece, ...]]:
 
 _LETTERS: Final = bytes(range(65, 91)) + bytes(range(97, 123))
 _TWO: Final = range(2, 0, -1)
-_DIRECTIVES: Final = {
+_DIRECTIVES: Final[dict[str, list[tuple[_Piece, ...]]]] = {
     "Y": _digits("Y", range(4, 3, -1)),
     **{name: _digits(name, _TWO) for name in "mdHIMS"},
     "b": [(_Piece("b", 3, (_LETTERS,) * 3),)],
@@ -505,7 +512,8 @@ def _fraction(digits: Bytes, layout: _Layout) -> Ints:
     value = np.zeros(len(digits), np.int64) if width else np.zeros(1, np.int64)
     for place in range(start, start + min(width, 6)):
         value = value * 10 + digits[:, place]
-    return value * 10 ** max(6 - width, 0)
+    value *= 10 ** max(6 - width, 0)
+    return value
 
 
 def _epoch(digits: Bytes, layout: _Layout, unit: int) -> tuple[Ints, Bools]:

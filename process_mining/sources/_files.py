@@ -4,8 +4,8 @@ Files are opened here and nowhere else: a missing file, a folder, an unreadable 
 gives a coded error. gzip is recognised by its first two bytes, not by its name, and unpacked as a
 stream: a file that ends early or fails its check sum is an error, never a shorter log, and output
 is limited so that a small file cannot fill the machine (`MAX_BYTES` in all, and at most
-`MAX_RATIO` bytes out for one byte in once `RATIO_FROM` bytes are out; deflate itself ends at
-1,032). Source: RFC 1952.
+`MAX_RATIO` bytes out for one byte in once `RATIO_FROM` bytes are out; logs have 10 to 60, one row
+written again and again 300 to 400, and deflate itself ends at 1,032). Source: RFC 1952.
 
 Other archives (zip, bzip2, xz, zstandard) are named in the error and not unpacked.
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 HEAD_BYTES: Final = 1 << 16
 CHUNK: Final = 1 << 18
 MAX_BYTES: Final = 8 << 30
-MAX_RATIO: Final = 1_000
-RATIO_FROM: Final = 64 << 20
+MAX_RATIO: Final = 250
+RATIO_FROM: Final = 32 << 20
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ARCHIVES: Final = {
@@ -136,7 +136,7 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         view = memoryview(buffer)
-        data = self._next(len(view))
+        data = self._next(min(len(view), CHUNK))  # however much is wanted, the limits come first
         view[: len(data)] = data
         return len(data)
 

@@ -2,7 +2,8 @@
 
 A reject has the file, the place (line, row, or line with trace and event), a code and a reason.
 rows in = accepted + rejected. Without leave the reading stops: the error counts them and shows
-the first three. Order: by file as given, then by place in the file.
+the first three. Order: by file as given, then by place in the file. A file with more than
+`MAX_REJECTS` of them is not read to its end, with leave or without: each would be kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHOWN: Final = 3
+MAX_REJECTS: Final = 500_000
 VALUE_LENGTH: Final = 40
 
 MENDS: Final = {
@@ -67,7 +69,7 @@ MENDS: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
     """One refused row; `number` sorts the rejects of a file."""
 
@@ -85,8 +87,11 @@ class RejectList:
     rejects: list[Reject] = field(default_factory=list)
 
     def add(self, *, file: str, number: int, place: str, code: str, reason: str) -> None:
-        """Note one refused row."""
+        """Note one refused row; RunError LG067 where they are so many that it is no log."""
         self.rejects.append(Reject(file, number, place, code, reason))
+        if len(self.rejects) > MAX_REJECTS:
+            msg = f"{file} has more than {MAX_REJECTS:,} rows that cannot be read, the last {place}"
+            raise RunError("LG067", f"{msg}: {code} {reason}", fix=MENDS[code])
 
     def table(self) -> pa.Table:
         """Return the rejects as a table of `schema.REJECT_SCHEMA`, in order of file and place."""

@@ -7,6 +7,11 @@ Digits past the microsecond are cut. Rows are placed by their number, counted fr
 
 Streams record batches of the columns that the mapping names. A column that holds lists, structs
 or bytes cannot be mapped.
+
+A small file must not fill the machine. Refused by what the footer says (LG068): more than
+`MAX_COLUMNS` columns, pages that unpack to more than `MAX_RATIO` times their size once they have
+`RATIO_FROM` bytes, and more than `ROWS_A_BYTE` rows for a byte once there are `ROWS_FROM` (events
+differ; rows that all say the same take next to no room). A stamp has at most `LONGEST_STAMP` bytes.
 """
 
 from __future__ import annotations
@@ -16,12 +21,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from process_mining._ahead import ahead
 from process_mining._coded import unified
 from process_mining.errors import CodedError, RunError
 from process_mining.sources import Parts
+from process_mining.sources._files import MAX_RATIO, RATIO_FROM
 from process_mining.sources._mapped import (
     Converter,
     canonical,
@@ -32,6 +39,7 @@ from process_mining.sources._mapped import (
 )
 from process_mining.sources._mapping import ALL, Mapping, TableMapping, load_mapping
 from process_mining.sources._rejects import RejectList
+from process_mining.sources._table import MAX_COLUMNS, too_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +51,9 @@ NAME: Final = "parquet"
 FALLBACK: Final = True
 BATCH: Final = 1 << 18
 MAGIC: Final = b"PAR1"
+ROWS_A_BYTE: Final = 10
+ROWS_FROM: Final = 10_000_000
+LONGEST_STAMP: Final = 1 << 12
 HEADER_SHOWN: Final = 40
 
 
@@ -87,9 +98,40 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
 
 def _schema(path: Path) -> pa.Schema:
     try:
-        return pq.read_schema(path)
+        with pq.ParquetFile(path) as file:
+            _check_limits(path, file.metadata)
+            return file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
+
+
+def _check_limits(path: Path, footer: pq.FileMetaData) -> None:
+    """Raise the error that says that a small file would unfold to more than a log."""
+    if footer.num_columns > MAX_COLUMNS:
+        raise too_many(path.name)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    unpacked, size = sum(group.total_byte_size for group in groups), path.stat().st_size
+    rows = footer.num_rows
+    if unpacked > max(RATIO_FROM, size * MAX_RATIO) or rows > max(ROWS_FROM, size * ROWS_A_BYTE):
+        msg = f"{path.name} has {size:,} bytes and unfolds to {rows:,} rows, {unpacked:,} bytes"
+        why = f"the limits are {ROWS_A_BYTE} rows for a byte, and {MAX_RATIO} bytes for one"
+        raise RunError("LG068", msg, why=why, fix="Check the export, or write it as CSV")
+
+
+def _check_stamps(path: Path, times: Sequence[str]) -> None:
+    """Refuse times whose dictionary holds a text that is none, before it stands in every row."""
+    with pq.ParquetFile(path, read_dictionary=list(times)) as file:
+        texts = [
+            name for name in times if pa.types.is_dictionary(file.schema_arrow.field(name).type)
+        ]
+        for number in range(file.num_row_groups if texts else 0):
+            # one row is enough: it comes with all the words of its page
+            batch = next(file.iter_batches(1, row_groups=[number], columns=texts), None)
+            for name in texts if batch else ():
+                longest = pc.max(pc.binary_length(batch[name].dictionary)).as_py() or 0
+                if longest > LONGEST_STAMP:
+                    msg = f"column '{name}' of {path.name} holds a text of {longest:,} bytes"
+                    raise RunError("LG068", msg, why="no time is so long", fix="Check the export")
 
 
 def _damaged(path: Path, error: Exception) -> RunError:
@@ -139,6 +181,7 @@ def _zone(mapping: Mapping, schema: pa.Schema, option: str | None) -> str | None
 def _batches(path: Path, columns: list[str], coded: list[str]) -> Iterator[dict[str, pa.Array]]:
     """Yield the columns; texts among `coded` come by their distinct words, as they are stored."""
     try:
+        _check_stamps(path, sorted(set(columns) - set(coded)))
         with pq.ParquetFile(path, read_dictionary=coded) as file:
             for batch in file.iter_batches(batch_size=BATCH, columns=columns):
                 yield {name: _plain(batch[name]) for name in columns}

@@ -1,15 +1,16 @@
 """Which small files unfold to more than a machine holds, and what does reading one cost?
 
-Each maker writes one file. `measured` runs `trueloop inspect` on it in a process of its own and
-returns what it said, how long it took and its peak of resident memory.
+Each maker writes one file. `measured` runs `trueloop` on it in a process of its own and returns
+what it said, how long it took and its peak of resident memory; `Reader` measures the reading alone,
+many files in one process.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import sqlite3
+import struct
 import subprocess
 import sys
 import zipfile
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 MIB: Final = 1 << 20
 ROW: Final = b"1,Open,2024-01-01T00:00:00Z\n"
@@ -30,6 +31,10 @@ HEADER: Final = b"case_id,activity,at\n"
 EVENT: Final = (
     b'<event><string key="concept:name" value="Open"/>'
     b'<date key="time:timestamp" value="2024-01-01T00:00:00Z"/></event>'
+)
+ISSUE: Final = (
+    b'{"issues": [{"id": "1", "key": "A-1", "self": "https://a/rest/api/3/issue/1", '
+    b'"fields": {"created": "2024-01-01T00:00:00.000+0000", "summary": "'
 )
 XES: Final = b'<?xml version="1.0"?><log><trace><string key="concept:name" value="'
 
@@ -48,6 +53,7 @@ print(json.dumps([os.waitstatus_to_exitcode(status), said, time.monotonic() - be
                   usage.ru_maxrss / 1024]))
 """
 _MOST: Final = 6 << 30  # so that a bomb that goes off kills its own process only
+_LIMIT: Final = f"resource.setrlimit(resource.RLIMIT_DATA, ({_MOST}, {_MOST}))\n"
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,73 @@ def measured(*arguments: str) -> Outcome:
     return Outcome(*json.loads(done.stdout))
 
 
+# Reads one file a line of its input, and tells code, seconds and peak after each.
+_READER: Final = """
+import json, sys, time, warnings
+from pathlib import Path
+from process_mining.errors import CodedError
+from process_mining.sources import ReadOptions, open_log
+warnings.simplefilter("error")
+for line in sys.stdin:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts anew
+    begin = time.monotonic()
+    try:
+        log = open_log([Path(line.strip())], ReadOptions(allow_rejects=True))
+        said = f"{log.n_cases} cases, {log.n_events} events"
+    except CodedError as error:
+        said = str(error)
+    except Exception as error:
+        said = f"not coded: {error!r}"
+    seconds = time.monotonic() - begin
+    status = Path("/proc/self/status").read_text()
+    peak = next(row.split()[1] for row in status.splitlines() if row.startswith("VmHWM"))
+    print(json.dumps([0, said, seconds, int(peak) / 1024]), flush=True)
+"""
+
+
+class Reader:
+    """A process that reads one file after the other, with a peak of memory for each."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"import resource\n{_LIMIT}{_READER}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def read(self, path: Path) -> Outcome:
+        """Return what reading the file said and cost."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        return Outcome(*json.loads(self._process.stdout.readline()))
+
+    def end(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
 # --- packed
 
 
-def _packed(path: Path, pieces: Iterable[bytes]) -> Path:
-    packer = zlib.compressobj(9, wbits=31)
+def _packed(path: Path, pieces: Iterable[bytes | tuple[bytes, int]]) -> Path:
+    """Write one gzip member; (bytes, n) stands n times and is packed once."""
+    packer, check, size = zlib.compressobj(9, wbits=-15), 0, 0
     with path.open("wb") as file:
+        file.write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
         for piece in pieces:
-            file.write(packer.compress(piece))
-        file.write(packer.flush())
+            data, times = (piece, 1) if isinstance(piece, bytes) else piece
+            # after a full flush a block refers to nothing before it, so it may be repeated
+            block = packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
+            for _ in range(times):
+                file.write(block)
+                check = zlib.crc32(data, check)
+            size += len(data) * times
+        file.write(packer.flush() + struct.pack("<LL", check, size % (1 << 32)))
     return path
 
 
@@ -92,7 +156,7 @@ def _members(path: Path, content: bytes, times: int) -> Path:
 
 def zeros_1_gb(folder: Path) -> Path:
     """One member of 1 GiB of zero bytes."""
-    return _packed(folder / "log.csv.gz", [bytes(MIB)] * 1024)
+    return _packed(folder / "log.csv.gz", [(bytes(MIB), 1024)])
 
 
 def zeros_10_gb_by_members(folder: Path) -> Path:
@@ -110,31 +174,31 @@ def blank_lines_10_gb_by_members(folder: Path) -> Path:
 
 def one_xes_value(folder: Path) -> Path:
     """One name of 1 GiB in an XES log."""
-    pieces = (XES, *[b"A" * MIB] * 1024, b'"/>', EVENT, b"</trace></log>")
+    pieces = (XES, (b"A" * MIB, 1024), b'"/>', EVENT, b"</trace></log>")
     return _packed(folder / "log.xes.gz", pieces)
 
 
 def xes_of_blanks(folder: Path) -> Path:
     """1 GiB of white space between two tags."""
-    pieces = (XES, b'1"/>', *[b" " * MIB] * 1024, EVENT, b"</trace></log>")
+    pieces = (XES, b'1"/>', (b" " * MIB, 1024), EVENT, b"</trace></log>")
     return _packed(folder / "log.xes.gz", pieces)
 
 
 def one_event_many_times(folder: Path) -> Path:
     """One trace with one event 10 million times, 1 GiB of XES."""
-    pieces = (XES, b'1"/>', *[EVENT * 10_000] * 1_000, b"</trace></log>")
+    pieces = (XES, b'1"/>', (EVENT * 10_000, 1_000), b"</trace></log>")
     return _packed(folder / "log.xes.gz", pieces)
 
 
 def one_row_many_times(folder: Path) -> Path:
     """One row of a CSV 100 million times, 2.7 GiB."""
-    return _packed(folder / "log.csv.gz", [HEADER, *[ROW * 100_000] * 1_000])
+    return _packed(folder / "log.csv.gz", [HEADER, (ROW * 100_000, 1_000)])
 
 
 def one_line_many_times(folder: Path) -> Path:
     """One event of our own schema 20 million times."""
     line = b'{"case_id":"1","activity":"Open","at":"2024-01-01T00:00:00Z"}\n'
-    return _packed(folder / "log.ndjson.gz", [line * 100_000] * 200)
+    return _packed(folder / "log.ndjson.gz", [(line * 100_000, 200)])
 
 
 def gzip_in_gzip(folder: Path) -> Path:
@@ -146,12 +210,12 @@ def gzip_in_gzip(folder: Path) -> Path:
 
 
 def zip_named_csv(folder: Path) -> Path:
-    """A zip archive of 1 GiB of zeros that calls itself a CSV."""
+    """A zip archive of 256 MiB of zeros that calls itself a CSV."""
     return _zip(folder / "log.csv", "log.csv")
 
 
 def xlsx(folder: Path) -> Path:
-    """A workbook with a sheet of 1 GiB of zeros."""
+    """A workbook with a sheet of 256 MiB of zeros."""
     return _zip(folder / "log.xlsx", "xl/worksheets/sheet1.xml")
 
 
@@ -160,7 +224,7 @@ def _zip(path: Path, name: str) -> Path:
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open(name, "w", force_zip64=True) as member,
     ):
-        for _ in range(1024):
+        for _ in range(256):
             member.write(bytes(MIB))
     return path
 
@@ -185,9 +249,7 @@ def billion_laughs(folder: Path, root: str = "log") -> Path:
 
 def quadratic_blowup(folder: Path, root: str = "log") -> Path:
     """One entity of 100 kB, 100,000 times."""
-    return _doctype(
-        folder / "log.xml", root, f'<!ENTITY a "{"a" * 100_000}">', "&a;" * 100_000
-    )
+    return _doctype(folder / "log.xml", root, f'<!ENTITY a "{"a" * 100_000}">', "&a;" * 100_000)
 
 
 def external_entity(folder: Path, root: str = "log") -> Path:
@@ -223,14 +285,14 @@ def doctype_in_utf16(folder: Path, root: str = "log") -> Path:
 def deep_xml(folder: Path) -> Path:
     """A million attributes, each inside the one before."""
     tag = b'<string key="a" value="b">'
-    pieces = (XES, b'1"/>', b"<event>", *[tag * 10_000] * 100)
+    pieces = (XES, b'1"/>', b"<event>", (tag * 10_000, 100))
     return _packed(folder / "log.xes.gz", pieces)
 
 
 def many_xml_attributes(folder: Path) -> Path:
-    """An event tag with a million XML attributes."""
+    """An event tag with 400,000 XML attributes."""
     path = folder / "log.xes"
-    names = b" ".join(b'a%d="b"' % n for n in range(1_000_000))
+    names = b" ".join(b'a%d="b"' % n for n in range(400_000))
     path.write_bytes(XES + b'1"/><event ' + names + b"></event></trace></log>")
     return path
 
@@ -241,7 +303,7 @@ def many_xml_attributes(folder: Path) -> Path:
 def brackets(folder: Path) -> Path:
     """100,000 lists, each inside the one before."""
     path = folder / "log.json"
-    path.write_text('{"tickets": ' + "[" * 100_000 + "]" * 100_000 + "}", encoding="utf-8")
+    path.write_bytes(ISSUE + b'", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}]}")
     return path
 
 
@@ -263,26 +325,26 @@ def nested_line(folder: Path) -> Path:
 
 def one_json_string(folder: Path) -> Path:
     """One text of 300 MB in a ticket of Zendesk."""
-    pieces = (b'{"tickets": [{"id": 1, "subject": "', *[b"a" * MIB] * 300, b'"}]}')
+    pieces = (ISSUE, *[b"a" * MIB] * 300, b'"}}]}')
     return _written(folder / "log.json", pieces)
 
 
 def one_json_string_packed(folder: Path) -> Path:
     """One text of 250 MB, just below the limit of one JSON text, packed."""
-    pieces = (b'{"tickets": [{"id": 1, "subject": "', *[b"a" * MIB] * 250, b'"}]}')
+    pieces = (ISSUE, (b"a" * MIB, 250), b'"}}]}')
     return _packed(folder / "log.json.gz", pieces)
 
 
 def empty_objects(folder: Path) -> Path:
     """70 million empty objects, 200 MB of JSON, packed."""
-    start = b'{"tickets": [{"id": 1, "created_at": "2024-01-01T00:00:00Z"}'
-    return _packed(folder / "log.json.gz", (start, *[b",{}" * 100_000] * 700, b"]}"))
+    start = ISSUE + b'"}}'
+    return _packed(folder / "log.json.gz", (start, (b",{}" * 100_000, 700), b"]}"))
 
 
 def ocel_of_empty_objects(folder: Path) -> Path:
     """The same in an object-centric log."""
     start = b'{"objectTypes": [], "eventTypes": [], "objects": [], "events": [{}'
-    return _packed(folder / "log.json.gz", (start, *[b",{}" * 100_000] * 700, b"]}"))
+    return _packed(folder / "log.json.gz", (start, (b",{}" * 100_000, 700), b"]}"))
 
 
 def one_line_of_ndjson(folder: Path) -> Path:
@@ -333,61 +395,54 @@ def many_short_columns(folder: Path) -> Path:
 
 
 def one_parquet_value(folder: Path) -> Path:
-    """1,000 million rows of one event, run-length encoded: a small file."""
-    path = folder / "log.parquet"
-    rows = 50_000_000
-    index = pa.array([0], pa.int8()).take(pa.nulls(0, pa.int64()))
-    del index
-    zeros = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(bytes(rows))])
-    words = {"case_id": "1", "activity": "Open", "at": "2024-01-01T00:00:00Z"}
-    columns = {
-        name: pa.DictionaryArray.from_arrays(zeros, pa.array([word]), safe=False)
-        for name, word in words.items()
-    }
-    table = pa.table(columns)
-    with pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as writer:
-        for _ in range(20):
-            writer.write_table(table, row_group_size=rows)
-    return path
+    """1,000 million rows of one event, run-length encoded."""
+    return _run_lengths(folder, rows=50_000_000, groups=20)
+
+
+def one_parquet_value_less(folder: Path) -> Path:
+    """The same with 150 million rows, which takes less time to write."""
+    return _run_lengths(folder, rows=50_000_000, groups=3)
 
 
 def long_parquet_value(folder: Path) -> Path:
     """A million rows with one text of 1 MB in each, stored once."""
-    path = folder / "log.parquet"
-    rows = 1_000_000
-    zeros = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(bytes(rows))])
-    words = {"case_id": "1", "activity": "Open", "at": "2024-01-01T00:00:00Z", "note": "a" * MIB}
-    columns = {
-        name: pa.DictionaryArray.from_arrays(zeros, pa.array([word]), safe=False)
-        for name, word in words.items()
-    }
-    pq.write_table(pa.table(columns), path, compression="zstd", store_schema=False)
-    return path
+    return _run_lengths(folder, note="a" * MIB)
 
 
 def long_parquet_time(folder: Path) -> Path:
     """A million rows whose time is one text of 1 MB, stored once."""
-    path = folder / "log.parquet"
-    rows = 1_000_000
+    return _run_lengths(folder, at="2" * MIB)
+
+
+def _run_lengths(
+    folder: Path,
+    *,
+    rows: int = 1_000_000,
+    groups: int = 1,
+    at: str = "2024-01-01T00:00:00Z",
+    note: str = "",
+) -> Path:
     zeros = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(bytes(rows))])
-    words = {"case_id": "1", "activity": "Open", "at": "2" * MIB}
-    columns = {
-        name: pa.DictionaryArray.from_arrays(zeros, pa.array([word]), safe=False)
-        for name, word in words.items()
-    }
-    pq.write_table(pa.table(columns), path, compression="zstd", store_schema=False)
+    words = {"case_id": "1", "activity": "Open", "at": at, "note": note}
+    table = pa.table(
+        {name: pa.DictionaryArray.from_arrays(zeros, pa.array([w])) for name, w in words.items()}
+    )
+    path = folder / "log.parquet"
+    with pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as writer:
+        for _ in range(groups):
+            writer.write_table(table, row_group_size=rows)
     return path
 
 
 def parquet_page_of_zeros(folder: Path) -> Path:
-    """One text of 1 GB, packed by zstandard inside the file."""
+    """One text of 256 MiB, packed by zstandard inside the file."""
     path = folder / "log.parquet"
     table = pa.table(
         {
             "case_id": ["1"],
             "activity": ["Open"],
             "at": ["2024-01-01T00:00:00Z"],
-            "note": pa.array(["a" * (1 << 30)], pa.large_string()),
+            "note": pa.array(["a" * (256 * MIB)], pa.large_string()),
         }
     )
     pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
@@ -395,9 +450,9 @@ def parquet_page_of_zeros(folder: Path) -> Path:
 
 
 def parquet_columns(folder: Path) -> Path:
-    """A table of 100,000 columns without a row."""
+    """A table of 20,000 columns without a row."""
     path = folder / "log.parquet"
-    names = ["case_id", "activity", "at", *(f"c{n}" for n in range(100_000))]
+    names = ["case_id", "activity", "at", *(f"c{n}" for n in range(20_000))]
     pq.write_table(pa.table({name: pa.array([], pa.string()) for name in names}), path)
     return path
 
@@ -428,11 +483,9 @@ def _ocel(path: Path, *statements: str) -> Path:
         "CREATE TABLE event (ocel_id TEXT PRIMARY KEY, ocel_type TEXT)",
         "CREATE TABLE object (ocel_id TEXT PRIMARY KEY, ocel_type TEXT)",
         "CREATE TABLE event_object (ocel_event_id TEXT, ocel_object_id TEXT, ocel_qualifier TEXT)",
-        "CREATE TABLE object_object "
-        "(ocel_source_id TEXT, ocel_target_id TEXT, ocel_qualifier TEXT)",
+        "CREATE TABLE object_object (ocel_source_id, ocel_target_id, ocel_qualifier)",
         "CREATE TABLE event_Open (ocel_id TEXT PRIMARY KEY, ocel_time TIMESTAMP, note TEXT)",
-        "CREATE TABLE object_Incident "
-        "(ocel_id TEXT, ocel_time TIMESTAMP, ocel_changed_field TEXT, text TEXT)",
+        "CREATE TABLE object_Incident (ocel_id, ocel_time, ocel_changed_field, text TEXT)",
         "INSERT INTO event_map_type VALUES ('Open', 'Open')",
         "INSERT INTO object_map_type VALUES ('Incident', 'Incident')",
         "INSERT INTO event VALUES ('e1', 'Open')",
@@ -466,29 +519,29 @@ def sqlite_view(folder: Path) -> Path:
 
 def sqlite_view_beside(folder: Path) -> Path:
     """Such a view that nobody asked for."""
-    return _ocel(folder / "log.sqlite", f"CREATE VIEW sums AS {_COUNT} SELECT count(*) FROM n")
+    return _ocel(folder / "log.sqlite", "CREATE VIEW sums AS " + _COUNT + "SELECT count(*) FROM n")
 
 
 def sqlite_generated_column(folder: Path) -> Path:
-    """A column that is computed: 500 MB for each row."""
+    """A column that is computed: 100 MB for each row."""
     return _ocel(
         folder / "log.sqlite",
         "DROP TABLE event_Open",
         "CREATE TABLE event_Open (ocel_id TEXT PRIMARY KEY, ocel_time TIMESTAMP, "
-        "note TEXT AS (replace(hex(zeroblob(250000000)), '0', 'a')))",
+        "note TEXT AS (replace(hex(zeroblob(50000000)), '0', 'a')))",
         "INSERT INTO event_Open VALUES ('e1', '2024-01-01T00:00:00Z')",
     )
 
 
 def sqlite_blob(folder: Path) -> Path:
-    """A value of 900 MB."""
-    return _ocel(folder / "log.sqlite", "UPDATE event_Open SET note = zeroblob(900000000)")
+    """A value of 300 MB."""
+    return _ocel(folder / "log.sqlite", "UPDATE event_Open SET note = zeroblob(300000000)")
 
 
 def sqlite_text(folder: Path) -> Path:
-    """A text of 900 MB."""
+    """A text of 300 MB."""
     return _ocel(
-        folder / "log.sqlite", "UPDATE event_Open SET note = CAST(zeroblob(900000000) AS TEXT)"
+        folder / "log.sqlite", "UPDATE event_Open SET note = CAST(zeroblob(300000000) AS TEXT)"
     )
 
 
@@ -508,12 +561,3 @@ def sqlite_page_size(folder: Path) -> Path:
     data[28:32] = b"\xff\xff\xff\xfe"
     path.write_bytes(data)
     return path
-
-
-Maker = "Callable[[Path], Path]"
-
-
-def repack(path: Path) -> bytes:
-    """Return the content of a gzip file, for the tests of these makers."""
-    with gzip.open(io.BytesIO(path.read_bytes())) as file:
-        return file.read()

@@ -102,3 +102,23 @@ def test_a_cut_file_is_an_error(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(RunError, match="LG065"):
         open_log([path])
+
+
+def test_row_groups_and_small_dictionaries_make_one_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    n = 50
+    teams = pa.array(["T1", "T2", None] * n, pa.string())[:n]
+    table = pa.table(
+        {
+            "case_id": [f"C{i % 7}" for i in range(n)],
+            "activity": pa.array([f"a{i % 3}" for i in range(n)], pa.string_view()),
+            "at": [f"2024-07-01T10:{i:02d}:00Z" for i in range(n)],
+            "team": teams.cast(pa.dictionary(pa.int8(), pa.string())),
+            "actor": pa.array(["Eve", None] * (n // 2), pa.large_string()),
+        }
+    )
+    pq.write_table(table, path, row_group_size=8)
+    log = open_log([path], ReadOptions(clear_names=True))
+    rows = sorted(table.to_pylist(), key=lambda row: (row["case_id"], row["at"]))
+    names = ["case_id", "activity", "team", "actor"]
+    assert log.events.select(names).to_pylist() == [{n: row[n] for n in names} for row in rows]
