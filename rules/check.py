@@ -134,6 +134,7 @@ class Measured:
     rule: Rule
     table: DecisionTable
     measure: Measure
+    silent: bool = False  # the source records nothing of it, so no defect takes anything
 
     @property
     def question(self) -> engine.Question:
@@ -148,7 +149,7 @@ def measure(desk: Desk, rule: Rule) -> Measured:
     """
     silent = unobservable(desk, rule.params)
     if silent:
-        return Measured(rule, *not_recorded(desk, silent))
+        return Measured(rule, *not_recorded(desk, silent), silent=True)
     template = templates()[rule.template]
     return Measured(rule, template.decide(rule.params), template.measure(desk, rule.params))
 
@@ -337,7 +338,7 @@ def _gate_doubts(
     one: Measured, verdicts: Verdicts, concerned: Sequence[_Concern]
 ) -> list[_Hanging]:
     """Return what each defect of the log takes from this rule."""
-    hinges = _hinges(one.rule)
+    hinges = {} if one.silent else _hinges(one.rule)
     hung = []
     for concern in concerned:
         facts = [fact for fact in concern.defect.makes_unknown if fact in hinges]
@@ -393,7 +394,10 @@ def _too_near(desk: Desk, one: Measured, verdicts: Verdicts) -> Bools:
 
 
 def _hinges(rule: Rule) -> Mapping[str, tuple[Verdict, ...]]:
-    return templates()[rule.template].HINGES
+    """What a rule's verdicts hang on: its template's HINGES, less what the rule does not read."""
+    read = rule.params.not_read()
+    hinges = templates()[rule.template].HINGES
+    return {fact: verdicts for fact, verdicts in hinges.items() if fact not in read}
 
 
 def _midnight_us(day: dt.date) -> int:

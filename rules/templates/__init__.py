@@ -75,6 +75,10 @@ class TemplateParams(BaseModel):
             and any(isinstance(mark, _ActivityMark) for mark in info.metadata)
         }
 
+    def not_read(self) -> frozenset[str]:
+        """Return the facts of HINGES that a rule with these parameters does not read."""
+        return frozenset()
+
     def excuses(self) -> frozenset[str]:
         """Return the activities that can excuse a case."""
         return frozenset(a for name, a in self.activities().items() if name in self.EXCUSES)

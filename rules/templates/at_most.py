@@ -54,6 +54,10 @@ class Params(TemplateParams):
             raise ValueError(msg)
         return self
 
+    def not_read(self) -> frozenset[str]:
+        """A rule that counts an activity reads no team."""
+        return frozenset() if self.activity is None else frozenset({"team"})
+
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Count; the event that goes over the limit decides, the first one is shown with it."""
