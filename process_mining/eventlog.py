@@ -421,13 +421,14 @@ class _Draft:
         names = [name for name in events.column_names if name != POSITION]
         done = ahead(partial(draft._ordered, events, meta, people), names)
         for name, (column, last) in zip(names, done, strict=True):
+            if name.startswith(s.CASE_PREFIX):
+                draft._collapse(name, column)  # part of the cases' digest, wherever it was told
+                continue
             if isinstance(last, Coded):
                 _update_coded(digest, name, last)
             else:
                 _update(digest, name, last)
-            if name.startswith(s.CASE_PREFIX):
-                draft._collapse(name, column)
-            elif not isinstance(last, Coded):
+            if not isinstance(last, Coded):
                 draft.columns[name] = last
             elif _names_people(name, meta, people):
                 draft.names[name] = last

@@ -28,6 +28,7 @@ from xml.parsers import expat
 from process_mining.errors import RunError
 from process_mining.sources._files import UTF16_MARKS, open_bytes
 from process_mining.sources._rejects import shown
+from process_mining.sources._xml import doctype, malformed
 from process_mining.sources.ocel.log import (
     STATIC,
     OcelEvent,
@@ -51,7 +52,6 @@ MAX_TAG: Final = 64 << 20
 _COMMENT: Final = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _ROOT: Final = re.compile(r"<(?!\?)(?:[\w.-]+:)?(!DOCTYPE|[\w.-]+)")
 _OWN: Final = re.compile(r"<(?:[\w.-]+:)?(?:object-types|event-types|objects|events)[\s/>]")
-_JUNK: Final = frozenset({9, 17})  # expat: content after the root, a second XML declaration
 
 Tags = tuple[str, ...]
 OBJECT: Final = ("log", "objects", "object")
@@ -172,33 +172,16 @@ class _File:
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
-            raise self._malformed(error, last=last) from error
+            closed = bool(self._seen) and not self._tags
+            raise malformed(error, self._name, last=last, closed=closed) from error
 
     def _check_size(self, size: int) -> None:
         if size > MAX_TAG:
             msg = f"{self._name} line {self._line} holds a tag or value over {MAX_TAG >> 20} MiB"
             raise RunError("LG076", msg, fix="Check the export")
 
-    def _malformed(self, error: expat.ExpatError, *, last: bool) -> RunError:
-        where = f"{self._name} line {error.lineno}, column {error.offset + 1}"
-        if last:
-            msg = f"{self._name} ends in the middle of the log (line {error.lineno})"
-            fix = "Copy or export it again"
-            return RunError("LG071", msg, why="the log would be cut", fix=fix)
-        if self._seen and not self._tags and error.code in _JUNK:
-            msg = f"{where}: something follows after the end of the log"
-            return RunError("LG074", msg, fix="Keep one log in a file")
-        reason = expat.errors.messages.get(error.code, "") and expat.ErrorString(error.code)
-        fix = "Mend the XML; if letters are at fault, declare the encoding in its first line"
-        return RunError("LG072", f"{where}: no well-formed XML ({reason})", fix=fix)
-
     def _doctype(self, *_: object) -> None:
-        raise RunError(
-            "LG070",
-            f"{self._name} line {self._line} holds a DOCTYPE",
-            why="it could declare entities that read files or fill the memory; OCEL has none",
-            fix="Remove the DOCTYPE",
-        )
+        raise doctype(self._name, self._line)
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._skip:

@@ -21,6 +21,7 @@ from process_mining.errors import RunError
 from process_mining.eventlog import POSITION
 from process_mining.sources._rejects import shown
 from process_mining.sources._table import TableBuilder
+from process_mining.sources._xml import doctype, malformed
 from process_mining.sources.xes.forms import has_form
 from process_mining.sources.xes.lists import HOLDERS, OpenList
 
@@ -36,7 +37,6 @@ MAX_TAG: Final = 16 << 20
 MAX_DEPTH: Final = 64
 _EVENT_TYPES: Final = {TRACE: pa.int64(), POSITION: pa.int64(), LINE: pa.int64()}
 _TRACE_TYPES: Final = {TRACE: pa.int64(), LINE: pa.int64()}
-_JUNK: Final = frozenset({9, 17})  # expat: content after the root, a second XML declaration
 
 
 @dataclass(eq=False)
@@ -124,7 +124,9 @@ class TagReader:
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
-            raise self._malformed(error, last=last) from error
+            raise malformed(
+                error, self._facts.name, last=last, closed=self._closed, skipped=self._skipped_lines
+            ) from error
         if not last and self._fed - self._parser.CurrentByteIndex > MAX_TAG:
             msg = f"{self._facts.name} line {self._line} holds a tag over {MAX_TAG >> 20} MiB"
             raise RunError("LG076", msg, fix="Check the export")
@@ -164,27 +166,8 @@ class TagReader:
         parser.EndElementHandler = self._end
         return parser
 
-    def _malformed(self, error: expat.ExpatError, *, last: bool) -> RunError:
-        name, line = self._facts.name, error.lineno + self._skipped_lines
-        where = f"{name} line {line}, column {error.offset + 1}"
-        if last:
-            msg = f"{name} ends in the middle of the log (line {line})"
-            fix = "Copy or export it again"
-            return RunError("LG071", msg, why="the log would be cut", fix=fix)
-        if self._closed and error.code in _JUNK:
-            msg = f"{where}: something follows after the end of the log"
-            return RunError("LG074", msg, fix="Keep one log in a file")
-        reason = expat.errors.messages.get(error.code, "") and expat.ErrorString(error.code)
-        fix = "Mend the XML; if letters are at fault, declare the encoding in its first line"
-        return RunError("LG072", f"{where}: no well-formed XML ({reason})", fix=fix)
-
     def _doctype(self, *_: object) -> None:
-        raise RunError(
-            "LG070",
-            f"{self._facts.name} line {self._line} holds a DOCTYPE",
-            why="it could declare entities that read files or fill the memory; XES has none",
-            fix="Remove the DOCTYPE",
-        )
+        raise doctype(self._facts.name, self._line)
 
     # --- start tags
 
