@@ -23,21 +23,19 @@ digits past the microsecond are cut. Seconds of 60 and hours of 24 are refused.
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
-from functools import lru_cache
-from importlib.resources import files
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
-from process_mining.errors import CodedError, did_you_mean
+from process_mining import clock
 from process_mining.schema import US_PER_MINUTE, US_PER_SECOND
 from process_mining.sources._rejects import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from zoneinfo import ZoneInfo
 
 ISO: Final = "iso"
 ISO_DATE: Final = "iso_date"
@@ -187,18 +185,8 @@ def date_only(pattern: str) -> bool:
     return pattern == ISO_DATE or not _CLOCK & set(re.findall(r"%(.)", pattern))
 
 
-def load_zone(name: str) -> ZoneInfo:
-    """Return a zone of the tzdata package; CodedError LG036 for a name that it lacks."""
-    return ZoneInfo.from_file(io.BytesIO(zone_bytes(name)), key=name)
-
-
-def zone_bytes(name: str) -> bytes:
-    """Return a zone's TZif file in the tzdata package; CodedError LG036 for a name it lacks."""
-    root = files("tzdata")
-    known = root.joinpath("zones").read_text(encoding="utf-8").split()
-    if name not in known:
-        raise CodedError("LG036", f"there is no time zone '{name}'", fix=did_you_mean(name, known))
-    return root.joinpath("zoneinfo", *name.split("/")).read_bytes()
+load_zone = partial(clock.load_zone, code="LG036")
+zone_bytes = partial(clock.zone_bytes, code="LG036")
 
 
 def _check_directives(names: list[str]) -> None:
