@@ -17,6 +17,7 @@ differ; rows that all say the same take next to no room). A stamp has at most `L
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -126,12 +127,16 @@ def _check_stamps(path: Path, times: Sequence[str]) -> None:
         ]
         for number in range(file.num_row_groups if texts else 0):
             # one row is enough: it comes with all the words of its page
-            batch = next(file.iter_batches(1, row_groups=[number], columns=texts), None)
-            for name in texts if batch else ():
-                longest = pc.max(pc.binary_length(batch[name].dictionary)).as_py() or 0
-                if longest > LONGEST_STAMP:
-                    msg = f"column '{name}' of {path.name} holds a text of {longest:,} bytes"
-                    raise RunError("LG068", msg, why="no time is so long", fix="Check the export")
+            for batch in islice(file.iter_batches(1, row_groups=[number], columns=texts), 1):
+                _check_lengths(path, {name: batch[name].dictionary for name in texts})
+
+
+def _check_lengths(path: Path, words: dict[str, pa.Array]) -> None:
+    for name, texts in words.items():
+        longest = pc.max(pc.binary_length(texts)).as_py() or 0
+        if longest > LONGEST_STAMP:
+            msg = f"column '{name}' of {path.name} holds a text of {longest:,} bytes"
+            raise RunError("LG068", msg, why="no time is so long", fix="Check the export")
 
 
 def _damaged(path: Path, error: Exception) -> RunError:

@@ -400,8 +400,8 @@ def one_parquet_value(folder: Path) -> Path:
 
 
 def one_parquet_value_less(folder: Path) -> Path:
-    """The same with 150 million rows, which takes less time to write."""
-    return _run_lengths(folder, rows=50_000_000, groups=3)
+    """The same with 20 million rows, which takes less time to write."""
+    return _run_lengths(folder, rows=20_000_000)
 
 
 def long_parquet_value(folder: Path) -> Path:
@@ -519,7 +519,9 @@ def sqlite_view(folder: Path) -> Path:
 
 def sqlite_view_beside(folder: Path) -> Path:
     """Such a view that nobody asked for."""
-    return _ocel(folder / "log.sqlite", "CREATE VIEW sums AS " + _COUNT + "SELECT count(*) FROM n")
+    numbers = "SELECT 1 AS i UNION ALL SELECT i + 1 FROM n"
+    view = "CREATE VIEW sums AS WITH RECURSIVE n AS ({}) SELECT count(*) FROM n"
+    return _ocel(folder / "log.sqlite", view.format(numbers))
 
 
 def sqlite_generated_column(folder: Path) -> Path:

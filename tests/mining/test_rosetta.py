@@ -95,8 +95,10 @@ def as_duckdb(folder: Path) -> Path:
         connection.execute("CREATE TABLE updates AS SELECT * FROM given")
     mapping = (FIXTURES / "parquet" / "mapping.toml").read_text(encoding="utf-8")
     path = folder / "desk.toml"
-    query = f'[warehouse]\nurl = "duckdb:///{database}"\nquery = "SELECT * FROM updates"\n\n[time]'
-    path.write_text(mapping.replace("[time]", query), encoding="utf-8")
+    asked = '[warehouse]\nurl = "duckdb:///FILE"\nquery = "SELECT * FROM updates"\n\n[time]'
+    path.write_text(
+        mapping.replace("[time]", asked.replace("FILE", str(database))), encoding="utf-8"
+    )
     return path
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,7 +60,7 @@ class Written:
     paths: list[Path]
     rows: int
     events: int
-    options: ReadOptions = ReadOptions()
+    options: ReadOptions = field(default_factory=ReadOptions)
 
 
 @st.composite
@@ -158,12 +158,12 @@ def warehouse_duckdb(folder: Path, desk: Desk, bad: Sequence[Spoilt]) -> Written
         database.execute('CREATE TABLE t (case_id TEXT, activity TEXT, "at" TEXT, actor TEXT)')
         database.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", [list(r.values()) for r in rows])
     path = folder / "desk.toml"
-    path.write_text(
-        f'name = "desk"\n[warehouse]\nurl = "duckdb:///{folder}/desk.duckdb"\n'
+    text = (
+        'name = "desk"\n[warehouse]\nurl = "duckdb:///FOLDER/desk.duckdb"\n'
         'query = "SELECT * FROM t"\n[time]\nformat = "iso"\n[event]\ncase_id = "case_id"\n'
-        'activity = "activity"\nat = "at"\nactor = "actor"\n',
-        encoding="utf-8",
+        'activity = "activity"\nat = "at"\nactor = "actor"\n'
     )
+    path.write_text(text.replace("FOLDER", str(folder)), encoding="utf-8")
     return Written([path], len(good), len(good))
 
 
@@ -507,7 +507,7 @@ def opsgenie(folder: Path, desk: Desk, bad: Sequence[Spoilt]) -> Written:
     entries = good["timeline"]["data"]["entries"]
     inside = (entry("bad", "now"), {"id": "bad", "eventTime": stamp(5)}, entry("bad", ""), 3)
     entries[:] = among(entries, pick(inside, [spoil for spoil in bad if spoil.kind % 2]), first=0)
-    empty = {"timeline": {"data": {"entries": []}}}
+    empty: Json = {"timeline": {"data": {"entries": []}}}
     beside = (good | empty | {"id": None}, good | empty | {"id": "i99", "createdAt": "now"})
     records = among(records, pick(beside, [spoil for spoil in bad if not spoil.kind % 2]))
     path = folder / "opsgenie.ndjson"
