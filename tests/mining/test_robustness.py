@@ -252,7 +252,7 @@ def test_a_bomb_is_refused_in_little_memory_and_time(
 def test_the_command_refuses_a_bomb_in_little_memory(tmp_path: Path, name: str) -> None:
     found = bombs.measured("inspect", str(getattr(bombs, name)(tmp_path)))
     assert found.said.startswith(BOMBS.get(name, "LG068"))
-    assert found.exit_code == (0 if "cases" in found.said else 3 if found.exit_code == 3 else 2)
+    assert found.exit_code in ((2, 3) if found.said.startswith("LG") else (0,))
     assert found.peak_mib < MOST_MIB
     print(f"{name}: {found.seconds:.1f} s, {found.peak_mib:.0f} MiB")  # noqa: T201 - what was measured
 
@@ -380,12 +380,6 @@ def check_cuts(folder: Path, name: str, n: int) -> None:
 
 @pytest.mark.parametrize("name", CUT)
 def test_a_file_that_is_cut_is_an_error(tmp_path: Path, name: str) -> None:
-    check_cuts(tmp_path, name, 150)
-
-
-@pytest.mark.trial
-@pytest.mark.parametrize("name", CUT)
-def test_a_file_that_is_cut_at_any_of_1000_bytes_is_an_error(tmp_path: Path, name: str) -> None:
     check_cuts(tmp_path, name, 1_000)
 
 
