@@ -8,8 +8,8 @@ Tools answer in JSON, and people keep the answers in three ways, all of which ar
   with the answer in `data`.
 
 A document is placed by its line in the file (where it has one of its own) or by its number. A text
-that ends early is an error, never fewer documents. Bounded: one JSON text may have `MAX_TEXT`
-bytes, for it is parsed as a whole.
+that ends early is an error, never fewer documents. Bounded: one JSON text, or one line of NDJSON,
+may have `MAX_TEXT` bytes, for it is parsed as a whole.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from process_mining.sources._json import BadJsonError, outline, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
 
-MAX_TEXT: Final = 256 << 20
+MAX_TEXT: Final = 128 << 20
 RAW_TABLE: Final = ("id", "params", "data", "url", "input", "created_at")
 DATA: Final = RAW_TABLE.index("data")
 URL: Final = RAW_TABLE.index("url")
@@ -100,12 +101,17 @@ def _of_table(path: Path) -> Iterator[Document]:
 
 
 def _of_json(path: Path) -> Iterator[Document]:
-    text = _whole_text(path)
-    try:
-        value = parse_json(text, mend=True)
-    except BadJsonError as error:
-        yield from _of_lines(path, text, error)
+    """Yield one document a line where the first line is one and more follow, else the one text."""
+    with open_bytes(path) as stream:
+        first = _next_line(stream, path, 0)
+        several = first is not None and _is_json(first.text) and _next_line(stream, path, 1)
+    if several:
+        yield from _of_lines(path)
         return
+    try:
+        value = parse_json(_whole_text(path), mend=True)
+    except BadJsonError as error:
+        raise _unreadable(path, error) from error
     if isinstance(value, list):
         for number, item in enumerate(value, start=1):
             yield Document(item, f"element {number}", number)
@@ -113,25 +119,60 @@ def _of_json(path: Path) -> Iterator[Document]:
         yield Document(value, "line 1", 1)
 
 
-def _of_lines(path: Path, text: str, whole: BadJsonError) -> Iterator[Document]:
-    """Yield one document a line; where the first line is none, the text as a whole is at fault."""
-    lines = text.split("\n")
-    filled = [number for number, line in enumerate(lines, start=1) if line.strip()]
-    for number in filled:
-        line, last = lines[number - 1], number == filled[-1]
-        place = f"line {number}"
+class _Line(NamedTuple):
+    """A line that is not blank: its number, its text, and whether a line break ends it."""
+
+    number: int
+    text: str
+    ended: bool
+
+
+def _next_line(stream: BufferedReader, path: Path, number: int) -> _Line | None:
+    """Return the next line that is not blank; `number` is that of the line before."""
+    while data := stream.readline(MAX_TEXT + 1):
+        number += 1
+        if len(data) > MAX_TEXT:
+            return _Line(number, "", ended=False)  # one text, too long: the whole is refused
         try:
-            value = parse_json(line, mend=True)
-        except BadJsonError as error:
-            if number == filled[0]:
-                raise _unreadable(path, whole) from error
-            if last and not text.endswith("\n") and error.code == "LG120":
-                msg = f"{path.name} ends in the middle of line {number}"
-                fix = "Copy or export it again"
-                raise RunError("LG060", msg, why="the log would be cut", fix=fix) from error
-            yield Document(None, place, number, problem=(error.code, error.reason))
-        else:
-            yield Document(value, place, number)
+            text = data.decode(encoding_of(data) if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            if number == 1:
+                return _Line(number, "", ended=False)  # the whole says which encoding it is not
+            msg = f"{path.name} line {number} byte {error.start + 1} is no utf-8"
+            raise RunError("LG063", msg, fix="Write JSON as UTF-8 (RFC 8259)") from error
+        if text.strip():
+            return _Line(number, text, ended=data.endswith(b"\n"))
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text, mend=True)
+    except BadJsonError:
+        return False
+    return True
+
+
+def _of_lines(path: Path) -> Iterator[Document]:
+    """Yield one document a line, one line in memory at a time; a last line that is cut stops."""
+    with open_bytes(path) as stream:
+        line = _next_line(stream, path, 0)
+        while line is not None:
+            following = _next_line(stream, path, line.number)
+            yield _document(path, line, last=following is None)
+            line = following
+
+
+def _document(path: Path, line: _Line, *, last: bool) -> Document:
+    place = f"line {line.number}"
+    try:
+        return Document(parse_json(line.text, mend=True), place, line.number)
+    except BadJsonError as error:
+        if last and not line.ended and error.code == "LG120":
+            msg = f"{path.name} ends in the middle of line {line.number}"
+            fix = "Copy or export it again"
+            raise RunError("LG060", msg, why="the log would be cut", fix=fix) from error
+        return Document(None, place, line.number, problem=(error.code, error.reason))
 
 
 def _whole_text(path: Path) -> str:
