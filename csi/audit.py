@@ -13,16 +13,19 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow.compute as pc
 
 from csi.feedback import read_surveys
 from process_mining import schema as s
+from process_mining.clock import FIRST_YEAR, LAST_YEAR
 from process_mining.errors import CodedError, RunError, did_you_mean
+from process_mining.extraction import outlying
 from process_mining.model import ReferenceModel
 from process_mining.quality import END, KINDS, MIDDLE, ORDER, START, inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
-from rules.check import check, doubtful_cases, merge
+from rules.check import UNMAPPED_WORDS, check, doubtful_cases, merge
 from rules.practice import knows_words, prepare_desk, translate, unmapped_words
 from rules.service_level import clocks, load_service_levels
 
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 
 REJECTS_SHOWN = 3
+CALENDAR_YEARS = (FIRST_YEAR, LAST_YEAR + 1)
 PATH = frozenset({START, MIDDLE, END, ORDER})  # what must be known of a trace to compare it
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -120,6 +123,7 @@ def audit_log(
 ) -> Audit:
     """Judge a log that has been read; `vocabularies` fixes those of practices, by name."""
     require_codes(request.allow)
+    _require_calendar_years(log)
     step("rulebook")
     catalogue = load_catalogue(request.rules)
     levels = load_service_levels(request.targets)
@@ -138,6 +142,8 @@ def audit_log(
         step(practice.name)
         translation = translate(part, practice, vocabularies.get(practice.name))
         prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
+        if UNMAPPED_WORDS in request.allow:
+            prepared = replace(prepared, desk=replace(prepared.desk, unmapped=None))
         parts.append(_judged(translation, prepared, catalogue, doubts, request.allow))
     return Audit(
         request=request,
@@ -150,6 +156,22 @@ def audit_log(
         result=merge([part.result for part in parts]),
         feedback=feedback,
     )
+
+
+def _require_calendar_years(log: EventLog) -> None:
+    """No calendar reaches the placeholders that some tools write: name them before one is asked."""
+    if not log.timed:
+        return
+    first, end = (np.datetime64(f"{year}-01-01", "us").astype(np.int64) for year in CALENDAR_YEARS)
+    absurd = (log.arrays.at < first) | (log.arrays.at >= end)
+    if absurd.any():
+        row = int(np.flatnonzero(absurd)[0])
+        stamp = np.datetime64(int(log.arrays.at[row]), "us").astype("datetime64[s]")
+        case = log.cases[s.CASE_ID][int(log.arrays.case_of[row])].as_py()
+        what = f"{int(absurd.sum())} events have times that no calendar reaches"
+        msg = f"{what}: case '{case}', {stamp}"
+        fix = "Declare the text as missing in the mapping, under [csv], and say --allow-rejects"
+        raise CodedError("CL020", msg, why="A placeholder is no time of an event", fix=fix)
 
 
 def _require_whole(feedback: Feedback) -> None:
@@ -180,7 +202,10 @@ def split_by_practice(
         return [(_fitting(log, practices), log)]
     if named.null_count:
         msg = f"{named.null_count} of {log.n_cases} cases name no practice, the others do"
-        raise CodedError("CL012", msg, fix="Fill the column, or say --practice for all of them")
+        fix = "Say --practice: it judges those that name it and those that name none"
+        raise CodedError(
+            "CL012", msg, fix=f"{fix}. Or fill the column, or [practices] in a mapping"
+        )
     words = sorted(named.unique().to_pylist())
     return [(_known(word, practices), log.select(_mask(pc.equal(named, word)))) for word in words]
 
@@ -190,14 +215,20 @@ def _chosen(practice: Practice, log: EventLog) -> tuple[Practice, EventLog]:
     mine = pc.fill_null(pc.equal(log.cases[s.PRACTICE], practice.name), fill_value=True)
     if log.n_cases and not pc.any(mine).as_py():
         msg = f"no case of the log is of practice '{practice.name}'"
-        raise CodedError("CL014", msg, fix="Leave --practice out, or mend the log's own column")
+        said = ", ".join(f"'{word}'" for word in sorted(log.cases[s.PRACTICE].unique().to_pylist()))
+        fix = f"The log says {said}; tell in a mapping which practice that is, under [practices]"
+        raise CodedError("CL014", msg, fix=f"{fix} (a tool's export) or [case] practice (a table)")
     return practice, log.select(_mask(mine))
 
 
 def _known(name: str, practices: Mapping[str, Practice]) -> Practice:
     if name not in practices:
         msg = f"there is no practice '{name}'"
-        raise CodedError("CL010", msg, fix=did_you_mean(name, practices))
+        fix = (
+            f"Say in a mapping which practice it is ([practices] '{name}' = ...), or judge the "
+            "other cases alone with --practice"
+        )
+        raise CodedError("CL010", msg, fix=f"{did_you_mean(name, practices)} {fix}")
     return practices[name]
 
 
@@ -259,8 +290,13 @@ def require_codes(allowed: Sequence[str]) -> None:
 
 
 def _as_of(log: EventLog, moment: dt.datetime | None) -> int:
-    """The moment at which open cases are judged; it may not lie before the log's last event."""
-    last = int(log.arrays.at.max()) if log.n_events else 0
+    """The moment at which open cases are judged; it may not lie before the log's last event.
+
+    Single events more than a year away from all others (QG155) do not say when the log ends.
+    """
+    at = log.arrays.at
+    usual = at[~outlying(at)] if log.timed else at
+    last = int(usual.max()) if len(usual) else 0
     if moment is None:
         return last
     asked = (moment - EPOCH) // dt.timedelta(microseconds=1)

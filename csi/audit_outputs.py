@@ -112,7 +112,7 @@ def write_audit(
 
 
 def _read_files(audit: Audit) -> list[dict[str, Any]]:
-    """Every file that the audit was given: the logs, and what it judged them by."""
+    """Every file that the audit was given: the logs by their hash, and what it judged them by."""
     request = audit.request
     named = [
         ("mapping", request.read.mapping),
@@ -122,7 +122,8 @@ def _read_files(audit: Audit) -> list[dict[str, Any]]:
     ]
     folders = [path for folder in request.rules for path in sorted(folder.rglob("*.toml"))]
     named += [("rules", path) for path in folders]
-    logs = [{"role": "log"} | asdict(file) for file in audit.log.meta.files]
+    files = sorted(audit.log.meta.files, key=lambda file: (file.sha256, file.name))
+    logs = [{"role": "log"} | asdict(file) for file in files]
     return logs + [
         {"role": role, "name": path.name, "sha256": sha256_of(path), "size": path.stat().st_size}
         for role, path in named

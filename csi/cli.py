@@ -136,7 +136,7 @@ def log_options(command: Callable[..., object]) -> Callable[..., object]:
 def judge_options(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that say by what a log is judged."""
     options = [
-        click.option("--practice", help="Practice of all tickets, e.g. incident."),
+        click.option("--practice", help="Judge the tickets that name this practice or none."),
         click.option("--model", type=IN_FILE, help="Reference model (BPMN) instead of ours."),
         click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules."),
         click.option("--targets", type=IN_FILE, help="Service-level targets (TOML)."),

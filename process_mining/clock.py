@@ -536,6 +536,26 @@ def _without(spans: Spans, shut: Spans) -> Spans:
     return edges[::2], edges[1::2]
 
 
+def wall_us(at: Ints, zone: str) -> Ints:
+    """Return what a wall clock in the zone shows at instants (µs since 1970 by that clock).
+
+    Exact for the years from FIRST_YEAR to LAST_YEAR; before and after them the offset is the one at
+    their border.
+    """
+    if not len(at):
+        return at
+    first, end = (_day(year) * s.US_PER_DAY for year in (FIRST_YEAR, LAST_YEAR + 1))
+    sane = np.clip(at, first, end - 1)
+    years = [
+        dt.date.fromordinal(int(t) // s.US_PER_DAY + _EPOCH).year for t in (sane.min(), sane.max())
+    ]
+    begins, _, offsets = (
+        np.array(column, np.int64) for column in zip(*_stretches(zone, *years), strict=True)
+    )
+    shown: Ints = at + offsets[np.maximum(np.searchsorted(begins, sane, side="right") - 1, 0)]
+    return shown
+
+
 def _stretches(zone: str, first_year: int, last_year: int) -> Iterator[tuple[int, int, int]]:
     """Yield (begin, end, offset) in µs: the spans of UTC in which the zone's offset is constant.
 

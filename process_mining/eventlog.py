@@ -198,7 +198,9 @@ class EventLog:
         events, masked = draft.finished(key)
         if not meta.clear_contacts:
             table, also = _without_contacts(table, key)
-            meta = replace(meta, masked=tuple(sorted((masked + also).items())))
+            joined, beside = _without_contacts(joined, key)
+            joined = _link_table(joined)
+            meta = replace(meta, masked=tuple(sorted((masked + also + beside).items())))
         meta = replace(meta, sha256=sha256)
         return cls(events=events, cases=table, meta=meta, links=joined)
 
@@ -386,17 +388,20 @@ def _without_names(cases: pa.Table, people: frozenset[str], key: bytes) -> pa.Ta
     return cases
 
 
-def _without_contacts(cases: pa.Table, key: bytes) -> tuple[pa.Table, Counter[str]]:
-    """Mask addresses in every text but the case id; count the texts that had one, by kind."""
+def _without_contacts(table: pa.Table, key: bytes) -> tuple[pa.Table, Counter[str]]:
+    """Mask addresses in every text but the case id; count the texts that had one, by kind.
+
+    `table` holds cases or links. Masked links may become equal and change their order.
+    """
     counts = Counter[str]()
-    for name in cases.column_names:
-        if name in {s.CASE_ID, s.ACTOR} or not pa.types.is_string(cases[name].type):
+    for name in table.column_names:
+        if name in {s.CASE_ID, s.ACTOR} or not pa.types.is_string(table[name].type):
             continue
-        column, found = mask_contacts(cases[name], key)
+        column, found = mask_contacts(table[name], key)
         if found:
-            cases = _set(cases, name, column)
+            table = _set(table, name, column)
             counts.update(found)
-    return cases, counts
+    return table, counts
 
 
 @dataclass(eq=False)

@@ -47,6 +47,9 @@ PROFILE_EVENTS: Final = 500
 CLEARLY: Final = 0.5
 BINS: Final = 48
 
+OUTLYING_FROM: Final = 100
+OUTLYING_GAP_US: Final = 366 * s.US_PER_DAY
+
 CASES_FEWEST: Final = 30
 USUAL_END: Final = 0.01
 
@@ -74,8 +77,8 @@ def collapses(at: Ints, offsets: Ints) -> list[Collapse]:
     `ARRIVING` of their own reference): where arrivals had stopped earlier, the tickets of a
     selection simply come to their end.
 
-    Concerned are the cases that span the stretch; at the end of a log also those that were active
-    in the `LOOK_BACK_DAYS` days before.
+    Concerned are the cases that span the stretch, those that were active in the `LOOK_BACK_DAYS`
+    days before and never again, and those that first appear in as many days after.
     """
     if not len(at):
         return []
@@ -90,10 +93,11 @@ def collapses(at: Ints, offsets: Ints) -> list[Collapse]:
         trailing = stop == len(counts)
         if trailing and not _still_arriving(arrivals, start):
             continue
-        since = first + start - (LOOK_BACK_DAYS if trailing else 1)
-        spans = (begins < first + start) & (ends >= (since if trailing else first + stop))
+        before, after = begins < first + start, ends >= first + stop
+        broken_off = before & ~after & (ends >= first + start - LOOK_BACK_DAYS)
+        begun_after = ~before & (begins >= first + stop) & (begins < first + stop + LOOK_BACK_DAYS)
         cases = np.zeros(len(filled), dtype=bool)
-        cases[filled] = spans
+        cases[filled] = (before & after) | broken_off | begun_after
         found.append(Collapse(first + start, first + stop, cases))
     return found
 
@@ -225,6 +229,26 @@ def _offset_us(zone: ZoneInfo, at: int) -> int:
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=at)
     offset = moment.astimezone(zone).utcoffset() or dt.timedelta()
     return offset // dt.timedelta(microseconds=1)
+
+
+def outlying(at: Ints) -> Bools:
+    """Tell the events that lie more than a year before or after all others.
+
+    Only where there are at least `OUTLYING_FROM` events, and at most one in a thousand lies there.
+    """
+    if len(at) < OUTLYING_FROM:
+        return np.zeros(len(at), dtype=bool)
+    ordered = np.sort(at)
+    torn = np.flatnonzero(np.diff(ordered) > OUTLYING_GAP_US)
+    few = max(1, len(at) // 1_000)
+    early = [int(ordered[place]) for place in torn if place + 1 <= few]
+    late = [int(ordered[place + 1]) for place in torn if len(at) - place - 1 <= few]
+    out = np.zeros(len(at), dtype=bool)
+    if early:
+        out |= at <= max(early)
+    if late:
+        out |= at >= min(late)
+    return out
 
 
 def truncated_last_case(case: Codes, activity: Codes, at: Ints) -> int:

@@ -39,7 +39,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from process_mining import schema as s
-from process_mining.extraction import clock_changes_against_profile, collapses, shifted_cases
+from process_mining.clock import wall_us
+from process_mining.extraction import (
+    clock_changes_against_profile,
+    collapses,
+    outlying,
+    shifted_cases,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -84,6 +90,8 @@ DOUBTFUL: Final = frozenset({ORDER, TIME, RECORDED, START, MIDDLE, END, COUNT})
 READ_BY_RULES: Final = frozenset({"actor", "team", "priority"})
 UNDECLARED_ORDER: Final = "QG124"
 COARSE_CLOCK: Final = "QG120"
+CHANGED_CLOCK: Final = "QG111"
+PLACEHOLDER_TIME: Final = "QG113"
 
 
 class _Kind(NamedTuple):
@@ -162,7 +170,7 @@ KINDS: Final = {
         "minutes in which far more cases changed than usual: a batch job or a mass edit",
     ),
     "QG123": _Kind(
-        "date-only", (TIME,), "times that are dates without a clock, read as the start of the day"
+        "date-only", (), "times that are dates without a clock, read as the start of the day"
     ),
     "QG124": _Kind(
         "undeclared-order",
@@ -233,8 +241,18 @@ KINDS: Final = {
     ),
     "QG153": _Kind(
         "extraction-collapse",
-        (MIDDLE, END),
+        (START, MIDDLE, END),
         "days on which the log falls nearly silent, and no step of the process explains it",
+    ),
+    "QG154": _Kind(
+        "refused-rows",
+        (START, MIDDLE, END),
+        "rows that were refused and left out by leave: what they would have told is missing",
+    ),
+    "QG155": _Kind(
+        "outlying-time",
+        (TIME, ORDER),
+        "events that lie more than a year from all others: their times are hardly meant",
     ),
     "QG160": _Kind(
         "unmapped-words",
@@ -291,9 +309,9 @@ class Quality:
     def doubts(self, allowed: Collection[str] = ()) -> tuple[Defect, ...]:
         """Return the defects that put a fact in doubt on which verdicts rest, but the allowed.
 
-        QG120 and QG124 are left to `rules.check`, which sees both on the log that it judges.
+        QG111, QG120 and QG124 are left to `rules.check`, which sees them on the log that it judges.
         """
-        own = {*allowed, COARSE_CLOCK, UNDECLARED_ORDER}
+        own = {*allowed, COARSE_CLOCK, CHANGED_CLOCK, UNDECLARED_ORDER}
         return tuple(
             defect
             for defect in self.defects
@@ -416,7 +434,7 @@ class _Gate:
         yield from self._cases("QG104", _before(closed, resolved))
 
     def event_times(self) -> Iterator[Defect]:
-        """QG105 to QG108, QG112, QG113: case times against events, and events without a time."""
+        """QG105 to QG108, QG112, QG113, QG155: case times, and times that are none."""
         if not self.log.timed:
             n = self.log.n_events
             yield from _defect("QG112", _Hits(n, n, "events"))
@@ -426,9 +444,11 @@ class _Gate:
         yield from self._cases("QG106", self._goes_on(self._case_time(s.CLOSED)))
         yield from self._cases("QG107", self._without_event(self._case_time(s.RESOLVED)))
         yield from self._cases("QG108", self._without_event(self._case_time(s.CLOSED)))
-        yield from self._events(
-            "QG113", np.isin(self.at, PLACEHOLDERS_US) | (self.at >= LAST_YEAR_US)
-        )
+        wall = wall_us(self.at, self.log.meta.timezone)
+        empty = np.isin(self.at, PLACEHOLDERS_US) | np.isin(wall, PLACEHOLDERS_US)
+        empty |= np.maximum(self.at, wall) >= LAST_YEAR_US
+        yield from self._events("QG113", empty)
+        yield from self._events("QG155", outlying(self.at) & ~empty)
 
     def clock(self) -> Iterator[Defect]:
         """QG120 to QG122, QG124: resolution, ties, and minutes that stand out."""

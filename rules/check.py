@@ -13,7 +13,8 @@ What the log cannot show proves nothing. Where the log-quality gate puts a fact 
 and the result says which defect took how many verdicts of which rule. The gate's own view of order,
 words and clock is completed here, on the practice's own log: events that share a time and have no
 declared order (QG124), words that the vocabulary does not map (QG160), and measured times that lie
-nearer to their limit than the clock of the log can tell (QG120). A code that is allowed takes
+nearer to their limit than the clock of the log can tell (QG120), or than a clock change that a
+policy decided (QG111). A code that is allowed takes
 nothing: somebody has said that they know better.
 
 Where a rule's excuse (`unless`, `or_else`) is an activity that the source never records, or may be
@@ -47,9 +48,11 @@ import pyarrow.compute as pc
 from process_mining import schema as s
 from process_mining.errors import RunError
 from process_mining.quality import (
+    CHANGED_CLOCK,
     COARSE_CLOCK,
     COARSE_US,
     ORDER,
+    PLACEHOLDER_TIME,
     READ_BY_RULES,
     TIME,
     UNDECLARED_ORDER,
@@ -97,6 +100,10 @@ MICROSECONDS: Final = "us"
 UNMAPPED_WORDS: Final = "QG160"
 TIED: Final = "events of the case share a time, and the source declares no order among them"
 UNMAPPED: Final = "the case has words that the vocabulary does not map, and one could decide it"
+DECIDED: Final = (
+    "the time measured is nearer to the limit than a clock change that a policy decided"
+)
+UNPLACED: Final = "the case has a time that tools write when they have none: was the rule in force?"
 COARSE: Final = "the time measured is nearer to the limit than the clock of the log can tell"
 UNTIL_THE_END: Final = "the case ended unanswered after "
 _EPOCH: Final = dt.date(1970, 1, 1)
@@ -177,14 +184,19 @@ def check(
     concerned = [_Concern.of(desk, defect) for defect in doubts if defect.code not in allowed]
     for row, (one, judged) in enumerate(zip(measured, by_engine, strict=True)):
         _require_agreement(desk, one, judged)
-        in_force = np.where(_in_force(desk, one.rule), judged, np.int8(Verdict.VACUOUS))
-        hung = [*_own_doubts(desk, one, in_force, allowed), *_gate_doubts(one, in_force, concerned)]
+        applies = _in_force(desk, one.rule)
+        in_force = np.where(applies, judged, np.int8(Verdict.VACUOUS))
+        hung = [
+            *_own_doubts(desk, one, in_force, allowed),
+            *_gate_doubts(one, in_force, concerned),
+            *_perhaps_in_force(applies, concerned),
+        ]
         verdicts[row] = in_force
         for hanging in hung:
             verdicts[row][hanging.cases] = Verdict.UNKNOWN
             if hanging.code and hanging.cases.any():
                 taken = downgraded.setdefault(hanging.code, {})
-                taken[one.rule.code] = int(hanging.cases.sum())
+                taken[one.rule.code] = taken.get(one.rule.code, 0) + int(hanging.cases.sum())
         if said := [h.cause for h in hung if h.cause and h.cases.any()]:
             causes[one.rule.code] = "; ".join(dict.fromkeys(said))
     tallies = _tallies(ordered, verdicts)
@@ -353,6 +365,15 @@ def _gate_doubts(
     return hung
 
 
+def _perhaps_in_force(applies: Bools, concerned: Sequence[_Concern]) -> list[_Hanging]:
+    """A case that seems to begin before a rule's time may do so by a placeholder only."""
+    return [
+        _Hanging(PLACEHOLDER_TIME, UNPLACED, concern.cases & ~applies)
+        for concern in concerned
+        if concern.defect.code == PLACEHOLDER_TIME
+    ]
+
+
 def _own_doubts(
     desk: Desk, one: Measured, verdicts: Verdicts, allowed: Collection[str]
 ) -> list[_Hanging]:
@@ -370,26 +391,35 @@ def _own_doubts(
     hung = [
         _Hanging(UNDECLARED_ORDER, TIED, ties),
         _Hanging(UNMAPPED_WORDS, UNMAPPED, unmapped & hanging),
-        _Hanging(COARSE_CLOCK, COARSE, _too_near(desk, one, verdicts)),
+        _Hanging(COARSE_CLOCK, COARSE, _too_near(one, verdicts, _clock_unit(desk))),
+        _Hanging(CHANGED_CLOCK, DECIDED, _too_near(one, verdicts, _decided_by(desk))),
         _Hanging("", not_recorded_cause(unseen), violates & bool(unseen)),
     ]
     judged = _Hanging("", one.measure.cause, verdicts == Verdict.UNKNOWN)
     return [judged, *(h for h in hung if h.code not in allowed)]
 
 
-def _too_near(desk: Desk, one: Measured, verdicts: Verdicts) -> Bools:
-    """Tell the verdicts on a time that lies nearer to its limit than the log's clock can tell.
+def _clock_unit(desk: Desk) -> int:
+    """A stamp that is cut to whole units may be up to a unit early, and durations wrong by it."""
+    unit_us = desk.log.meta.time_resolution_us
+    return unit_us if unit_us >= COARSE_US else 0
 
-    A stamp that is cut to whole units may be up to a unit early, and so any duration up to a unit
-    too short or too long.
-    """
-    measure, unit_us = one.measure, desk.log.meta.time_resolution_us
+
+def _decided_by(desk: Desk) -> int:
+    """A policy that decides which of two local times is meant may be wrong by the clock change."""
+    decided = any(seen.code == CHANGED_CLOCK for seen in desk.log.meta.seen)
+    return s.US_PER_HOUR if decided else 0
+
+
+def _too_near(one: Measured, verdicts: Verdicts, unsure_us: int) -> Bools:
+    """Tell the verdicts on a time that lies nearer to its limit than times can be trusted."""
+    measure = one.measure
     measured, limit = measure.measured, measure.limit
-    if TIME not in _hinges(one.rule) or measure.unit != MICROSECONDS or unit_us < COARSE_US:
+    if TIME not in _hinges(one.rule) or measure.unit != MICROSECONDS or not unsure_us:
         return np.zeros(len(verdicts), dtype=bool)
     if measured is None or limit is None:
         return np.zeros(len(verdicts), dtype=bool)
-    near = np.abs(measured - limit) < unit_us
+    near = np.abs(measured - limit) < unsure_us
     return np.asarray(near & np.isin(verdicts, CLAIMS))
 
 

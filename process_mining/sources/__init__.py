@@ -30,17 +30,18 @@ import pyarrow.compute as pc
 from process_mining import schema as s
 from process_mining._coded import plain, ranked
 from process_mining._order import packed_keys
+from process_mining.clock import wall_us
 from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.eventlog import POSITION, EventLog, LogMeta, Seen
 from process_mining.extraction import truncated_last_case
-from process_mining.sources._files import check_file, fingerprint, head_of
+from process_mining.sources._files import cells_of, check_file, fingerprint, head_of
 from process_mining.sources._rejects import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from process_mining.eventlog import SourceFile
+    from process_mining.eventlog import Ints, SourceFile
     from process_mining.sources._proposal import Proposal
 
 
@@ -69,13 +70,17 @@ class ReadOptions:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What one source read, as `EventLog.build` takes it, and what only the reader could see."""
+    """What one source read, as `EventLog.build` takes it, and what only the reader could see.
+
+    `refused_cases` are the ids of the cases that lost rows to `rejects`, None where it may be any.
+    """
 
     events: pa.Table
     cases: pa.Table | None
     rows_in: int
     rejects: pa.Table
     timezone: str
+    refused_cases: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     seen: tuple[Seen, ...] = ()
     links: pa.Table | None = None
@@ -151,11 +156,13 @@ def propose_mapping(path: Path) -> Proposal:
     return _proposal.propose_mapping(path)
 
 
-def _declares_columns(mapping: Path) -> bool:
-    """Whether a mapping names the columns of a table, not only a tool's words and fields."""
+def _declared_columns(mapping: Path) -> frozenset[str]:
+    """The columns besides the case id that a mapping names; none if it adapts a tool's export."""
     from process_mining.sources import _mapping  # noqa: PLC0415 - as above
 
-    return _mapping.load_mapping(mapping).event is not None
+    found = _mapping.load_mapping(mapping)
+    case_id = found.event.case_id if found.event is not None else None
+    return frozenset(found.columns()) - {case_id}
 
 
 def refuse_mapping(options: ReadOptions, source: str) -> None:
@@ -194,22 +201,33 @@ def _choose(paths: Sequence[Path], options: ReadOptions) -> list[tuple[Source, l
     if options.source is not None and options.source not in known:
         msg = f"there is no source '{options.source}'"
         raise CodedError("LG032", msg, fix=did_you_mean(options.source, known))
-    mapped = options.mapping is not None and _declares_columns(options.mapping)
+    columns = _declared_columns(options.mapping) if options.mapping else frozenset()
     own: dict[str, list[Path]] = {}
     for path in paths:
-        name = _source_of(path, known, options.source, mapped=mapped)
+        name = _source_of(path, known, options.source, columns)
         own.setdefault(name, []).append(path)
     if options.source is not None and options.source not in own:
         own = {options.source: list(paths)}
+    if options.object_types and "ocel" not in own:
+        msg = f"{paths[0].name} is no object-centric log, so it has no object types"
+        raise CodedError("LG038", msg, fix="Leave --object-type out")
     return [(known[name], own[name]) for name in sorted(own)]
 
 
-def _source_of(path: Path, known: dict[str, Source], forced: str | None, *, mapped: bool) -> str:
-    """Return the name of the source of a file; a case table stays one beside a forced source."""
+def _source_of(
+    path: Path, known: dict[str, Source], forced: str | None, columns: frozenset[str]
+) -> str:
+    """Return the name of the source of a file; a case table stays one beside a forced source.
+
+    `columns` are those that a mapping declares: a table that has one of them besides the case id
+    is read by the mapping.
+    """
     head = head_of(path)
     fits = [name for name, source in known.items() if source.sniff(path, head)]
     general = [name for name in fits if getattr(known[name], "FALLBACK", False)]
-    if mapped and general and not any(getattr(known[name], "IS_MAPPING", False) for name in fits):
+    certain = any(getattr(known[name], "IS_MAPPING", False) for name in fits)
+    declared = CASE_TABLE not in fits or bool(columns & set(cells_of(head)))
+    if columns and general and declared and not certain:
         fits = general
     elif len(fits) > len(general):
         fits = [name for name in fits if name not in general]
@@ -231,13 +249,17 @@ def _build(parts: Sequence[Parts], meta: LogMeta, options: ReadOptions) -> Event
     if meta.rejects.num_rows and not options.allow_rejects:
         refuse(meta.rejects, meta.rows_in)
     events = _joined([part.events for part in parts])
+    if events is None and meta.rejects.num_rows:
+        refuse(meta.rejects, meta.rows_in, nothing_left=True)
     if events is None:
         names = ", ".join(file.name for file in meta.files)
         raise RunError("LG034", f"{names}: there is no event in it", fix="Give a log with events")
     meta = replace(
         meta,
-        time_resolution_us=resolution_us(events[s.AT]),
-        seen=(*meta.seen, *_contradictions(events)),
+        time_resolution_us=resolution_us(
+            events[s.AT], meta.timezone, dates=any(seen.code == "QG123" for seen in meta.seen)
+        ),
+        seen=(*meta.seen, *_contradictions(events), *_refused(parts)),
     )
     cases = _joined([part.cases for part in parts if part.cases is not None])
     links = [part.links for part in parts if part.links is not None]
@@ -284,11 +306,34 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table | None:
     return pa.concat_tables(filled, promote_options="default") if filled else None
 
 
-def resolution_us(at: pa.ChunkedArray) -> int:
-    """Return the coarsest unit of which every time is a multiple, 1 where too few tell."""
+def _refused(parts: Sequence[Parts]) -> list[Seen]:
+    """Return that rows were left out by leave: what they would have told is missing."""
+    torn = [part for part in parts if part.events.num_rows and part.rejects.num_rows]
+    if not torn:
+        return []
+    known = [part.refused_cases for part in torn]
+    every = None if None in known else {case for cases in known for case in cases or ()}
+    count, of = sum(part.rejects.num_rows for part in torn), sum(part.rows_in for part in torn)
+    cases = None if every is None else tuple(sorted(every))
+    return [Seen("QG154", count, unit="rows", of=of, cases=cases)]
+
+
+def resolution_us(at: pa.ChunkedArray, zone: str = "UTC", *, dates: bool = False) -> int:
+    """Return the coarsest unit of which every time is a multiple, 1 where too few tell.
+
+    A clock is coarse as people read it: in UTC or in the zone that the times were written in.
+    `dates` says that some column holds dates only; then few times tell, too.
+    """
     times = at.drop_null().to_numpy()
-    if len(np.unique(times[:SOME_TIMES])) < MIN_TIMES and len(np.unique(times)) < MIN_TIMES:
+    few = len(np.unique(times[:SOME_TIMES])) < MIN_TIMES and len(np.unique(times)) < MIN_TIMES
+    if not len(times) or (few and not dates):
         return 1
+    wall = times if zone == "UTC" else wall_us(times, zone)
+    coarsest = max(_unit_of(times), _unit_of(wall))
+    return coarsest if not few or coarsest == s.US_PER_DAY else 1
+
+
+def _unit_of(times: Ints) -> int:
     units = (unit for unit in RESOLUTIONS if not np.any(times[:SOME_TIMES] % unit))
     return next((unit for unit in units if not np.any(times % unit)), 1)
 

@@ -61,6 +61,7 @@ RULE_YEARS: Final = 60
 _ANY: Final = 255
 _SECOND: Final = timedelta(seconds=1)
 _EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_S: Final = 253_402_300_800 - 3 * 86_400  # the end of the year 9999, with room for a zone
 
 
 class Stamps(NamedTuple):
@@ -308,7 +309,7 @@ def _breaks(reader: TimeReader, first: int, last: int) -> list[int] | None:
 
 def _changes(reader: TimeReader, first: int, last: int) -> Iterator[int]:
     """Yield the wall times before and after each change of the clock between two instants (s)."""
-    days = range(first, last + 86_401, 86_400)
+    days = range(first, min(last, _LAST_S) + 86_401, 86_400)
     known = [_offset_s(reader, at) for at in days]
     for place, (one, other) in enumerate(pairwise(known)):
         if one == other:

@@ -12,6 +12,7 @@ Other archives (zip, bzip2, xz, zstandard) are named in the error and not unpack
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import re
@@ -30,6 +31,7 @@ MAX_BYTES: Final = 8 << 30
 MAX_RATIO: Final = 250
 RATIO_FROM: Final = 32 << 20
 
+DELIMITERS: Final = ",;\t|"
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ARCHIVES: Final = {
     b"PK\x03\x04": "zip",
@@ -109,6 +111,12 @@ def first_line(head: bytes) -> str:
     """Return the first line that is not blank, as text, for recognising a format."""
     text = head.decode(encoding_of(head), errors="replace")
     return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def cells_of(head: bytes) -> list[str]:
+    """Return the cells of the first line, whatever known delimiter parts them."""
+    line = first_line(head).removeprefix("\ufeff")
+    return [cell for mark in DELIMITERS for cell in next(csv.reader([line], delimiter=mark), [])]
 
 
 def looks_binary(head: bytes) -> bool:

@@ -78,10 +78,10 @@ class Change:
 class Ticket:
     """A ticket as the tool shows it now; times in µs UTC, None where not known.
 
-    `state` and `team` are the present ones, `opened_by` who created it. `words` are what the log
-    calls its milestones where no history is known: opened, resolved, closed. `touched` says that
-    the ticket was changed since its creation, although no change of it may be known. Without
-    `states_told` its changes say nothing of states, and stand between its milestones.
+    `state` and `team` are the present ones, `opened_by`, `resolved_by` and `closed_by` who did it;
+    `reassigned` says that the tool counts changes of its team or agent. `words` of `milestones` are
+    what the log calls opening, resolving and closing where no history is known. `touched` says that
+    something was changed since it was opened, `states_told` that the history holds states at all.
     """
 
     case_id: str
@@ -94,6 +94,7 @@ class Ticket:
     closed: int | None = None
     state: str | None = None
     team: str | None = None
+    reassigned: bool = False
     opened_by: str | None = None
     resolved_by: str | None = None
     closed_by: str | None = None
@@ -219,7 +220,11 @@ class History:
     def _of_changes(self, ticket: Ticket, ordered: list[Change]) -> Iterable[_Update]:
         """Replay the changes from the first known state and team to the last."""
         saves = [list(changes) for _, changes in groupby(ordered, key=_order)]
-        state, team = _first(ordered, STATE, ticket.state), _first(ordered, TEAM, ticket.team)
+        state = _first(ordered, STATE, ticket.state)
+        team = _first(ordered, TEAM, ticket.team)
+        if ticket.reassigned and not {change.field for change in ordered} & {TEAM, ASSIGNEE}:
+            self._find("QG146", ticket.case_id)  # whose it was before is not in the history
+            team = None
         created = ticket.opened is not None and _is_creation(saves[0], ticket.opened)
         if created:
             first = saves.pop(0)
@@ -236,7 +241,9 @@ class History:
             word = state if state is not None else (ticket.state or "")
             extra = _extra(save)
             yield _Update(save[0].at, save[0].order, save[0].actor, word, team, changed, extra)
-        if ticket.state is not None and state is not None and ticket.state != state:
+        tells_teams = any(change.field == TEAM for change in ordered)
+        ends = ((ticket.state, state), (ticket.team if tells_teams else None, team))
+        if any(now is not None and end is not None and now != end for now, end in ends):
             self._find("QG147", ticket.case_id)
 
     def _without_changes(self, ticket: Ticket) -> Iterable[_Update]:

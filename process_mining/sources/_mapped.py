@@ -168,7 +168,12 @@ class Converter:
             code, reason = batch.problems[row]
             place = int(places[row])
             self.rejects.add(
-                file=self.file, number=place, place=f"{self.unit} {place}", code=code, reason=reason
+                file=self.file,
+                number=place,
+                place=f"{self.unit} {place}",
+                code=code,
+                reason=reason,
+                case_id=batch.columns[s.CASE_ID][row].as_py(),
             )
         keep = np.ones(len(places), bool)
         keep[list(batch.problems)] = False

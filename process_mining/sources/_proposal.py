@@ -2,7 +2,7 @@
 
 The whole table is looked at, as text. A column is proposed for a part of an event by its name and
 by what its values do: a case id repeats, an activity has few distinct texts, an event's time
-varies within a case, an order counts up within a case. A date format is proposed only where it is
+varies within a case, an order never counts down while time goes on in a case. A date format is proposed only where it is
 *proven*: it reads every value of the column, and no other format that is known does. Whatever is
 not proven stands as a comment that begins with `UNSURE`, and where a choice is needed the key is
 left out, so that the mapping cannot be used before somebody has decided.
@@ -14,6 +14,7 @@ recognised, and more is left to decide. Nothing here reads a log: `csv_mapped` d
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,13 @@ from process_mining.sources._files import (
     head_of,
     looks_binary,
 )
-from process_mining.sources._times import BadTimeError, TimeReader, load_zone, states_offset
+from process_mining.sources._times import (
+    BadTimeError,
+    TimeReader,
+    date_only,
+    load_zone,
+    states_offset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +67,11 @@ FORMATS: Final = (
     "%d/%m/%Y %I:%M:%S %p",
     "%d %b %Y %H:%M",
     "%d %b %Y %H:%M:%S",
+    "iso_date",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d.%m.%Y",
+    "%Y/%m/%d",
 )
 # Parts of a column's name, best first; the first list that fits decides the rank.
 NAMES: Final = {
@@ -94,6 +106,11 @@ class Column:
         """Whether some known format reads every value."""
         return bool(self.formats)
 
+    @property
+    def is_date(self) -> bool:
+        """Whether it is read by formats that say nothing of the clock."""
+        return self.is_time and all(map(date_only, self.formats))
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -109,8 +126,12 @@ def propose_mapping(path: Path) -> Proposal:
     head = head_of(path)
     if head.startswith(b"PAR1"):
         table = pq.read_table(path)
-        columns = {n: table[n].combine_chunks().cast(pa.string()) for n in table.column_names}
-        return propose(_slug(path), columns)
+        names = table.column_names
+        columns = {
+            name: table.column(index).combine_chunks().cast(pa.string())
+            for index, name in enumerate(names)
+        }
+        return propose(_slug(path), columns, twice=_twice(names))
     if looks_binary(head) or first_line(head).lstrip()[:1] in {"{", "[", "<"}:
         msg = f"{path.name} is no table"
         fix = "Tools' own exports, XES and OCEL need no mapping of columns: try it without one"
@@ -121,7 +142,13 @@ def propose_mapping(path: Path) -> Proposal:
     rows = records(path, delimiter=delimiter, encoding=encoding, width=len(header))
     next(rows)
     columns, _ = columns_of([row for row in rows if not row.problem], header, keep=header)
-    return propose(_slug(path), columns, delimiter=delimiter, encoding=encoding)
+    return propose(
+        _slug(path), columns, delimiter=delimiter, encoding=encoding, twice=_twice(header)
+    )
+
+
+def _twice(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, count in Counter(names).items() if count > 1))
 
 
 def _delimiter(line: str) -> str:
@@ -142,12 +169,25 @@ def _slug(path: Path) -> str:
 
 
 def propose(
-    name: str, table: Mapping[str, pa.Array], *, delimiter: str = ",", encoding: str | None = None
+    name: str,
+    table: Mapping[str, pa.Array],
+    *,
+    delimiter: str = ",",
+    encoding: str | None = None,
+    twice: Sequence[str] = (),
 ) -> Proposal:
-    """Propose a mapping for the columns of a table (texts; null or "" where there is none)."""
+    """Propose a mapping for the columns of a table (texts; null or "" where there is none).
+
+    `twice` names the columns that the file has more than once.
+    """
     missing = _markers(table)
     columns = [_column(key, values, missing) for key, values in table.items()]
-    return _Writer(name, columns, missing, delimiter, encoding).proposal()
+    doubts = [
+        f"the file has several columns named {_quoted(one)}; one that a mapping names is refused "
+        "(LG045): rename all but one in the export"
+        for one in twice
+    ]
+    return _Writer(name, columns, missing, delimiter, encoding, doubts).proposal()
 
 
 def _markers(table: Mapping[str, pa.Array]) -> tuple[str, ...]:
@@ -172,13 +212,17 @@ def _formats(distinct: pa.Array) -> Iterator[str]:
     if not texts or not any(letter.isdigit() for letter in texts[0]):
         return
     for pattern in FORMATS:
-        reader = TimeReader(
-            pattern=pattern, zone=load_zone("UTC"), ambiguous="earlier", nonexistent="shift_forward"
-        )
+        reader = _reader(pattern)
         if all(_reads(reader, text) for text in texts[:SAMPLE]) and all(
             _reads(reader, text) for text in texts
         ):
             yield pattern
+
+
+def _reader(pattern: str) -> TimeReader:
+    return TimeReader(
+        pattern=pattern, zone=load_zone("UTC"), ambiguous="earlier", nonexistent="shift_forward"
+    )
 
 
 def _reads(reader: TimeReader, text: str) -> bool:
@@ -205,17 +249,18 @@ def _fit(column: str, part: str) -> float:
 class _Writer:
     """Chooses the columns, and writes the mapping with its marks."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of the file
         self,
         name: str,
         columns: Sequence[Column],
         missing: tuple[str, ...],
         delimiter: str,
         encoding: str | None,
+        doubts: Sequence[str],
     ) -> None:
         self._name, self._columns, self._missing = name, columns, missing
         self._delimiter, self._encoding = delimiter, encoding
-        self._unsure: list[str] = []
+        self._unsure = list(doubts)
         self._used: set[str] = set()
         self._rows = len(columns[0].values) if columns else 0
 
@@ -228,7 +273,7 @@ class _Writer:
             *self._line("case_id", case),
             *self._line("activity", activity),
             *self._line("at", at),
-            *self._order(case),
+            *self._order(case, at),
             *self._optional("actor", times=False),
             *self._optional("team", times=False),
         ]
@@ -298,9 +343,10 @@ class _Writer:
         return best
 
     def _at(self, case: str | None) -> str | None:
-        """The time of an event is never missing and varies within cases."""
+        """The time of an event is never missing, varies within cases, and has a clock if any."""
         fits = {
-            c.name: _fit(c.name, "at") + 0.05 + 0.5 * self._varies(case, c.name)
+            c.name: (_fit(c.name, "at") + 0.05 + 0.5 * self._varies(case, c.name))
+            * (0.5 if c.is_date else 1)
             for c in self._columns
             if c.is_time and c.values.null_count == 0
         }
@@ -317,7 +363,7 @@ class _Writer:
         distinct: int = pairs.group_by(["case", "value"]).aggregate([]).num_rows
         return distinct > self._of(case).distinct
 
-    def _order(self, case: str | None) -> list[str]:
+    def _order(self, case: str | None, at: str | None) -> list[str]:
         """An order is a whole number in every row that varies within cases."""
         fits = {
             c.name: _fit(c.name, "order_by")
@@ -331,7 +377,26 @@ class _Writer:
                 "time will have an unknown order"
             )
             return []
+        flaw = self._flaw(case, at, best)
+        if flaw:
+            self._doubt(f"order_by = {_quoted(best)}? {flaw}")
+            return [f"# order_by = {_quoted(best)}"]
         return [f"order_by = {_quoted(best)}"]
+
+    def _flaw(self, case: str | None, at: str | None, order: str) -> str:
+        """What speaks against an order; it is to hold however the time may be read."""
+        if case is None or at is None:
+            return "there is no time that could confirm it"
+        column = self._of(at)
+        found = [
+            _steps(self._of(case).values, _instants(column.values, one), self._of(order).values)
+            for one in column.formats
+        ]
+        if any(down for _, down in found):
+            return f"it counts down where {_quoted(at)} goes on"
+        if not all(up for up, _ in found):
+            return f"it nowhere counts up where {_quoted(at)} goes on"
+        return ""
 
     def _optional(self, part: str, *, times: bool) -> list[str]:
         fits = {c.name: _fit(c.name, part) for c in self._columns if c.is_time == times}
@@ -362,6 +427,14 @@ class _Writer:
         column = self._of(name)
         if key not in {"at", "opened", "resolved", "closed"}:
             return [f"{key} = {_quoted(name)}"]
+        if column.is_date:
+            self._doubt(f"{_quoted(name)} holds dates only: each is read as the start of the day")
+        if _mixes_offsets(column):
+            self._doubt(f"some stamps of {_quoted(name)} state an offset and others do not")
+            return [
+                f"# {key} = {{ column = {_quoted(name)}, format = "
+                f"{_quoted(column.formats[0])} }}  # offsets are mixed"
+            ]
         if len(column.formats) == 1:
             pattern = column.formats[0]
             proof = f"# proven: no other known format reads all {column.distinct} distinct values"
@@ -413,8 +486,40 @@ def _whole(values: pa.Array) -> bool:
 
 
 def _all_state_offset(values: pa.Array) -> bool:
-    stated = pc.match_substring_regex(values.drop_null(), r"(Z|[+-]\d\d(:?\d\d)?)$")
-    return _all(stated)
+    return _all(_stating_offset(values))
+
+
+def _mixes_offsets(column: Column) -> bool:
+    """Whether some stamps state an offset and others, of the same column, do not."""
+    if not column.is_time or not states_offset(column.formats[0]):
+        return False
+    stated = _stating_offset(column.values)
+    return bool(pc.any(stated).as_py()) and not _all(stated)
+
+
+def _stating_offset(values: pa.Array) -> pa.Array:
+    return pc.match_substring_regex(values.drop_null(), r"(Z|[+-]\d\d(:?\d\d)?)$")
+
+
+def _instants(values: pa.Array, pattern: str) -> pa.Array:
+    """The instants (µs) of stamps that a format reads."""
+    coded, reader = values.dictionary_encode(), _reader(pattern)
+    read = [reader.read(text).us for text in coded.dictionary.to_pylist()]
+    return pa.array(read, pa.int64()).take(coded.indices)
+
+
+def _steps(cases: pa.Array, at: pa.Array, order: pa.Array) -> tuple[bool, bool]:
+    """Whether a number counts up, and whether it counts down, from one time of a case to a later.
+
+    Events of one time may have any numbers among themselves: in that order they are then put.
+    """
+    rows = pa.table({"case": cases.dictionary_encode().indices, "at": at, "order": order})
+    rows = rows.set_column(2, "order", rows["order"].cast(pa.int64()))
+    times = rows.group_by(["case", "at"]).aggregate([("order", "min"), ("order", "max")])
+    times = times.sort_by([("case", "ascending"), ("at", "ascending")])
+    case, low, high = (times[name].to_numpy() for name in ("case", "order_min", "order_max"))
+    same = case[1:] == case[:-1]
+    return bool((same & (low[1:] > high[:-1])).any()), bool((same & (low[1:] < high[:-1])).any())
 
 
 def _all(mask: pa.Array) -> bool:

@@ -3,7 +3,9 @@
 A reject has the file, the place (line, row, or line with trace and event), a code and a reason.
 rows in = accepted + rejected. Without leave the reading stops: the error counts them and shows
 the first three. Order: by file as given, then by place in the file. A file with more than
-`MAX_REJECTS` of them is not read to its end, with leave or without: each would be kept.
+`MAX_REJECTS` of them is not read to its end, with leave or without: each would be kept. E-mail
+addresses, telephone numbers and IP addresses in the values that a reason quotes are masked, always:
+reasons are printed and written before anybody could say that the contacts may be seen.
 """
 
 from __future__ import annotations
@@ -15,13 +17,17 @@ import pyarrow as pa
 
 from process_mining import schema as s
 from process_mining.errors import RunError
+from process_mining.privacy import without_contacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHOWN: Final = 3
+WHY_REFUSED: Final = "an audit of the rest would not be an audit of the log"
+LEAVE: Final = "--allow-rejects"
 MAX_REJECTS: Final = 500_000
 VALUE_LENGTH: Final = 40
+LOOKED_AT: Final = 4_000
 
 MENDS: Final = {
     "LG101": "Give every row a case id",
@@ -78,6 +84,7 @@ class Reject:
     place: str
     code: str
     reason: str
+    case_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,30 +93,53 @@ class RejectList:
 
     rejects: list[Reject] = field(default_factory=list)
 
-    def add(self, *, file: str, number: int, place: str, code: str, reason: str) -> None:
-        """Note one refused row; RunError LG067 where they are so many that it is no log."""
-        self.rejects.append(Reject(file, number, place, code, reason))
+    def add(  # noqa: PLR0913 - what a reject says
+        self,
+        *,
+        file: str,
+        number: int,
+        place: str,
+        code: str,
+        reason: str,
+        case_id: str | None = None,
+    ) -> None:
+        """Note one refused row, of a case if that is known.
+
+        RunError LG067 where they are so many that it is no log.
+        """
+        self.rejects.append(Reject(file, number, place, code, reason, case_id))
         if len(self.rejects) > MAX_REJECTS:
             msg = f"{file} has more than {MAX_REJECTS:,} rows that cannot be read, the last {place}"
-            raise RunError("LG067", f"{msg}: {code} {reason}", fix=MENDS[code])
+            raise RunError("LG067", f"{msg}: {code} {without_contacts(reason)}", fix=MENDS[code])
+
+    def cases(self) -> tuple[str, ...] | None:
+        """Return the ids of the cases that lost rows, None where one may be of any case."""
+        ids = {reject.case_id for reject in self.rejects}
+        return None if None in ids else tuple(sorted(one for one in ids if one is not None))
 
     def table(self) -> pa.Table:
         """Return the rejects as a table of `schema.REJECT_SCHEMA`, in order of file and place."""
         files = list(dict.fromkeys(reject.file for reject in self.rejects))
         ranked = sorted(self.rejects, key=lambda r: (files.index(r.file), r.number, r.code))
+        reasons = {reason: without_contacts(reason) for reason in {r.reason for r in ranked}}
         rows = [
-            {"file": r.file, "place": r.place, "code": r.code, "reason": r.reason} for r in ranked
+            {"file": r.file, "place": r.place, "code": r.code, "reason": reasons[r.reason]}
+            for r in ranked
         ]
         return pa.Table.from_pylist(rows, schema=s.REJECT_SCHEMA)
 
 
 def shown(value: str) -> str:
-    """Return a value of the user's data quoted, shortened, with control characters escaped."""
+    """Return a value of the user's data quoted, shortened, with control characters escaped.
+
+    Addresses are masked before it is cut, for half an address could not be recognised.
+    """
+    value = without_contacts(value[:LOOKED_AT])
     cut = value if len(value) <= VALUE_LENGTH else value[:VALUE_LENGTH] + "…"
     return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut) + "'"
 
 
-def refuse(rejects: pa.Table, rows_in: int) -> None:
+def refuse(rejects: pa.Table, rows_in: int, *, nothing_left: bool = False) -> None:
     """Raise RunError LG035, which counts the rejects and shows the first three with their mend."""
     first: Sequence[dict[str, str]] = rejects.slice(0, SHOWN).to_pylist()
     places = "; ".join(f"{r['file']} {r['place']}: {r['code']} {r['reason']}" for r in first)
@@ -118,6 +148,6 @@ def refuse(rejects: pa.Table, rows_in: int) -> None:
     raise RunError(
         "LG035",
         f"{rejects.num_rows:,} of {rows_in:,} rows cannot be read: {places}{more}",
-        why="an audit of the rest would not be an audit of the log",
-        fix=f"{mends}. Or leave the rows out knowingly with --allow-rejects",
+        why="no event is left" if nothing_left else WHY_REFUSED,
+        fix=mends if nothing_left else f"{mends}. Or leave the rows out knowingly with {LEAVE}",
     )

@@ -24,10 +24,10 @@ import pyarrow as pa
 from process_mining._ahead import ahead
 from process_mining._coded import unified
 from process_mining.errors import CodedError
-from process_mining.sources import Parts, own_cases
+from process_mining.sources import Parts
 from process_mining.sources._csv import Record, columns_of, header_of, records
 from process_mining.sources._fast_csv import Block, Doubt, Piece, QuickCsv
-from process_mining.sources._files import first_line, looks_binary
+from process_mining.sources._files import DELIMITERS, first_line, looks_binary
 from process_mining.sources._mapped import (
     Converter,
     Prepared,
@@ -50,13 +50,12 @@ if TYPE_CHECKING:
 NAME: Final = "csv_mapped"
 FALLBACK: Final = True
 BATCH: Final = 1 << 13
-DELIMITERS: Final = ",;\t|"
 HEADER_SHOWN: Final = 40
 
 
-def sniff(path: Path, head: bytes) -> bool:
-    """Whether this is delimited text (and no case table of our own schema)."""
-    if looks_binary(head) or own_cases.sniff(path, head):
+def sniff(path: Path, head: bytes) -> bool:  # noqa: ARG001 - the content decides, not the name
+    """Whether this is delimited text."""
+    if looks_binary(head):
         return False
     line = first_line(head)
     return any(mark in line for mark in DELIMITERS) and line.lstrip()[0] not in "{[<"
@@ -82,6 +81,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         cases=pa.concat_tables(cases, promote_options="default") if cases else None,
         rows_in=rows_in,
         rejects=rejects.table(),
+        refused_cases=rejects.cases(),
         timezone=file.zone or "UTC",
         notes=tuple(file.mapping.notes),
         seen=seen_of(policies),

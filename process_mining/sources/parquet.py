@@ -89,6 +89,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         cases=None,
         rows_in=rows_in,
         rejects=rejects.table(),
+        refused_cases=rejects.cases(),
         timezone=zone or "UTC",
         notes=tuple(mapping.notes),
         seen=seen_of(policies),

@@ -78,7 +78,7 @@ OUTCOMES: dict[str, Outcome] = {
     "xes/13_out_of_order_in_trace.xes": (1, 3, 0),
     "xes/15_trace_without_name.xes": (1, 1, 2),
     "xes/16_event_without_name.xes": (1, 2, 1),
-    "xes/18_duplicate_key_event.xes": "LG034",  # its only event is a reject
+    "xes/18_duplicate_key_event.xes": "LG035",  # its only event is a reject
     "xes/19_entities_in_value.xes": (1, 1, 0),
     "xes/21_single_quoted_attrs.xes": (5, 10, 0),
     "xes/22_value_before_key.xes": (1, 1, 0),
@@ -186,10 +186,10 @@ BOMBS: dict[str, str] = {
     "one_row_many_times": "LG022",
     "one_line_many_times": "LG022",
     "deep_xml": "LG076",
-    "many_xml_attributes": "LG034",
+    "many_xml_attributes": "LG035",
     "brackets": "LG064",
     "nested_objects": "LG064",
-    "nested_line": "LG034",  # a reject, and there is no other event
+    "nested_line": "LG035",  # a reject, and there is no other event
     "one_json_string": "LG062",
     "one_json_string_packed": "LG022",
     "empty_objects": "LG022",

@@ -321,7 +321,8 @@ def servicenow(folder: Path, desk: Desk, bad: Sequence[Spoilt]) -> Written:
     kinds = (
         audit("f" * 32, "state", "1", "7", stamp(1, form)),  # of no ticket here
         audit(key, "state", "1", "7", ""),
-        audit(key, "state", "1", "7", "4. März"),
+        # alone in its file it would leave open in which format the file is: LG083, no reject
+        audit(key, "state", "1", "7", "4. März" if history else ""),
         audit(key, "", "1", "7", stamp(1, form)),
         audit("", "state", "1", "7", stamp(1, form)),
     )

@@ -263,6 +263,8 @@ class Tickets:
                 words.get(MILESTONES[1], MILESTONES[1]),
                 words.get(MILESTONES[2], MILESTONES[2]),
             ),
+            reassigned=fields.team is None
+            and ticket.values.get("reassignment_count", "0") not in {"0", ""},
             touched=ticket.values.get("sys_mod_count", "0") != "0",
             states_told=ticket.table in told,
         )
