@@ -66,7 +66,7 @@ class Collapse:
     cases: Bools
 
 
-def collapses(at: Ints, offsets: Ints) -> list[Collapse]:
+def collapses(at: Ints, offsets: Ints, activity: Codes) -> list[Collapse]:
     """Return the stretches in which the volume falls for no reason that the log shows.
 
     A day is silent where it has at most `SILENT` of its reference, the median of the same weekday
@@ -78,7 +78,9 @@ def collapses(at: Ints, offsets: Ints) -> list[Collapse]:
     selection simply come to their end.
 
     Concerned are the cases that span the stretch, those that were active in the `LOOK_BACK_DAYS`
-    days before and never again, and those that first appear in as many days after.
+    days before and never again, and those that first appear in as many days after; but not a case
+    that ends with an activity which mostly ends cases, nor one that begins with such that mostly
+    begins them.
     """
     if not len(at):
         return []
@@ -86,7 +88,9 @@ def collapses(at: Ints, offsets: Ints) -> list[Collapse]:
     first = int(days.min())
     counts = np.bincount(days - first)
     filled = np.diff(offsets) > 0
-    begins, ends = days[offsets[:-1][filled]], days[offsets[1:][filled] - 1]
+    first_of, last_of = offsets[:-1][filled], offsets[1:][filled] - 1
+    begins, ends = days[first_of], days[last_of]
+    begun, ended = _mostly(activity, first_of), _mostly(activity, last_of)
     arrivals = np.bincount(begins - first, minlength=len(counts))
     found = []
     for start, stop in _stretches(counts):
@@ -94,12 +98,20 @@ def collapses(at: Ints, offsets: Ints) -> list[Collapse]:
         if trailing and not _still_arriving(arrivals, start):
             continue
         before, after = begins < first + start, ends >= first + stop
-        broken_off = before & ~after & (ends >= first + start - LOOK_BACK_DAYS)
-        begun_after = ~before & (begins >= first + stop) & (begins < first + stop + LOOK_BACK_DAYS)
+        broken_off = before & ~after & ~ended & (ends >= first + start - LOOK_BACK_DAYS)
+        begun_after = ~begun & (begins >= first + stop) & (begins < first + stop + LOOK_BACK_DAYS)
         cases = np.zeros(len(filled), dtype=bool)
         cases[filled] = (before & after) | broken_off | begun_after
         found.append(Collapse(first + start, first + stop, cases))
     return found
+
+
+def _mostly(activity: Codes, places: Ints) -> Bools:
+    """Tell for each place whether its activity stands at such places more often than elsewhere."""
+    codes = np.maximum(activity, 0)
+    in_all, here = np.bincount(codes), np.bincount(codes[places], minlength=int(codes.max()) + 1)
+    usual: Bools = 2 * here[codes[places]] > in_all[codes[places]]
+    return usual
 
 
 def _stretches(counts: Ints) -> list[tuple[int, int]]:

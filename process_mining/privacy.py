@@ -68,7 +68,8 @@ _PHONE: Final = re.compile(
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*")
 # A cheap look: only texts with one of these can hold an address.
 _SUSPECT: Final = (
-    r"[@＠﹫]|%40|\d{1,3}\.\d{1,3}\.\d{1,3}|:[0-9A-Fa-f]*:|\+\(?\d|\d\d\)?[ /-]"
+    "[@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}]|%40|"
+    r"\d{1,3}\.\d{1,3}\.\d{1,3}|:[0-9A-Fa-f]*:|\+\(?\d|\d\d\)?[ /-]"
     r"|00[1-9]\d{9}|\p{Nd}[^\x00-\x7f]|[^\x00-\x7f]\p{Nd}"
 )
 _SUSPECT_HERE: Final = re.compile(_SUSPECT.replace(r"\p{Nd}", r"\d"))

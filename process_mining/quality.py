@@ -500,7 +500,7 @@ class _Gate:
         subject = f"the day's profile jumps where clocks change in {zone}"
         yield from _defect("QG150", hits, examples=names, subject=subject)
         days = int(self.at.max() // s.US_PER_DAY - self.at.min() // s.US_PER_DAY) + 1
-        for lost in collapses(self.at, self.arrays.offsets):
+        for lost in collapses(self.at, self.arrays.offsets, self.arrays.activity):
             cases = self.log.cases[s.CASE_ID].filter(pa.array(lost.cases)).combine_chunks()
             first, last = (np.datetime64(day, "D") for day in (lost.first, lost.end - 1))
             hits = _Hits(lost.end - lost.first, days, "days")

@@ -2,10 +2,11 @@
 
 The whole table is looked at, as text. A column is proposed for a part of an event by its name and
 by what its values do: a case id repeats, an activity has few distinct texts, an event's time
-varies within a case, an order never counts down while time goes on in a case. A date format is proposed only where it is
-*proven*: it reads every value of the column, and no other format that is known does. Whatever is
-not proven stands as a comment that begins with `UNSURE`, and where a choice is needed the key is
-left out, so that the mapping cannot be used before somebody has decided.
+varies within a case, an order never counts down while time goes on in a case. A date format is
+proposed only where it is *proven*: it reads every value of the column, and no other format that is
+known does, and all of its stamps or none state an offset. Whatever is not proven stands as a
+comment that begins with `UNSURE`, and where a choice is needed the key is left out, so that the
+mapping cannot be used before somebody has decided.
 
 Proposed names are looked up in words of ticket tools in English; in other languages less is
 recognised, and more is left to decide. Nothing here reads a log: `csv_mapped` does, by the mapping.
@@ -18,6 +19,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -125,7 +127,8 @@ def propose_mapping(path: Path) -> Proposal:
     check_file(path)
     head = head_of(path)
     if head.startswith(b"PAR1"):
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
         names = table.column_names
         columns = {
             name: table.column(index).combine_chunks().cast(pa.string())
@@ -187,7 +190,9 @@ def propose(
         "(LG045): rename all but one in the export"
         for one in twice
     ]
-    return _Writer(name, columns, missing, delimiter, encoding, doubts).proposal()
+    return _Writer(
+        name, columns, missing, delimiter=delimiter, encoding=encoding, doubts=doubts
+    ).proposal()
 
 
 def _markers(table: Mapping[str, pa.Array]) -> tuple[str, ...]:
@@ -254,6 +259,7 @@ class _Writer:
         name: str,
         columns: Sequence[Column],
         missing: tuple[str, ...],
+        *,
         delimiter: str,
         encoding: str | None,
         doubts: Sequence[str],
@@ -392,8 +398,10 @@ class _Writer:
             _steps(self._of(case).values, _instants(column.values, one), self._of(order).values)
             for one in column.formats
         ]
-        if any(down for _, down in found):
-            return f"it counts down where {_quoted(at)} goes on"
+        down = max(steps[1] for steps in found)
+        if down:
+            total = self._of(case).distinct
+            return f"it counts down in {down:,} of {total:,} cases where {_quoted(at)} goes on"
         if not all(up for up, _ in found):
             return f"it nowhere counts up where {_quoted(at)} goes on"
         return ""
@@ -431,10 +439,8 @@ class _Writer:
             self._doubt(f"{_quoted(name)} holds dates only: each is read as the start of the day")
         if _mixes_offsets(column):
             self._doubt(f"some stamps of {_quoted(name)} state an offset and others do not")
-            return [
-                f"# {key} = {{ column = {_quoted(name)}, format = "
-                f"{_quoted(column.formats[0])} }}  # offsets are mixed"
-            ]
+            pattern = _quoted(column.formats[0])
+            return [f"# {key} = {{ column = {_quoted(name)}, format = {pattern} }}"]
         if len(column.formats) == 1:
             pattern = column.formats[0]
             proof = f"# proven: no other known format reads all {column.distinct} distinct values"
@@ -508,18 +514,19 @@ def _instants(values: pa.Array, pattern: str) -> pa.Array:
     return pa.array(read, pa.int64()).take(coded.indices)
 
 
-def _steps(cases: pa.Array, at: pa.Array, order: pa.Array) -> tuple[bool, bool]:
-    """Whether a number counts up, and whether it counts down, from one time of a case to a later.
+def _steps(cases: pa.Array, at: pa.Array, order: pa.Array) -> tuple[int, int]:
+    """In how many cases a number counts up, and down, from one time to the next later one.
 
     Events of one time may have any numbers among themselves: in that order they are then put.
     """
-    rows = pa.table({"case": cases.dictionary_encode().indices, "at": at, "order": order})
-    rows = rows.set_column(2, "order", rows["order"].cast(pa.int64()))
+    number = order.cast(pa.int64())
+    rows = pa.table({"case": cases.dictionary_encode().indices, "at": at, "order": number})
     times = rows.group_by(["case", "at"]).aggregate([("order", "min"), ("order", "max")])
     times = times.sort_by([("case", "ascending"), ("at", "ascending")])
     case, low, high = (times[name].to_numpy() for name in ("case", "order_min", "order_max"))
-    same = case[1:] == case[:-1]
-    return bool((same & (low[1:] > high[:-1])).any()), bool((same & (low[1:] < high[:-1])).any())
+    later = case[1:] == case[:-1]
+    up, down = later & (low[1:] > high[:-1]), later & (low[1:] < high[:-1])
+    return len(np.unique(case[1:][up])), len(np.unique(case[1:][down]))
 
 
 def _all(mask: pa.Array) -> bool:

@@ -68,12 +68,17 @@ def test_days_that_were_lost_are_found_with_the_cases_that_span_them() -> None:
     (defect,) = inspect(log).find("QG153")
     times = log.events.group_by("case_id").aggregate([("at", "min"), ("at", "max")])
     month = 28 * DAY
-    concerned = {
-        row["case_id"]
-        for row in times.to_pylist()
-        if (row["at_min"] < first and row["at_max"] >= first - month)
-        or end <= row["at_min"] < end + month
-    }
+    rows = sorted(log.events.to_pylist(), key=lambda row: (row["case_id"], row["seq"]))
+    opens = {row["case_id"]: row["activity"] for row in reversed(rows)}
+    closes = {row["case_id"]: row["activity"] for row in rows}
+    concerned = set()
+    for row in times.to_pylist():
+        case, low, high = row["case_id"], row["at_min"], row["at_max"]
+        spans = low < first and high >= end
+        broken_off = low < first and first - month <= high < end and closes[case] != "Closed"
+        begun_after = end <= low < end + month and opens[case] != "New"
+        if spans or broken_off or begun_after:
+            concerned.add(case)
     assert defect.cases is not None
     assert set(defect.cases.to_pylist()) == concerned != set()
     assert defect.makes_unknown == ("start", "middle", "end")
