@@ -82,7 +82,9 @@ def _headline(result: dict[str, Any]) -> str:
 
 def _figures(result: dict[str, Any]) -> list[dict[str, str]]:
     facts = result["log"]
-    unit = duration(facts["time_resolution_us"]) if facts["time_resolution_us"] > 1 else "1 µs"
+    told = facts["time_resolution_us"] > 1
+    unit = duration(facts["time_resolution_us"]) if told else "not coarse"
+    note = "every time is a multiple of it" if told else "or too few times to tell"
     return [
         {"label": "Rows read", "value": number(facts["rows_in"]), "note": "accepted + refused"},
         {
@@ -95,7 +97,7 @@ def _figures(result: dict[str, Any]) -> list[dict[str, str]]:
             "value": number(len(result["quality"])),
             "note": f"{len(result['allowed'])} accepted knowingly",
         },
-        {"label": "Clock", "value": unit, "note": "every time is a multiple of it"},
+        {"label": "Clock", "value": unit, "note": note},
     ]
 
 

@@ -879,3 +879,17 @@ def test_rows_in_are_accepted_or_rejected(
         wrong = row["sys_created_on"] in bad | {"", "UNKNOWN"} or not row["fieldname"]
         assert (("sys_audit.csv", f"line {line}") in refused) == (wrong or not (known or other))
     assert log.n_cases == log.cases.num_rows
+
+
+def test_a_history_without_teams_does_not_take_the_present_team_back(tmp_path: Path) -> None:
+    """The tool counts a reassignment that the audit does not hold: whose it was is not known."""
+    story = Path(__file__).parents[1] / "data" / "rosetta" / "servicenow_csv"
+    for path in story.iterdir():
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        if path.name == "sys_audit.csv":
+            lines = [line for line in lines if "assignment_group" not in line]
+        (tmp_path / path.name).write_text("".join(lines), "utf-8")
+    files = sorted(tmp_path.glob("*.csv"))
+    log = open_log(files, ReadOptions(mapping=tmp_path / "mapping.toml"))
+    assert log.events["team"].null_count == log.n_events == 8
+    assert [(seen.code, seen.cases) for seen in log.meta.seen] == [("QG146", ("1",))]
