@@ -108,6 +108,14 @@ def zone_of(mapping: Mapping, option: str | None) -> str | None:
     return zone
 
 
+def zone_of_columns(mapping: Mapping, schema: pa.Schema, option: str | None) -> str | None:
+    """Return the declared zone; it may be left out if every time column is a zoned timestamp."""
+    kinds = [schema.field(time.column).type for time in mapping.times()]
+    if all(pa.types.is_timestamp(kind) and kind.tz for kind in kinds):
+        return option or mapping.time.timezone
+    return zone_of(mapping, option)
+
+
 class Prepared(NamedTuple):
     """A converted batch: event columns, problems by row, and how often a policy decided."""
 

@@ -354,11 +354,12 @@ def load_mapping(path: Path) -> Mapping:
     try:
         return Mapping.model_validate(data)
     except ValidationError as error:
-        raise_all([_mistake(path.name, item) for item in error.errors()])
+        raise_all([mistake(path.name, item) for item in error.errors()])
         raise
 
 
-def _mistake(file: str, item: Any) -> CodedError:  # noqa: ANN401 - pydantic's ErrorDetails
+def mistake(file: str, item: Any) -> CodedError:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Return one of pydantic's mistakes as LG052, naming its place and the nearest known key."""
     place = [str(part) for part in item["loc"] if part not in {"literal['all']", "tuple[str, ...]"}]
     where = ".".join(place) or "the file"
     message = str(item["msg"]).removeprefix("Value error, ")

@@ -36,9 +36,9 @@ from process_mining.sources._mapped import (
     check_columns,
     ranked,
     seen_of,
-    zone_of,
+    zone_of_columns,
 )
-from process_mining.sources._mapping import ALL, Mapping, TableMapping, load_mapping
+from process_mining.sources._mapping import ALL, TableMapping, load_mapping
 from process_mining.sources._rejects import RejectList
 from process_mining.sources._table import MAX_COLUMNS, too_many
 
@@ -72,7 +72,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         schema = _schema(path)
         mapping = given.table(path) if given else _own_names(path, schema.names)
         columns = _columns(mapping, schema, path)
-        zone = _zone(mapping, schema, options.timezone)
+        zone = zone_of_columns(mapping, schema, options.timezone)
         converter = Converter(mapping, path.name, "row", zone, rejects, policies)
         tables.append(converter.convert_coded(_empty(schema, columns), np.empty(0, np.int64)))
         first = 1
@@ -174,14 +174,6 @@ def _readable(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     nested_or_bytes = pa.types.is_nested(kind) or pa.types.is_binary(kind)
     return not (nested_or_bytes or pa.types.is_large_binary(kind))
-
-
-def _zone(mapping: Mapping, schema: pa.Schema, option: str | None) -> str | None:
-    """Return the declared zone; it may be left out if every time column is a zoned timestamp."""
-    kinds = [schema.field(time.column).type for time in mapping.times()]
-    if all(pa.types.is_timestamp(kind) and kind.tz for kind in kinds):
-        return option or mapping.time.timezone
-    return zone_of(mapping, option)
 
 
 def _batches(path: Path, columns: list[str], coded: list[str]) -> Iterator[dict[str, pa.Array]]:

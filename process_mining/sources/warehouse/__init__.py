@@ -34,7 +34,7 @@ from process_mining.sources._mapped import (
     check_columns,
     ranked,
     seen_of,
-    zone_of,
+    zone_of_columns,
 )
 from process_mining.sources._mapping import ALL
 from process_mining.sources._rejects import RejectList
@@ -133,7 +133,7 @@ class _Reading:
         check_columns(mapping, answer.schema.names, self.request.file)
         used = _used(mapping, answer.schema.names)
         check_types(answer.schema, used, self.request.file.name)
-        self.zone = self._zone(mapping, answer.schema)
+        self.zone = zone_of_columns(mapping, answer.schema, self.option)
         self.people, self.ordered = mapping.people(), bool(mapping.event.order_by)
         converter = Converter(
             mapping, self.request.file.name, PLACE, self.zone, self.rejects, self.policies
@@ -170,13 +170,6 @@ class _Reading:
             raise _own_columns(names, self.request.file)
         kept = ("name", "notes", "activity_order", "csv", "time")
         return own.model_copy(update={key: getattr(self.file, key) for key in kept})
-
-    def _zone(self, mapping: TableMapping, schema: pa.Schema) -> str | None:
-        """Return the declared zone; it may be left out if every time column is an instant."""
-        kinds = [schema.field(time.column).type for time in mapping.times()]
-        if all(pa.types.is_timestamp(kind) and kind.tz for kind in kinds):
-            return self.option or mapping.time.timezone
-        return zone_of(mapping, self.option)
 
 
 def _used(mapping: TableMapping, names: Iterable[str]) -> list[str]:

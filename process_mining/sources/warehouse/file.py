@@ -33,7 +33,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from process_mining.errors import CodedError, did_you_mean, raise_all
-from process_mining.sources._mapping import Mapping, _mistake
+from process_mining.sources._mapping import Mapping, mistake
 from process_mining.sources._times import ISO
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _defaults(data: dict[str, object], path: Path) -> dict[str, object]:
 
 def _named(file: str, item: object) -> CodedError:
     """Return a mistake in the words of the mappings; hints for [warehouse] are its own keys."""
-    error = _mistake(file, item)
+    error = mistake(file, item)
     prefix = f"{file}, warehouse."
     if error.what.startswith(prefix):
         key = error.what.removeprefix(prefix).split(":")[0]
