@@ -7,7 +7,6 @@ audit then says on how many tickets it did.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from rules.spec import Rule
 
 FILES: Final = ("quality.json", "inspect.html")
-_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,26 +71,24 @@ def inspect_log(
     log = open_log(request.logs, replace(request.read, allow_rejects=True))
     step("inspecting")
     catalogue = load_catalogue(request.rules)
-    quality = with_words(inspect(log), _translated(log, catalogue, request.practice))
-    return Inspection(request, log, quality, _judging(log, catalogue, request.practice))
-
-
-def _translated(log: EventLog, catalogue: Catalogue, practice: str | None) -> list[Translation]:
-    """Say the log in its practices' words, where it tells what they are; else no word is judged."""
+    quality = inspect(log)
+    told: list[Translation] = []
     try:
-        shares = split_by_practice(log, catalogue.practices, practice)
-        return [translate(part, known) for known, part in shares]
+        shares = split_by_practice(log, catalogue.practices, request.practice)
+        told = [translate(part, known) for known, part in shares]
     except CodedError as error:
-        # Not a mistake here: what to do about it, the audit says. A practice that was asked for is.
-        if practice is not None:
+        # No mistake of this command: whose words they are must be told to the audit only.
+        if request.practice is not None:
             raise
-        _LOG.debug("words are not judged: %s", error)
-        return []
+        unjudged = f"whether the practice's vocabulary knows the words was not judged: {error}"
+        quality = replace(quality, notes=(*quality.notes, unjudged))
+    practices = {one.practice.name for one in told}
+    return Inspection(request, log, with_words(quality, told), _judging(log, catalogue, practices))
 
 
-def _judging(log: EventLog, catalogue: Catalogue, practice: str | None) -> tuple[Rule, ...]:
-    """Return the rules that judge the practices of the log; all rules where it names none."""
-    named = {practice} if practice else set(log.cases[s.PRACTICE].unique().to_pylist()) - {None}
+def _judging(log: EventLog, catalogue: Catalogue, known: set[str]) -> tuple[Rule, ...]:
+    """Return the rules that judge the practices of the log; all rules where it tells none."""
+    named = known or set(log.cases[s.PRACTICE].unique().to_pylist()) - {None}
     about = {rule.code: rule for name in named for rule in catalogue.for_cases(name)}
     return tuple(about[code] for code in sorted(about)) or tuple(catalogue.rules)
 

@@ -15,6 +15,7 @@ What a defect can make unknown is a fact of a case. Verdicts rest on these:
     recorded   as `time`, but only ever later than it happened
     start, middle, end    whether something more happened before, between or after what is seen
     count      how often something happened
+    words      which step a word stands for that the vocabulary does not map
     actor, team, priority    judged by the rules themselves, from what is there
 
 and these are facts that no verdict reads, but figures and people may: `opened`, `resolved`,
@@ -84,8 +85,9 @@ START: Final = "start"
 MIDDLE: Final = "middle"
 END: Final = "end"
 COUNT: Final = "count"
+WORDS: Final = "words"
 # Facts that verdicts rest on, and that a defect puts in doubt for the cases that it concerns.
-DOUBTFUL: Final = frozenset({ORDER, TIME, RECORDED, START, MIDDLE, END, COUNT})
+DOUBTFUL: Final = frozenset({ORDER, TIME, RECORDED, START, MIDDLE, END, COUNT, WORDS})
 # Facts that rules read themselves: where one is missing they say UNKNOWN without being told.
 READ_BY_RULES: Final = frozenset({"actor", "team", "priority"})
 UNDECLARED_ORDER: Final = "QG124"
@@ -256,7 +258,7 @@ KINDS: Final = {
     ),
     "QG160": _Kind(
         "unmapped-words",
-        (START, MIDDLE, END),
+        (WORDS,),
         "events with a word that the practice's vocabulary does not map",
     ),
 }

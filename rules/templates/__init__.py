@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, cas
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from process_mining.quality import WORDS as WORDS  # templates name it in HINGES
 from rules.spec import ZERO, Measure, Row, Verdict
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 
-WORDS: Final = "words"
 CLAIMS: Final = (Verdict.CONFORMS, Verdict.VIOLATES)
 VIOLATION: Final = (Verdict.VIOLATES,)
 CONFORMITY: Final = (Verdict.CONFORMS,)

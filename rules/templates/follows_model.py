@@ -21,14 +21,14 @@ import numpy as np
 
 from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import CLAIMS, VIOLATION, Desk, TemplateParams
+from rules.templates import CLAIMS, VIOLATION, WORDS, Desk, TemplateParams
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "the trace, or for an open case some continuation of it, is in the language of the model"
 ONE = Interval(1, 1)
-HINGES = {ORDER: CLAIMS, COUNT: VIOLATION, START: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS}
+HINGES = {ORDER: CLAIMS, COUNT: VIOLATION, START: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: ()}
 
 
 class Params(TemplateParams):

@@ -22,7 +22,7 @@ import numpy as np
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.service_level import case_clock
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import CLAIMS, VIOLATION, Desk, TemplateParams
+from rules.templates import CLAIMS, VIOLATION, WORDS, Desk, TemplateParams
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable
@@ -38,6 +38,7 @@ HINGES = {
     MIDDLE: CLAIMS,
     END: VIOLATION,
     "priority": (),
+    WORDS: (),
 }
 
 

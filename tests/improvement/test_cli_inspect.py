@@ -132,3 +132,21 @@ def test_the_real_log_names_the_rules_that_hang_on_each_finding() -> None:
     assert rows["QG109", "closed"]["hangs_on_it"] == {}
     assert "INC004" in rows["QG131", ""]["hangs_on_it"]
     assert "INC005" not in rows["QG131", ""]["hangs_on_it"]  # it counts no teams
+
+
+def test_words_name_the_rules_that_hang_on_them_and_silence_is_told(tmp_path: Path) -> None:
+    log = desk(
+        tmp_path / "log.ndjson", 5, steps=("Register", "Assign", "Fiddle", "Resolve", "Close")
+    )
+    found = in_process("inspect", log, "--json").json()
+    (row,) = [row for row in found["quality"] if row["code"] == "QG160"]
+    assert row["makes_unknown"] == ["words"]
+    assert row["hangs_on_it"]["INC002"] == ["violates"]
+    assert set(row["hangs_on_it"]["INC006"]) == {"conforms", "violates"}
+    assert not any(code.startswith("PRB") for code in row["hangs_on_it"])
+    other = tmp_path / "other.csv"
+    other.write_text(
+        "case_id,activity,at\n1,Foo,2024-01-01T00:00:00Z\n1,Bar,2024-01-02T00:00:00Z\n"
+    )
+    notes = in_process("inspect", other, "--json").json()["log"]["notes"]
+    assert any("was not judged: CL011" in note for note in notes)
