@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """A node or lane: the id, element name (such as `userTask`) and text of what it shows."""
+    """A node, lane or pool: the id, element name (such as `userTask`) and text of what it shows.
+
+    `markers` are what the notation draws inside: an event's trigger (`timer`, `error`, `message`,
+    ...) and `nonInterrupting` on its border, an activity's `loop`, `parallel` or `sequential`
+    instances, a sub-process that is `collapsed`.
+    """
 
     id: str
     kind: str
@@ -20,17 +25,22 @@ class Shape:
     y: float
     width: float
     height: float
+    markers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A sequence flow from node to node, drawn through its waypoints (x, y)."""
+    """A flow from node to node, drawn through its waypoints (x, y).
+
+    `kind` is `sequenceFlow` or `messageFlow`; only the former has meaning for the order of work.
+    """
 
     id: str
     source: str
     target: str
     waypoints: tuple[tuple[float, float], ...]
     name: str = ""
+    kind: str = "sequenceFlow"
 
 
 @dataclass(frozen=True)
