@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from process_mining.errors import CodedError
 from process_mining.model.automaton import (
     SILENT_LABEL,
+    TOO_MANY_STATES,
     Automaton,
     automaton_of,
     explore,
@@ -88,6 +89,16 @@ class ReferenceModel:
     def automaton(self) -> Automaton:
         """The states from which the end can be reached; MO201-MO203 where there is no such set."""
         return automaton_of(explore(self.net))
+
+    @property
+    def explorable(self) -> bool:
+        """Tell whether the automaton can be built: false where it has too many states (MO202)."""
+        try:
+            return self.automaton.n_states > 0
+        except CodedError as error:
+            if error.code == TOO_MANY_STATES:
+                return False
+            raise
 
     def hide(self, activities: Collection[str]) -> ReferenceModel:
         """Return the model in which these activities leave no event; unknown ones are ignored."""

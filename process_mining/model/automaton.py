@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 STATE_BUDGET = 100_000
 SILENT_LABEL = -1
+TOO_MANY_STATES = "MO202"
 _SHOWN = 12
 
 
@@ -203,7 +204,7 @@ def _unbounded(graph: Reachability, ancestor: int, state: int) -> CodedError:
 
 def _over_budget(graph: Reachability, budget: int) -> CodedError:
     return CodedError(
-        "MO202",
+        TOO_MANY_STATES,
         f"The model has more than {budget:,} states (stopped at {len(graph.markings):,})",
         why="Many parallel branches multiply each other's states",
         fix="Split the model, or put fewer activities on parallel branches",
