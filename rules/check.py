@@ -479,7 +479,9 @@ def _findings(desk: Desk, one: Measured, cases: Ints) -> pa.Table:
         "measured": measured,
         "limit": limit,
         "unit": _repeat(one.measure.unit, n),
-        "message": _messages(rule.title, measured, limit, one.measure.unit),
+        "message": _told(
+            _messages(rule.title, measured, limit, one.measure.unit), one.measure.told, cases
+        ),
         "fingerprint": _fingerprints(rule, case_ids.to_pylist(), events, evidence),
         "waived_by": pa.nulls(n, pa.string()),
     }
@@ -538,6 +540,14 @@ def _messages(title: str, measured: pa.Array, limit: pa.Array, unit: str) -> pa.
         start, value, "; limit ", _in_words(limit, unit), ")", ""
     )
     return pc.coalesce(with_limit, with_value, pa.scalar(title))
+
+
+def _told(messages: pa.Array, told: pa.Array | None, cases: Ints) -> pa.Array:
+    """Add what a template tells of each case besides."""
+    if told is None:
+        return messages
+    longer = pc.binary_join_element_wise(messages, told.take(pa.array(cases)), ": ")
+    return pc.coalesce(longer, messages)
 
 
 def _in_words(values: pa.Array, unit: str) -> pa.Array:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from process_mining.eventlog import Ints
 
@@ -103,6 +104,7 @@ class Measure:
     `starts` and `stops` tell, where time is measured, for each event of the log whether it starts
     or stops a clock: recorded later than it happened, a start makes the time too short, a stop too
     long.
+    `told` is what a finding of the case says besides, as text (null for nothing).
     """
 
     facts: Mapping[str, Ints]
@@ -113,6 +115,7 @@ class Measure:
     cause: str = ""
     starts: npt.NDArray[np.bool_] | None = None
     stops: npt.NDArray[np.bool_] | None = None
+    told: pa.Array | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ business processes, IEEE Transactions on Software Engineering 44(3), 2018.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ from process_mining.alignment.search import MoveKind
 from process_mining.model.language import START, Language
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from process_mining.alignment import Alignments
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 NOTHING = -1
+SENTENCES = 6
 
 
 class DeviationKind(IntEnum):
@@ -163,6 +167,10 @@ class Deviations:
             }
         )
 
+    def texts(self) -> list[str | None]:
+        """Say all deviations of each variant in one line; None where there is none."""
+        return [_line(self.of(v)) for v in range(len(self.offsets) - 1)]
+
     def to_pandas(self) -> pd.DataFrame:
         """One row a deviation: variant, kind, activity, instead (None), at, moves, text."""
         found = [one for v in range(len(self.offsets) - 1) for one in self.of(v)]
@@ -177,6 +185,16 @@ class Deviations:
                 "text": [one.text for one in found],
             }
         )
+
+
+def _line(found: Sequence[Deviation]) -> str | None:
+    """Join sentences, each once with how often it holds; at most SENTENCES of them."""
+    if not found:
+        return None
+    times = Counter(one.text for one in found)
+    said = [text if n == 1 else f"{text} ({n} times)" for text, n in times.items()]
+    more = len(said) - SENTENCES
+    return "; ".join([*said[:SENTENCES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def explain(alignments: Alignments) -> Deviations:

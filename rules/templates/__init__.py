@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from process_mining.alignment import CaseAlignment
     from process_mining.eventlog import EventLog
@@ -90,7 +91,8 @@ class Desk:
 
     `log.events.activity` is null where an event is an update and no step. `complete` says for
     each case whether it has ended; `as_of_us` is the moment at which open cases are judged.
-    `alignment` holds each case's exact cost against the practice's reference model.
+    `alignment` holds each case's exact cost against the practice's reference model, `deviations`
+    says in words what that cost is made of (null where it is 0).
     `unmapped` says for each case whether it has words that its source's vocabulary does not map
     (None: no case has). `outside` are the steps that may follow a case's end, such as asking for
     feedback. `unobserved` are the activities that the source never records.
@@ -101,6 +103,7 @@ class Desk:
     as_of_us: int
     service_levels: ServiceLevels
     alignment: CaseAlignment | None = None
+    deviations: pa.Array | None = None
     unmapped: npt.NDArray[np.bool_] | None = None
     outside: frozenset[str] = frozenset()
     unobserved: frozenset[str] = frozenset()

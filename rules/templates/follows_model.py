@@ -57,6 +57,7 @@ def measure(desk: Desk, _: Params) -> Measure:
         limit=np.zeros_like(lower),
         unit="steps off the model",
         cause="the case has words that the vocabulary does not map, or its cost is not settled",
+        told=desk.deviations,
     )
 
 
