@@ -44,6 +44,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from process_mining import schema as s
 from process_mining.alignment import align, case_alignment
+from process_mining.alignment.deviations import explain
 from process_mining.columnar import segments
 from process_mining.columnar.sql import variants
 from process_mining.errors import CodedError, did_you_mean, raise_all
@@ -520,4 +521,12 @@ def _aligned(desk: Desk, model: ReferenceModel) -> PreparedDesk:
     traces = variants(desk.log, leave_out=leave_out)
     alignments = align(traces, model)
     cases = case_alignment(desk.log, alignments, desk.complete, leave_out=leave_out)
-    return PreparedDesk(replace(desk, alignment=cases), traces, alignments, model)
+    told = _told(alignments, desk.complete)
+    return PreparedDesk(replace(desk, alignment=cases, deviations=told), traces, alignments, model)
+
+
+def _told(alignments: Alignments, complete: Bools) -> pa.Array:
+    """Say for each complete case how it departs from the model; an open one may yet mend it."""
+    texts = pa.array([*explain(alignments).texts(), None], pa.string())
+    of_case = alignments.variants.variant_of_case
+    return texts.take(pa.array(np.where(complete, of_case, len(texts) - 1)))
