@@ -1,8 +1,8 @@
-"""Which ways do cases take, where do they wait, who hands over to whom, what is done again?
+"""Which ways do cases take, where do they wait, what is done again?
 
 **Process map.** The directly-follows graph of the steps (van der Aalst, Process Mining, 2016,
-ch. 6) with a start and an end. A map of everything is unreadable, so two filters are declared, and
-what they leave out is counted in the result:
+ch. 6) with a start and an end. A map of everything is unreadable, so filters are declared, and what
+they leave out is counted in the result:
 
 1. `top_activities`: of more activities than this, the rarest (ties: the later names) are left out
    of the traces *before* successions are counted, so an edge then means "next among those shown".
@@ -11,16 +11,18 @@ what they leave out is counted in the result:
      path whose rarest edge is the most frequent (as in Split Miner, Augusto et al. 2019), so that
      everything shown lies on a way from start to end;
    - the most frequent edge into and out of every activity;
+   - every edge whose median wait is longer than `slower_than_us`, where that is given, however
+     rare;
    - then edges by (-n, source, target) until those kept hold at least `keep_share` of all
      successions.
 
-**Hand-overs.** Consecutive events of a case, among those that name a team, with different teams;
-its wait runs from the last event of the one to the first of the other. A ping-pong is A, B, A in
-the sequence of a case's teams. Teams in which fewer than `least_people` (but at least one) people
-were seen are shown as one, since a team of two is nearly a person; nothing here ranks people.
+**Window.** `in_window` picks cases by time: those that lie inside (their first and last event are
+within the window) or those that begin in it, as `Window` says; a case that only partly lies inside
+shows no whole way, one that begins late may not have ended. Cases without events or times lie in no
+window. How many are left out is counted by whoever asks.
 
 Medians are observed waits, int64 µs (see `columnar.sql`). Complexity: the columnar steps, then
-O(E log E) for E edges; betweenness O(teams x hand-overs) (Brandes 2001).
+O(E log E) for E edges.
 
 Not checked: whether a way is right (that is what models and rules are for), and whether a wait
 lies in working hours (waits here are elapsed time).
@@ -30,9 +32,8 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-import networkx as nx
 import numpy as np
 
 from process_mining import schema as s
@@ -46,14 +47,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from process_mining.eventlog import Codes, EventLog, Ints
+    from process_mining.eventlog import EventLog
 
-    Bools = npt.NDArray[np.bool_]
-
+WindowRule = Literal["inside", "begins"]
 KEEP_SHARE: Final = 0.9
-LEAST_PEOPLE: Final = 5
-TOP_HANDOVERS: Final = 10
-MOST_PIVOTS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -102,35 +99,46 @@ class ProcessMap:
     steps: int
     keep_share: float
     left_out: LeftOut
+    slower_than_us: int | None = None
+
+    def is_slow(self, edge: Edge) -> bool:
+        """Whether an edge's median wait is longer than the map asks for."""
+        limit, median = self.slower_than_us, edge.median_us
+        return limit is not None and median is not None and median > limit
 
 
 @dataclass(frozen=True)
-class Handover:
-    """How often one team handed over to another, and the median wait."""
+class Window:
+    """A span of time in µs UTC, from `begin` until before `end`, None where it is not bounded.
 
-    source: str
-    target: str
-    n: int
-    cases: int
-    median_us: int | None
-
-
-@dataclass(frozen=True)
-class HandoverSummary:
-    """The hand-overs of a log in a few numbers.
-
-    `top` and `betweenness` (share of shortest ways between two other teams that lead through a
-    team) are by falling value, then name. `between_small` counts hand-overs inside the group of
-    small teams, which the graph does not show.
+    `rule` says which cases it picks: "inside" or "begins".
     """
 
-    teams: int
-    handovers: int
-    ping_pongs: int
-    cases_with_ping_pong: int
-    between_small: int
-    top: tuple[Handover, ...]
-    betweenness: tuple[tuple[str, float], ...]
+    begin_us: int | None = None
+    end_us: int | None = None
+    rule: WindowRule = "inside"
+
+
+def in_window(log: EventLog, window: Window) -> npt.NDArray[np.bool_]:
+    """Tell for each case whether the window picks it.
+
+    Raises CodedError LG344 for a window that ends before it begins, LG345 for a log without times.
+    """
+    begin = np.iinfo(np.int64).min if window.begin_us is None else window.begin_us
+    end = np.iinfo(np.int64).max if window.end_us is None else window.end_us
+    if end <= begin:
+        msg = "the window ends before it begins"
+        raise CodedError("LG344", msg, fix="Give an end after the beginning")
+    if not log.timed:
+        raise CodedError("LG345", "the log has no times", fix="Leave the window out")
+    arrays = log.arrays
+    known = np.diff(arrays.offsets) > 0
+    least = np.full(log.n_cases, np.iinfo(np.int64).max)
+    most = np.full(log.n_cases, np.iinfo(np.int64).min)
+    np.minimum.at(least, arrays.case_of, arrays.at)
+    np.maximum.at(most, arrays.case_of, arrays.at)
+    begins = known & (least >= begin) & (least < end)
+    return begins if window.rule == "begins" else begins & (most < end)
 
 
 def process_map(
@@ -139,18 +147,20 @@ def process_map(
     leave_out: Collection[str] = (),
     keep_share: float = KEEP_SHARE,
     top_activities: int | None = None,
+    slower_than_us: int | None = None,
 ) -> ProcessMap:
     """Return the process map of a log (the head-note states the filters).
 
-    Raises CodedError LG311 for a share outside 0..1, LG312 for fewer than one activity.
+    Raises CodedError LG311 for a share outside 0..1, LG312 for fewer than one activity, LG346 for a
+    wait below 0.
     """
-    _check_filters(keep_share, top_activities)
+    _check_filters(keep_share, top_activities, slower_than_us)
     facts = _nodes(sql.activity_facts(log, leave_out=leave_out))
     kept = facts if top_activities is None else facts[:top_activities]
     hidden = facts[len(kept) :]
     gone = {*leave_out, *(node.activity for node in hidden)}
     everything = _edges(sql.directly_follows(log, leave_out=gone))
-    edges = _readable(everything, keep_share)
+    edges = _readable(everything, keep_share, slower_than_us)
     return ProcessMap(
         nodes=kept,
         edges=tuple(e for e in edges if e.source is not None and e.target is not None),
@@ -165,6 +175,7 @@ def process_map(
             edges=len(everything) - len(edges),
             successions=sum(e.n for e in everything) - sum(e.n for e in edges),
         ),
+        slower_than_us=slower_than_us,
     )
 
 
@@ -198,59 +209,17 @@ def rework(log: EventLog, *, leave_out: Collection[str] = ()) -> pd.DataFrame:
     return frame.sort_values(["repeats", s.ACTIVITY], ascending=[False, True], ignore_index=True)
 
 
-def handovers(log: EventLog, *, least_people: int = LEAST_PEOPLE) -> nx.DiGraph[str]:
-    """Return the hand-over graph: nodes are teams (`n` events), edges hand-overs.
-
-    Edges have `n`, `cases` and `median_us` (None without times). Nodes and edges are inserted by
-    name. `graph["between_small"]` counts hand-overs inside the group of small teams.
-    """
-    small = _small_teams(log, least_people)
-    codes, names = _grouped(log, small, least_people)
-    table = sql.follows_of(log, symbols=codes, names=names)
-    edges = [e for e in _edges(table) if e.source is not None and e.target is not None]
-    graph: nx.DiGraph[str] = nx.DiGraph(between_small=_between_small(log, small))
-    seen = np.bincount(codes[codes >= 0], minlength=len(names))
-    graph.add_nodes_from((names[i], {"n": int(seen[i])}) for i in np.flatnonzero(seen))
-    for edge in sorted(edges, key=_names_of):
-        if edge.source != edge.target:
-            facts = {"n": edge.n, "cases": edge.cases, "median_us": edge.median_us}
-            graph.add_edge(edge.source, edge.target, **facts)
-    return graph
-
-
-def handover_summary(log: EventLog, *, least_people: int = LEAST_PEOPLE) -> HandoverSummary:
-    """Sum up the hand-overs of a log; ping-pongs are counted between the real teams."""
-    graph = handovers(log, least_people=least_people)
-    found = [Handover(a, b, **facts) for a, b, facts in graph.edges(data=True)]
-    found.sort(key=lambda h: (-h.n, h.source, h.target))
-    central = sorted(
-        nx.betweenness_centrality(graph, k=_pivots(graph), seed=0).items(),
-        key=lambda item: (-item[1], item[0]),
-    )
-    bounces = _ping_pongs(log)
-    inside = int(graph.graph["between_small"])
-    return HandoverSummary(
-        teams=len(log.arrays.teams),
-        handovers=sum(h.n for h in found) + inside,
-        ping_pongs=int(bounces.sum()),
-        cases_with_ping_pong=int((bounces > 0).sum()),
-        between_small=inside,
-        top=tuple(found[:TOP_HANDOVERS]),
-        betweenness=tuple(central),
-    )
-
-
-def _pivots(graph: nx.DiGraph[str]) -> int | None:
-    """All teams are pivots up to MOST_PIVOTS; beyond, a seeded sample (Brandes & Pich 2007)."""
-    return None if len(graph) <= MOST_PIVOTS else MOST_PIVOTS
-
-
-def _check_filters(keep_share: float, top_activities: int | None) -> None:
+def _check_filters(
+    keep_share: float, top_activities: int | None, slower_than_us: int | None
+) -> None:
     if not 0 <= keep_share <= 1:
         raise CodedError("LG311", f"keep_share is {keep_share}", fix="Give a share from 0 to 1")
     if top_activities is not None and top_activities < 1:
         msg = f"top_activities is {top_activities}"
         raise CodedError("LG312", msg, fix="Give at least 1, or leave it out to show all")
+    if slower_than_us is not None and slower_than_us < 0:
+        msg = f"slower_than_us is {slower_than_us}"
+        raise CodedError("LG346", msg, fix="Give a duration of 0 or more")
 
 
 def _nodes(facts: pa.Table) -> tuple[Node, ...]:
@@ -269,12 +238,14 @@ def _names_of(edge: Edge) -> tuple[str, str]:
     return (edge.source or "", edge.target or "")
 
 
-def _readable(edges: Sequence[Edge], keep_share: float) -> list[Edge]:
+def _readable(edges: Sequence[Edge], keep_share: float, slower_than_us: int | None) -> list[Edge]:
     """Return the edges that the head-note's second filter keeps, in the order given."""
     keep = set(_widest(edges, source_of=lambda e: e.source, target_of=lambda e: e.target))
     keep |= set(_widest(edges, source_of=lambda e: e.target, target_of=lambda e: e.source))
     keep |= set(_first_by(edges, lambda e: e.source).values())
     keep |= set(_first_by(edges, lambda e: e.target).values())
+    if slower_than_us is not None:
+        keep |= {i for i, e in enumerate(edges) if (e.median_us or 0) > slower_than_us}
     total, held = sum(e.n for e in edges), sum(edges[i].n for i in keep)
     for i, edge in enumerate(edges):
         if held >= keep_share * total:
@@ -319,59 +290,3 @@ def _widest(
         yield i
         for further in leaving.get(node, ()):
             heapq.heappush(queue, further)
-
-
-@dataclass(frozen=True, eq=False)
-class _Runs:
-    """The stretches that a case spends with one team, in log order: its case and its team."""
-
-    case: Ints
-    team: Codes
-
-    def handed_over(self) -> Bools:
-        """Tell for each stretch but the first whether the same case was elsewhere before."""
-        same: Bools = self.case[1:] == self.case[:-1]
-        return same
-
-
-def _team_runs(log: EventLog) -> _Runs:
-    arrays = log.arrays
-    named = np.flatnonzero(arrays.team >= 0)
-    case, team = arrays.case_of[named], arrays.team[named]
-    first = np.ones(len(named), dtype=bool)
-    first[1:] = (case[1:] != case[:-1]) | (team[1:] != team[:-1])
-    return _Runs(case=case[first], team=team[first])
-
-
-def _ping_pongs(log: EventLog) -> Ints:
-    """Count A, B, A in the teams of each case."""
-    runs = _team_runs(log)
-    back = (runs.case[2:] == runs.case[:-2]) & (runs.team[2:] == runs.team[:-2])
-    return np.bincount(runs.case[2:][back], minlength=log.n_cases).astype(np.int64)
-
-
-def _small_teams(log: EventLog, least_people: int) -> Bools:
-    """Tell for each team whether some, but fewer than `least_people`, people were seen in it."""
-    arrays = log.arrays
-    both = (arrays.team >= 0) & (arrays.actor >= 0)
-    pairs = np.unique(np.stack([arrays.team[both], arrays.actor[both]]), axis=1)
-    people = np.bincount(pairs[0], minlength=len(arrays.teams))
-    small: Bools = (people > 0) & (people < least_people)
-    return small
-
-
-def _grouped(log: EventLog, small: Bools, least_people: int) -> tuple[Codes, tuple[str, ...]]:
-    """Return every event's team code, small teams under one further code, and the names."""
-    teams = log.arrays.teams
-    group = f"teams under {least_people} people"
-    while group in teams:
-        group += "*"
-    codes = np.where(small, len(teams), np.arange(len(teams)))
-    table = np.append(codes, sql.NONE).astype(np.int32)  # the last entry answers for -1
-    return table[log.arrays.team], (*teams, group)
-
-
-def _between_small(log: EventLog, small: Bools) -> int:
-    runs = _team_runs(log)
-    both = small[runs.team[1:]] & small[runs.team[:-1]]
-    return int((both & runs.handed_over()).sum())

@@ -34,17 +34,14 @@ import numpy as np
 import pyarrow as pa
 
 from process_mining import schema as s
+from process_mining.columnar.steps import step_codes
 from process_mining.errors import RunError
 from process_mining.variants import Variants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    import numpy.typing as npt
-
     from process_mining.eventlog import Codes, EventLog, Ints
-
-NONE: Final = -1
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def variants(log: EventLog, *, leave_out: Collection[str] = ()) -> Variants:
     `activities` are the sorted names of the log without those left out. Every case has a variant,
     one without steps the empty one.
     """
-    symbols, names = _steps(log, leave_out)
+    symbols, names = step_codes(log, leave_out)
     with _engine(log, symbols) as engine:
         engine.keep("traces")
         engine.keep("variants")
@@ -93,7 +90,7 @@ def directly_follows(log: EventLog, *, leave_out: Collection[str] = ()) -> pa.Ta
     successions, `cases` the cases they occur in, `total_h` is all waiting in hours (its sum in µs
     could pass 64 bits). Ordered by source (starts first), then target (ends last).
     """
-    symbols, names = _steps(log, leave_out)
+    symbols, names = step_codes(log, leave_out)
     return follows_of(log, symbols=symbols, names=names)
 
 
@@ -123,7 +120,7 @@ def case_facts(log: EventLog) -> pa.Table:
 
 def activity_facts(log: EventLog, *, leave_out: Collection[str] = ()) -> pa.Table:
     """Return one row an activity, by name: n, cases, repeats, cases_repeating, direct_repeats."""
-    symbols, names = _steps(log, leave_out)
+    symbols, names = step_codes(log, leave_out)
     with _engine(log, symbols) as engine:
         engine.keep("follows")
         found = engine.answer("activity_facts")
@@ -210,15 +207,6 @@ def _events(log: EventLog, symbols: Codes) -> pa.Table:
     at = pa.array(arrays.at) if log.timed else pa.nulls(log.n_events, pa.int64())
     columns = {"case_no": pa.array(arrays.case_of), "seq": pa.array(arrays.seq), "at_us": at}
     return pa.table(columns | {n: pa.array(c, mask=c < 0) for n, c in coded.items()})
-
-
-def _steps(log: EventLog, leave_out: Collection[str]) -> tuple[Codes, tuple[str, ...]]:
-    """Return the code of every event's step (-1 for none) and the names that codes stand for."""
-    names, hidden = log.arrays.activities, frozenset(leave_out)
-    kept: npt.NDArray[np.bool_] = np.array([name not in hidden for name in names], dtype=bool)
-    code = np.where(kept, np.cumsum(kept) - 1, NONE)
-    table = np.append(code, NONE).astype(np.int32)  # the last entry answers for -1
-    return table[log.arrays.activity], tuple(name for name in names if name not in hidden)
 
 
 def _names(codes: pa.ChunkedArray, names: tuple[str, ...]) -> pa.ChunkedArray:

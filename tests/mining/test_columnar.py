@@ -5,15 +5,15 @@ from __future__ import annotations
 import gzip
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from mining.small_logs import BPI13, UCI, case_lists, hidden, log_of, ordered, quick
 from oracles import naive_mining as naive
 
 from process_mining import sources
@@ -22,52 +22,7 @@ from process_mining.errors import RunError
 from process_mining.eventlog import EventLog, LogMeta
 from process_mining.sources import ReadOptions, open_log
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-UCI = SHARED / "uci_servicenow" / "incident_event_log_opened_before_2016-04-15.csv.gz"
 MAPPING = Path(sources.__file__).parent / "mappings" / "uci_servicenow.toml"
-BPI13 = SHARED / "bpic13" / "BPIC13_closed_problems.xes.gz"
-
-# Names that sort differently by code point and by dictionary, quotes, nothing at all, text as SQL.
-NAMES = ("b", "A", "a", "ä", "", "it's", '"; drop table events; --', "日本", "zz")
-names = st.sampled_from(NAMES)
-maybe = st.one_of(st.none(), names)
-events_of = st.tuples(maybe, st.integers(0, 6), maybe, maybe)
-case_lists = st.lists(st.lists(events_of, max_size=7), max_size=9)
-hidden = st.sets(names, max_size=3)
-quick = settings(max_examples=40, deadline=None)
-
-
-def ordered(cases: Sequence[list[naive.Event]], *, timed: bool = True) -> list[naive.Case]:
-    """Give the cases ids, order each by time, or take the times away."""
-    found = []
-    for i, events in enumerate(cases):
-        in_order = sorted(events, key=lambda e: e[1] or 0) if timed else events
-        rows = [(a, at if timed else None, actor, team) for a, at, actor, team in in_order]
-        found.append((f"c{i:02d}", rows))
-    return found
-
-
-def log_of(cases: Sequence[naive.Case]) -> EventLog:
-    """Build the log from rows in reverse, so that nothing rests on their order."""
-    rows = [(c, i, *e) for c, events in cases for i, e in enumerate(events)][::-1]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
-    kinds = [pa.string(), pa.int64(), pa.string(), pa.int64(), pa.string(), pa.string()]
-    case, place, activity, at, actor, team = (
-        pa.array(c, k) for c, k in zip(columns, kinds, strict=True)
-    )
-    table = pa.table(
-        {
-            "case_id": case, "activity": activity.fill_null("update"), "at": at,
-            "actor": actor, "team": team, "position": place,
-        }
-    )  # fmt: skip
-    ids = pa.table({"case_id": pa.array([c for c, _ in cases], pa.string())})
-    log = EventLog.build(table, meta=LogMeta("test", clear_names=True), cases=ids)
-    steps = pc.if_else(pc.equal(log.events["activity"], "update"), None, log.events["activity"])
-    return log.with_columns(events={"activity": steps})
 
 
 @quick

@@ -1,4 +1,4 @@
-"""Process maps keep what they promise; hand-overs, rework and waits equal counting by hand."""
+"""Process maps keep what they promise; rework and waits equal counting by hand."""
 
 from __future__ import annotations
 
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 quick = settings(max_examples=30, deadline=None)
 words = st.sampled_from("abcdef")
 traces = st.lists(st.lists(words, min_size=1, max_size=8), min_size=1, max_size=12)
-desks = st.lists(
-    st.lists(
-        st.tuples(words, st.integers(0, 9), st.sampled_from([None, *"uvwxyz"]),
-                  st.sampled_from([None, *"ABCD"])),
-        max_size=8,
-    ),
-    max_size=8,
-)  # fmt: skip
 
 
 def log_of(cases: Sequence[naive.Case]) -> EventLog:
@@ -138,7 +130,6 @@ def test_logs_without_steps_times_or_teams_have_maps() -> None:
     untimed = log_of([("a", [("x", None, None, None), ("y", None, None, None)])])
     assert process_map(untimed).edges[0].median_us is None
     assert discovery.waiting(untimed).empty
-    assert discovery.handover_summary(untimed).handovers == 0
     assert discovery.rework(untimed).empty
 
 
@@ -149,57 +140,6 @@ def test_filters_out_of_range_are_coded_errors(share: float, top: int | None, co
     with pytest.raises(CodedError) as caught:
         process_map(log_of([]), keep_share=share, top_activities=top)
     assert caught.value.code == code
-
-
-def with_ids(desk: list[list[naive.Event]]) -> list[naive.Case]:
-    in_time = [sorted(events, key=lambda e: e[1] or 0) for events in desk]
-    return [(f"c{i}", events) for i, events in enumerate(in_time) if events]
-
-
-@quick
-@given(desks, st.integers(1, 4))
-def test_handovers_are_those_of_counting(desk: list[list[naive.Event]], least: int) -> None:
-    cases = with_ids(desk)
-    log = log_of(cases)
-    small = {t for t, seen in naive.people(cases).items() if 0 < len(seen) < least}
-    name = f"teams under {least} people"
-    grouped = dict.fromkeys(small, name)
-    known = naive.successions([naive.team_path(case, grouped) for case in cases])
-    graph = discovery.handovers(log, least_people=least)
-    want = {
-        (a, b): {"n": e.n, "cases": e.cases, "median_us": naive.quantile(e.waits, 50)}
-        for (a, b), e in known.items()
-        if a is not None and b is not None and a != b
-    }
-    assert {(a, b): facts for a, b, facts in graph.edges(data=True)} == want
-    assert not small & set(graph)
-    summary = discovery.handover_summary(log, least_people=least)
-    assert summary.ping_pongs == sum(map(naive.ping_pongs, cases))
-    assert summary.cases_with_ping_pong == sum(naive.ping_pongs(case) > 0 for case in cases)
-    every = sum(naive.changes([team for team, _ in naive.team_path(case)]) for case in cases)
-    assert summary.handovers == every
-    assert summary.between_small == every - sum(facts["n"] for facts in want.values())
-
-
-def test_a_small_team_is_not_named_even_beside_a_team_called_like_the_group() -> None:
-    cases = [("c", [("a", 1, "ann", "A"), ("a", 2, None, "teams under 5 people")])]
-    graph = discovery.handovers(log_of(cases))
-    assert sorted(graph) == ["teams under 5 people", "teams under 5 people*"]
-    assert graph.number_of_edges() == 1
-
-
-def test_summary_ranks_teams_by_betweenness_then_name() -> None:
-    cases = [
-        (f"c{i}", [("a", j, None, team) for j, team in enumerate(path)])
-        for i, path in enumerate(["ABC", "CBA", "DBC"])
-    ]
-    summary = discovery.handover_summary(log_of(cases))
-    # of the six ordered pairs of the others, four are joined, all through B; none leads to D
-    first, between = summary.betweenness[0]
-    assert first == "B"
-    assert between == pytest.approx(2 / 3)
-    assert [team for team, _ in summary.betweenness[1:]] == ["A", "C", "D"]
-    assert [(h.source, h.target, h.n) for h in summary.top][:2] == [("B", "C", 2), ("A", "B", 1)]
 
 
 @quick
