@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from csi.feedback import read_surveys
@@ -26,7 +27,7 @@ from process_mining.quality import END, KINDS, MIDDLE, ORDER, START, inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
 from rules.check import UNMAPPED_WORDS, check, doubtful_cases, merge
-from rules.practice import knows_words, prepare_desk, translate, unmapped_words
+from rules.practice import ENOUGH, prepare_desk, translate, unmapped_words, words_known
 from rules.service_level import clocks, load_service_levels
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     from csi.feedback import Feedback
     from process_mining.eventlog import EventLog
@@ -110,7 +110,7 @@ def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -
     """Run the whole chain, naming each step to `step`; raises CodedError for the user to mend."""
     step("reading")
     log = open_log(request.logs, request.read)
-    return audit_log(log, request, as_of_us=_as_of(log, request.as_of), step=step)
+    return audit_log(log, request, as_of_us=judged_at(log, request.as_of), step=step)
 
 
 def audit_log(
@@ -137,7 +137,7 @@ def audit_log(
     parts = []
     shares = split_by_practice(log, catalogue.practices, request.practice)
     if model is not None:
-        _require_fit(model, [practice for practice, _ in shares])
+        require_fit(model, [practice for practice, _ in shares])
     for practice, part in shares:
         step(practice.name)
         translation = translate(part, practice, vocabularies.get(practice.name))
@@ -191,10 +191,36 @@ def split_by_practice(
     """Give each practice its cases: the chosen one, what the cases say, or the one that fits.
 
     Cases that name another practice than the chosen one are not audited (the summary counts them).
+    Cases of a kind that a practice of its own refines (a major incident) are that one's; a log
+    without the column that tells it has none.
 
-    Where neither `chosen` nor the cases name a practice, the one whose vocabulary knows the log's
-    words is taken; none or several is an error (CL011), never a guess.
+    Where neither `chosen` nor the cases name a practice, the one whose vocabulary knows most of the
+    log's words is taken; none, or two that know as many, is an error (CL011), never a guess.
     """
+    shares = by_practice(log, practices, chosen)
+    kinds = [one for one in practices.values() if one.refines is not None]
+    return [part for share in shares for part in _by_kind(*share, kinds)]
+
+
+def _by_kind(
+    practice: Practice, log: EventLog, kinds: Sequence[Practice]
+) -> list[tuple[Practice, EventLog]]:
+    """Part a practice's cases from those of its kinds; each case goes to the first that has it."""
+    free, parts = np.ones(log.n_cases, dtype=bool), []
+    for kind in kinds:
+        if kind.refines == practice.name and kind.when is not None:
+            mine = kind.when.holds(log) & free
+            free &= ~mine
+            parts += [(kind, log.select(mine))] if mine.any() else []
+    if not parts:
+        return [(practice, log)]
+    return [*([(practice, log.select(free))] if free.any() else []), *parts]
+
+
+def by_practice(
+    log: EventLog, practices: Mapping[str, Practice], chosen: str | None
+) -> list[tuple[Practice, EventLog]]:
+    """Give each practice its cases, its kinds not parted from it (see `split_by_practice`)."""
     named = log.cases[s.PRACTICE]
     if chosen is not None:
         return [_chosen(_known(chosen, practices), log)]
@@ -212,7 +238,11 @@ def split_by_practice(
 
 def _chosen(practice: Practice, log: EventLog) -> tuple[Practice, EventLog]:
     """Give the chosen practice the cases that name it, and those that name none."""
-    mine = pc.fill_null(pc.equal(log.cases[s.PRACTICE], practice.name), fill_value=True)
+    names = pa.array([practice.name, practice.case_type], pa.string())
+    said = log.cases[s.PRACTICE]
+    mine = pc.or_(pc.is_in(said, value_set=names), pc.is_null(said))
+    if practice.when is not None and practice.when.column in log.cases.column_names:
+        mine = pc.and_(mine, pa.array(practice.when.holds(log)))
     if log.n_cases and not pc.any(mine).as_py():
         msg = f"no case of the log is of practice '{practice.name}'"
         said = ", ".join(f"'{word}'" for word in sorted(log.cases[s.PRACTICE].unique().to_pylist()))
@@ -233,16 +263,22 @@ def _known(name: str, practices: Mapping[str, Practice]) -> Practice:
 
 
 def _fitting(log: EventLog, practices: Mapping[str, Practice]) -> Practice:
-    fitting = [p for p in practices.values() if p.model_path is not None and knows_words(p, log)]
+    known = {
+        name: share
+        for name, one in practices.items()
+        if one.model_path is not None and one.refines is None
+        if (share := words_known(one, log)) >= ENOUGH
+    }
+    fitting = [name for name, share in known.items() if share == max(known.values())]
     if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(p.name for p in (fitting or practices.values()))
+        return practices[fitting[0]]
+    names = ", ".join(fitting or practices)
     what = "several practices know" if fitting else "no practice knows"
     msg = f"the log names no practice, and {what} its activities"
     raise CodedError("CL011", msg, fix=f"Say --practice with one of: {names}")
 
 
-def _require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
+def require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
     """A model of one's own is for one practice, and speaks its words."""
     if len(practices) > 1:
         names = ", ".join(practice.name for practice in practices)
@@ -270,7 +306,7 @@ def _judged(
         prepared=prepared,
         result=check(prepared.desk, rules, log_sha256=sha256, doubts=doubts, allowed=allowed),
         in_doubt=doubtful_cases(prepared.desk, doubts, PATH),
-        clocks=clocks(prepared.desk, practice=practice.name),
+        clocks=clocks(prepared.desk, practice=practice.case_type),
     )
 
 
@@ -289,7 +325,7 @@ def require_codes(allowed: Sequence[str]) -> None:
             raise CodedError("CL018", msg, fix=did_you_mean(code, KINDS))
 
 
-def _as_of(log: EventLog, moment: dt.datetime | None) -> int:
+def judged_at(log: EventLog, moment: dt.datetime | None) -> int:
     """The moment at which open cases are judged; it may not lie before the log's last event.
 
     Single events more than a year away from all others (QG155) do not say when the log ends.

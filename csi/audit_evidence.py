@@ -48,7 +48,7 @@ def _part(part: PracticeAudit, as_of_us: int) -> Evidence:
     log, result = part.translation.log, part.result
     words = log.cases.select([s.CASE_ID, s.PRIORITY, s.CATEGORY, s.SERVICE]).to_pandas()
     return Evidence(
-        cases=words.assign(case_type=part.practice.name, **_columns(part)),
+        cases=words.assign(case_type=part.practice.case_type, **_columns(part)),
         as_of_us=as_of_us,
         verdicts={r.code: result.verdicts[i] for i, r in enumerate(result.rules)},
         clocks=part.clocks.select(["case_id", "metric", "status"]).to_pandas(),

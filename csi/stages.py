@@ -393,7 +393,7 @@ class Loop:
         ]
 
     def _rules(self) -> list[Rule]:
-        return [rule for part in self.audit.practices for rule in part.result.rules]
+        return list(self.audit.result.rules)
 
     def _verdicts(self, rule: Rule, window: str) -> npt.NDArray[np.int8]:
         known = self.known[window]

@@ -44,6 +44,7 @@ _NO_RULES: Final = {"practice.toml"}
 _SERVICE_LEVEL: Final = ("service_level", {"calendars.toml", "targets.toml"})
 _OTHER_SUFFIXES: Final = {".bpmn", ".md", ".py"}
 _WIDTH: Final = 96
+_ON_MODEL: Final = "follows_model"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,19 @@ class Catalogue:
         return found[code]
 
     def for_cases(self, case_type: str) -> tuple[Rule, ...]:
-        """Return the rules that judge cases of one type (incident, problem)."""
-        return tuple(rule for rule in self.rules if rule.case_type == case_type)
+        """Return the rules that judge cases of one type (incident, problem).
+
+        A practice that refines another is judged by that one's rules too, but for those on its
+        model: it has one of its own.
+        """
+        known = self.practices.get(case_type)
+        base = None if known is None else known.refines
+        return tuple(
+            rule
+            for rule in self.rules
+            if rule.case_type == case_type
+            or (rule.case_type == base and rule.template != _ON_MODEL)
+        )
 
     def rows(self) -> list[dict[str, str]]:
         """Return one row a rule, as `rules list` prints it."""

@@ -13,6 +13,8 @@ Definitions
 - Update: with `repeats = "updates"`, an event with the same word as the event before it in its
   case. State-based tools write a row for each change of any field; only a change of state is a
   step. An update keeps its row, and its activity becomes null.
+  So is an event whose raw word a vocabulary lists under `updates`: it records a change that is no
+  step of the practice (a cause was noted, an impact was changed).
 - Unobserved: words of the practice that the vocabulary cannot produce and the log does not have.
   A source that cannot record a step cannot show that it was left out.
 - Implied: words that the vocabulary can produce, but the source shows only sometimes although
@@ -58,7 +60,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from pydantic_core import ErrorDetails
 
-    from process_mining.alignment import Alignments
+    from process_mining.alignment import Alignments, Costs
+    from process_mining.alignment.deviations import Deviations
     from process_mining.eventlog import EventLog, Ints
     from process_mining.variants import Variants
     from rules.service_level import ServiceLevels
@@ -89,6 +92,37 @@ class Vocabulary:
     repeats: Literal["steps", "updates"]
     words: Mapping[str, str]
     implied: tuple[str, ...] = ()
+    updates: frozenset[str] = frozenset()
+
+    def knows(self, word: str) -> bool:
+        """Tell whether the vocabulary says what a raw word stands for."""
+        return word in self.words or word in self.updates
+
+
+@dataclass(frozen=True)
+class When:
+    """Which cases are of a kind of their own: `column` of the cases holds one of `values`."""
+
+    column: str
+    values: frozenset[str]
+
+    def holds(self, log: EventLog) -> Bools:
+        """Tell it for each case; texts are compared without case and outer white space."""
+        if self.column not in log.cases.column_names:
+            return np.zeros(log.n_cases, dtype=bool)
+        said = log.cases[self.column].cast(pa.string()).combine_chunks()
+        plain = pc.utf8_lower(pc.utf8_trim_whitespace(said))
+        found = pc.is_in(plain, value_set=pa.array(sorted(self.values), pa.string()))
+        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A clause that a practice rests on; `text` only where the norm's licence lets it be shown."""
+
+    norm: str
+    clause: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +130,9 @@ class Practice:
     """One practice as its file states it.
 
     `activities` are the reference model's; `outside_model` are steps that its cases may show
-    besides, which neither the model nor the end of a case depends on.
+    besides, which neither the model nor the end of a case depends on. A practice that `refines`
+    another is a kind of it (a major incident is an incident): it has the other's words and
+    vocabularies too, and a model of its own for the cases that `when` names.
     """
 
     name: str
@@ -111,6 +147,14 @@ class Practice:
     vocabularies: tuple[Vocabulary, ...]
     model_path: Path | None
     path: Path
+    refines: str | None = None
+    when: When | None = None
+    references: tuple[Citation, ...] = ()
+
+    @property
+    def case_type(self) -> str:
+        """What its cases are to rules, targets and KPIs: a major incident is an incident."""
+        return self.refines or self.name
 
     @property
     def words(self) -> frozenset[str]:
@@ -152,6 +196,7 @@ class PreparedDesk:
     desk: Desk
     variants: Variants | None
     alignments: Alignments | None
+    deviations: Deviations | None
     model: ReferenceModel | None
 
 
@@ -170,7 +215,23 @@ class VocabularyForm(_Form):
     keys: list[Literal["activity", "lifecycle"]] = [s.ACTIVITY]
     repeats: Literal["steps", "updates"] = "steps"
     implied: list[Word] = []
+    updates: list[Word] = []
     words: dict[Word, Word] = Field(min_length=1)
+
+
+class WhenForm(_Form):
+    """`[when]`: the cases that a refining practice takes."""
+
+    column: Word
+    values: list[Word] = Field(min_length=1)
+
+
+class CitationForm(_Form):
+    """One `[[references]]`; only FitSM (CC BY 4.0) may be quoted."""
+
+    norm: Literal["FitSM", "ISO/IEC 20000-1"]
+    clause: Annotated[str, Field(min_length=1, max_length=60)]
+    text: Annotated[str, Field(max_length=600)] = ""
 
 
 class PracticeForm(_Form):
@@ -186,21 +247,91 @@ class PracticeForm(_Form):
     ends: list[Word] = []
     outside_model: list[Word] = []
     model: Word | None = None
+    refines: Name | None = None
+    when: WhenForm | None = None
+    references: list[CitationForm] = []
     vocabularies: list[VocabularyForm] = []
+
+
+_PARTS: Final[dict[str, type[_Form]]] = {
+    "vocabularies": VocabularyForm,
+    "when": WhenForm,
+    "references": CitationForm,
+}
 
 
 def load_practices(extra: Sequence[Path] = ()) -> dict[str, Practice]:
     """Read our own practices and those below further folders, by name, sorted.
 
-    Raises CodedError RU201 to RU208, every mistake of every file at once.
+    Raises CodedError RU201 to RU208 and RU213 to RU216, every mistake of every file at once.
     """
     errors: list[CodedError] = []
     files = [path for root in (BUILT_IN, *extra) for path in sorted(root.rglob(FILE_NAME))]
-    found = [_read(path, errors) for path in files]
+    forms = [(path, form) for path in files if (form := _read(path, errors)) is not None]
+    named = {form.name: form for _, form in reversed(forms)}
+    found = [_practice(path, form, named, errors) for path, form in forms]
     practices = sorted((one for one in found if one), key=lambda one: (one.name, str(one.path)))
     errors += _twice(practices)
     raise_all(errors)
     return {practice.name: practice for practice in practices}
+
+
+def _practice(
+    path: Path, form: PracticeForm, named: Mapping[str, PracticeForm], errors: list[CodedError]
+) -> Practice | None:
+    """Build one practice, with what it takes over from the one it refines."""
+    mistakes = [*_refining_errors(path, form, named)]
+    if not mistakes:
+        form = form if form.refines is None else _refined(form, named[form.refines])
+        mistakes += [*_word_errors(path, form), *_vocabulary_errors(path, form)]
+    errors += mistakes
+    return None if mistakes else _built(path, form)
+
+
+def _refined(form: PracticeForm, base: PracticeForm) -> PracticeForm:
+    """Add the base's words and vocabularies; what the form says itself goes before."""
+    own = {one.name: one for one in form.vocabularies}
+    joint = [_joined(own.pop(one.name, None), one) for one in base.vocabularies]
+    return form.model_copy(
+        update={
+            "activities": list(dict.fromkeys([*base.activities, *form.activities])),
+            "ends": list(dict.fromkeys([*base.ends, *form.ends])),
+            "outside_model": list(dict.fromkeys([*base.outside_model, *form.outside_model])),
+            "vocabularies": [*joint, *own.values()],
+        }
+    )
+
+
+def _joined(own: VocabularyForm | None, base: VocabularyForm) -> VocabularyForm:
+    """Let a refining practice say some words of a vocabulary otherwise, or more of them."""
+    if own is None:
+        return base
+    kept = [word for word in base.updates if word not in own.words]
+    words = {k: v for k, v in base.words.items() if k not in own.updates} | own.words
+    return own.model_copy(update={"words": words, "updates": [*kept, *own.updates]})
+
+
+def _refining_errors(
+    path: Path, form: PracticeForm, named: Mapping[str, PracticeForm]
+) -> Iterator[CodedError]:
+    """A kind of a practice names one that is no kind itself, its cases, and its own model."""
+    where = _shown(path)
+    if form.refines is None:
+        if form.when is not None:
+            fix = "Name the practice that it refines, or leave [when] out"
+            yield CodedError("RU213", f"{where} has [when] but refines nothing", fix=fix)
+        return
+    base = named.get(form.refines)
+    if base is None:
+        msg = f"unknown practice '{form.refines}' in {where}, refines"
+        yield CodedError("RU214", msg, fix=did_you_mean(form.refines, named))
+    elif base.refines is not None:
+        msg = f"{where} refines '{form.refines}', which refines '{base.refines}' itself"
+        yield CodedError("RU215", msg, fix=f"Refine '{base.refines}'")
+    if form.when is None or form.model is None:
+        msg = f"{where} refines a practice, but has no [when] or no model of its own"
+        fix = "Say which cases it takes, and name the .bpmn file that they are compared with"
+        yield CodedError("RU216", msg, why="Without both it is the same practice", fix=fix)
 
 
 def _twice(practices: Sequence[Practice]) -> Iterator[CodedError]:
@@ -213,19 +344,15 @@ def _twice(practices: Sequence[Practice]) -> Iterator[CodedError]:
             yield CodedError("RU208", msg, fix="Rename one of them")
 
 
-def _read(path: Path, errors: list[CodedError]) -> Practice | None:
+def _read(path: Path, errors: list[CodedError]) -> PracticeForm | None:
     """Read one practice file; its mistakes go to `errors`."""
     try:
-        form = PracticeForm.model_validate(_parse(path))
+        return PracticeForm.model_validate(_parse(path))
     except CodedError as error:
         errors.append(error)
-        return None
     except ValidationError as wrong:
         errors += [_form_error(path, item) for item in wrong.errors()]
-        return None
-    mistakes = [*_word_errors(path, form), *_vocabulary_errors(path, form)]
-    errors += mistakes
-    return None if mistakes else _built(path, form)
+    return None
 
 
 def _parse(path: Path) -> dict[str, object]:
@@ -246,7 +373,7 @@ def _form_error(path: Path, item: ErrorDetails) -> CodedError:
     place = "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in steps).lstrip(".")
     where = f"{_shown(path)}, {place}"
     if item["type"] == "extra_forbidden":
-        form = VocabularyForm if steps[0] == "vocabularies" else PracticeForm
+        form = _PARTS.get(str(steps[0]), PracticeForm)
         fix = did_you_mean(str(steps[-1]), form.model_fields)
         return CodedError("RU202", f"unknown key '{steps[-1]}' in {where}", fix=fix)
     if item["type"] == "missing":
@@ -279,6 +406,9 @@ def _vocabulary_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
         if tuple(one.keys) not in KEYS:
             fix = 'Write keys = ["activity"] or keys = ["activity", "lifecycle"]'
             yield CodedError("RU207", f"wrong keys in {where}", fix=fix)
+        for word in sorted({*one.updates} & {*one.words}):
+            msg = f"'{word}' stands under words and under updates in {where}"
+            yield CodedError("RU207", msg, fix="Keep one: it is a step of the practice, or none")
         named = [*sorted(one.words.items()), *(("implied", word) for word in one.implied)]
         for key, word in named:
             if word not in known:
@@ -300,7 +430,14 @@ def _built(path: Path, form: PracticeForm) -> Practice:
         vocabularies=tuple(map(_vocabulary, form.vocabularies)),
         model_path=None if form.model is None else path.parent / form.model,
         path=path,
+        refines=form.refines,
+        when=None if form.when is None else _when(form.when),
+        references=tuple(Citation(one.norm, one.clause, one.text) for one in form.references),
     )
+
+
+def _when(form: WhenForm) -> When:
+    return When(form.column, frozenset(value.strip().lower() for value in form.values))
 
 
 def _vocabulary(form: VocabularyForm) -> Vocabulary:
@@ -311,6 +448,7 @@ def _vocabulary(form: VocabularyForm) -> Vocabulary:
         repeats=form.repeats,
         words=MappingProxyType(form.words),
         implied=tuple(form.implied),
+        updates=frozenset(form.updates),
     )
 
 
@@ -343,15 +481,15 @@ def choose_vocabulary(practice: Practice, log: EventLog, name: str | None = None
     return best
 
 
-def knows_words(practice: Practice, log: EventLog) -> bool:
-    """Whether one of the practice's vocabularies knows at least half of the log's words."""
-    return any(coverage(one, log) >= ENOUGH for one in practice.candidates)
+def words_known(practice: Practice, log: EventLog) -> Fraction:
+    """Return the share of the log's distinct words that its best vocabulary knows."""
+    return max(coverage(one, log) for one in practice.candidates)
 
 
 def coverage(vocabulary: Vocabulary, log: EventLog) -> Fraction:
     """Return the share of the log's distinct raw words that the vocabulary maps (0 for none)."""
     words = _raw_words(log, vocabulary.keys).unique().to_pylist()
-    known = sum(word in vocabulary.words for word in words)
+    known = sum(vocabulary.knows(word) for word in words)
     return Fraction(known, len(words)) if words else Fraction(0)
 
 
@@ -417,14 +555,15 @@ def translate(
         vocabulary = choose_vocabulary(practice, log, vocabulary)
     raw = _raw_words(log, vocabulary.keys)
     said: list[str] = raw.dictionary.to_pylist()
-    foreign = [word not in vocabulary.words and word not in practice.words for word in said]
-    words = pa.array([vocabulary.words.get(word, word) for word in said], pa.string())
+    foreign = [not vocabulary.knows(word) and word not in practice.words for word in said]
+    meant = [None if w in vocabulary.updates else vocabulary.words.get(w, w) for w in said]
+    words = pa.array(meant, pa.string())
     activity = words.take(raw.indices)
     update = _updates(log, activity, vocabulary)
     step = pc.if_else(pa.array(update), pa.scalar(None, pa.string()), activity)
     translated = log.with_columns(
         events={s.ACTIVITY: step, s.RAW_ACTIVITY: raw.dictionary_decode()},
-        cases={s.PRACTICE: pa.repeat(pa.scalar(practice.name), log.n_cases)},
+        cases={s.PRACTICE: pa.repeat(pa.scalar(practice.case_type), log.n_cases)},
     )
     index = raw.indices.to_numpy(zero_copy_only=False)
     counts = np.bincount(index, minlength=len(said))
@@ -440,28 +579,30 @@ def translate(
             said[i]: int(counts[i]) for i in sorted(np.flatnonzero(foreign), key=said.__getitem__)
         },
         unobserved=tuple(sorted(practice.words - producible)),
-        complete=_complete(translated, practice),
+        complete=ended(translated, practice.ends, outside=practice.outside_model),
         has_unmapped=segments.count(log.arrays, is_foreign) > 0,
     )
 
 
 def _updates(log: EventLog, activity: pa.Array, vocabulary: Vocabulary) -> Bools:
-    """Tell for each event whether it repeats the word of the event before it in its case."""
-    arrays = log.arrays
-    if vocabulary.repeats == "steps" or not len(arrays.at):
-        return np.zeros(len(arrays.at), dtype=bool)
-    code = activity.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    same = np.append(False, (code[1:] == code[:-1]) & (np.diff(arrays.case_of) == 0))
-    return np.asarray(same, dtype=bool)
+    """Tell for each event whether it is no step: declared so, or the word before it again."""
+    update = np.asarray(activity.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+    if vocabulary.repeats == "steps":
+        return update
+    named = np.flatnonzero(~update)
+    code = activity.take(pa.array(named)).dictionary_encode().indices.to_numpy()
+    case = log.arrays.case_of[named]
+    again = (code[1:] == code[:-1]) & (case[1:] == case[:-1])
+    update[named[1:][again]] = True
+    return update
 
 
-def _complete(log: EventLog, practice: Practice) -> Bools:
-    """Tell for each case whether its last step inside the model ends it."""
+def ended(log: EventLog, ends: Iterable[str], *, outside: Iterable[str] = ()) -> Bools:
+    """Tell for each case whether its last step, those `outside` left out, is one of `ends`."""
     arrays = log.arrays
-    outside, ends = _codes_of(log, practice.outside_model), _codes_of(log, practice.ends)
-    inside = (arrays.activity >= 0) & ~np.isin(arrays.activity, outside)
+    inside = (arrays.activity >= 0) & ~np.isin(arrays.activity, _codes_of(log, outside))
     last = segments.take(arrays.activity, segments.last(arrays, inside), fill=segments.NONE)
-    return np.isin(last, ends)
+    return np.isin(last, _codes_of(log, ends))
 
 
 def _codes_of(log: EventLog, words: Iterable[str]) -> Ints:
@@ -477,6 +618,7 @@ def prepare_desk(
     service_levels: ServiceLevels,
     as_of_us: int,
     model: ReferenceModel | None = None,
+    costs: Costs | None = None,
 ) -> PreparedDesk:
     """Align the log with the practice's model (or the given one) and put the desk together.
 
@@ -499,9 +641,9 @@ def prepare_desk(
         unobserved=frozenset((*translation.unobserved, *translation.vocabulary.implied)),
     )
     if model is None:
-        return PreparedDesk(desk, None, None, None)
+        return PreparedDesk(desk, None, None, None, None)
     model = model.hide(translation.unobserved)
-    return _aligned(desk, _skippable(model, translation.vocabulary.implied))
+    return _aligned(desk, _skippable(model, translation.vocabulary.implied), costs)
 
 
 def _skippable(model: ReferenceModel, activities: Collection[str]) -> ReferenceModel:
@@ -515,18 +657,19 @@ def _skippable(model: ReferenceModel, activities: Collection[str]) -> ReferenceM
     return replace(model, net=net) if unseen else model
 
 
-def _aligned(desk: Desk, model: ReferenceModel) -> PreparedDesk:
+def _aligned(desk: Desk, model: ReferenceModel, costs: Costs | None) -> PreparedDesk:
     """Add each case's alignment to the desk."""
     leave_out = sorted(desk.outside - set(model.activities))
     traces = variants(desk.log, leave_out=leave_out)
-    alignments = align(traces, model)
+    alignments = align(traces, model, costs=costs)
     cases = case_alignment(desk.log, alignments, desk.complete, leave_out=leave_out)
-    told = _told(alignments, desk.complete)
-    return PreparedDesk(replace(desk, alignment=cases, deviations=told), traces, alignments, model)
+    deviations = explain(alignments)
+    desk = replace(desk, alignment=cases, deviations=_told(deviations, desk.complete))
+    return PreparedDesk(desk, traces, alignments, deviations, model)
 
 
-def _told(alignments: Alignments, complete: Bools) -> pa.Array:
+def _told(deviations: Deviations, complete: Bools) -> pa.Array:
     """Say for each complete case how it departs from the model; an open one may yet mend it."""
-    texts = pa.array([*explain(alignments).texts(), None], pa.string())
-    of_case = alignments.variants.variant_of_case
+    texts = pa.array([*deviations.texts(), None], pa.string())
+    of_case = deviations.alignments.variants.variant_of_case
     return texts.take(pa.array(np.where(complete, of_case, len(texts) - 1)))

@@ -9,17 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from csi.audit import split_by_practice
 from process_mining import schema as s
 from process_mining.errors import CodedError, ManyCodedErrors
 from process_mining.eventlog import EventLog, LogMeta
 from process_mining.sources import ReadOptions, open_log
+from rules.catalogue import load_catalogue
 from rules.practice import (
+    ENOUGH,
     choose_vocabulary,
     coverage,
-    knows_words,
     load_practices,
     prepare_desk,
     translate,
+    words_known,
 )
 from rules.service_level import load_service_levels
 
@@ -157,7 +160,7 @@ def test_the_vocabulary_that_knows_most_is_taken(tmp_path: Path) -> None:
     assert choose_vocabulary(change, tool).name == "tool"
     assert choose_vocabulary(change, own).name == "own"
     assert choose_vocabulary(change, own, "tool").name == "tool"
-    assert knows_words(change, tool)
+    assert words_known(change, tool) >= ENOUGH
 
 
 def test_half_of_the_words_are_enough_and_less_is_refused(tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_half_of_the_words_are_enough_and_less_is_refused(tmp_path: Path) -> Non
     less = log_of({"c1": ["Plan", "x", "y"]})
     assert choose_vocabulary(change, half).name == "own"
     assert coverage(choose_vocabulary(change, half), half) * 2 == 1
-    assert not knows_words(change, less)
+    assert words_known(change, less) < ENOUGH
     with pytest.raises(CodedError, match=r"RU212.*'Plan', 'x', 'y'.*own, tool"):
         choose_vocabulary(change, less)
     with pytest.raises(CodedError, match=r"RU211.*Did you mean 'tool'"):
@@ -273,10 +276,112 @@ def test_uci_in_the_words_of_incident_management() -> None:
 def test_bpic13_in_the_words_of_problem_management() -> None:
     log = open_log([BPIC13], ReadOptions())
     practices = load_practices()
-    assert [p.name for p in practices.values() if knows_words(p, log)] == ["problem"]
+    assert [p.name for p in practices.values() if words_known(p, log) >= ENOUGH] == ["problem"]
     found = translate(log, practices["problem"])
     assert found.vocabulary.name == "bpic13"
     assert (found.log.n_cases, found.steps + found.updates) == (1_487, 6_660)
     assert found.unmapped == {"Unmatched+Unmatched": 10}
     assert np.count_nonzero(found.has_unmapped) == 10
     assert set(found.unobserved) >= {"Register", "Classify", "Resolve", "Identify root cause"}
+
+
+URGENT = """
+name = "urgent"
+title = "Urgent incidents"
+itil = "Incident management"
+owner = "Incident manager"
+version = 1
+valid_from = 2026-01-01
+model = "model.bpmn"
+refines = "incident"
+activities = ["Call the minister"]
+
+[when]
+column = "attr.kind"
+values = ["Urgent ", "vip"]
+
+[[vocabularies]]
+name = "jira"
+title = "Jira statuses, and one of our own"
+repeats = "updates"
+updates = ["Pending"]
+
+[vocabularies.words]
+"Minister" = "Call the minister"
+"""
+
+
+@pytest.fixture
+def kinds(tmp_path: Path) -> Path:
+    folder = tmp_path / "urgent"
+    folder.mkdir()
+    (folder / "practice.toml").write_text(URGENT)
+    source = ROOT / "rules" / "itil" / "incident" / "model.bpmn"
+    (folder / "model.bpmn").write_bytes(source.read_bytes())
+    return tmp_path
+
+
+def test_a_kind_of_a_practice_has_its_words_and_its_rules_but_a_model_of_its_own(
+    kinds: Path,
+) -> None:
+    catalogue = load_catalogue((kinds,))
+    base, kind = catalogue.practices["incident"], catalogue.practices["urgent"]
+    assert kind.words == base.words | {"Call the minister"}
+    assert kind.case_type == "incident"
+    jira = {one.name: one for one in kind.vocabularies}["jira"]
+    assert jira.words["Minister"] == "Call the minister"
+    assert jira.words["Done"] == "Resolve"
+    assert "Pending" not in jira.words
+    codes = {rule.code for rule in catalogue.for_cases("urgent")}
+    assert codes == {rule.code for rule in catalogue.for_cases("incident")} - {"INC006"}
+
+
+def test_cases_of_a_kind_are_parted_from_the_practice(kinds: Path) -> None:
+    practices = load_catalogue((kinds,)).practices
+    cases = pa.table(
+        {
+            "case_id": ["A", "B", "C", "D"],
+            "practice": ["incident"] * 4,
+            "attr.kind": ["URGENT", " vip", "usual", None],
+        }
+    )
+    events = pa.table({"case_id": list("ABCD"), "activity": ["Register"] * 4, "at": [1, 2, 3, 4]})
+    log = EventLog.build(events, cases=cases, meta=LogMeta("test"))
+    for chosen in (None, "incident"):
+        shares = split_by_practice(log, practices, chosen)
+        found = {one.name: part.cases["case_id"].to_pylist() for one, part in shares}
+        assert found == {"incident": ["C", "D"], "urgent": ["A", "B"]}
+    ((only, part),) = split_by_practice(log, practices, "urgent")
+    assert (only.name, part.cases["case_id"].to_pylist()) == ("urgent", ["A", "B"])
+    usual = log.select(np.array([False, False, True, True]))
+    assert [one.name for one, _ in split_by_practice(usual, practices, None)] == ["incident"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ('refines = "incident"', "", "RU213"),
+        ('refines = "incident"', 'refines = "incidents"', "RU214"),
+        ('refines = "incident"', 'refines = "urgent"', "RU215"),
+        ('model = "model.bpmn"', "", "RU216"),
+        ('updates = ["Pending"]', 'updates = ["Minister"]', "RU207"),
+        ('column = "attr.kind"', 'colum = "attr.kind"', "RU202"),
+    ],
+)
+def test_mistakes_about_kinds(kinds: Path, before: str, after: str, code: str) -> None:
+    file = kinds / "urgent" / "practice.toml"
+    file.write_text(file.read_text().replace(before, after, 1))
+    with pytest.raises(CodedError) as error:
+        load_practices((kinds,))
+    assert code in str(error.value)
+
+
+def test_declared_updates_are_no_steps_and_hide_no_repetition() -> None:
+    practice = load_practices()["incident"]
+    words = ["Open", "Assignment", "Impact Change", "Reassignment", "Resolved", "Closed"]
+    events = pa.table({"case_id": ["A"] * 6, "activity": words, "at": list(range(6))})
+    log = EventLog.build(events, meta=LogMeta("test"))
+    found = translate(log, practice, "bpic14")
+    steps = found.log.events["activity"].to_pylist()
+    assert steps == ["Register", "Assign", None, None, "Resolve", "Close"]
+    assert (found.steps, found.updates, dict(found.unmapped)) == (4, 2, {})

@@ -12,8 +12,9 @@ right is not guessed. The case id is the number, the sys_id where no table given
     links      problem_id → problem, rfc → change, caused_by, duplicate_of; parent, parent_incident
                and the ticket that a task is of → parent
 
-No other field becomes an attribute unless `[fields] attributes` asks for it; fields of people that
-are asked for get pseudonyms.
+What tells a kind of ticket apart (KINDS: a change's type, an incident's major_incident_state) is
+kept as an attribute. No other field becomes one unless `[fields] attributes` asks for it; fields of
+people that are asked for get pseudonyms.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ LINKS: Final = {
     "parent": "parent",
     "duplicate_of": "duplicate_of",
 }
+KINDS: Final = {"change_request": "type", "incident": "major_incident_state"}
 # The ticket that a task is part of, by the task's table.
 WHOLES: Final = {
     "change_task": "change_request",
@@ -298,7 +300,11 @@ class Tickets:
 
     def _attributes(self, ticket: Merged) -> dict[str, str | None]:
         found: dict[str, str | None] = {}
-        for name in (*self.mapping.fields.attributes, *self.mapping.fields.people):
+        kind = [KINDS[ticket.table]] if ticket.table in KINDS else []
+        kept = [name for name in kind if name in self.columns]
+        for name in dict.fromkeys(
+            (*self.mapping.fields.attributes, *self.mapping.fields.people, *kept)
+        ):
             value, label = ticket.pair(name)
             if name in DURATIONS:
                 us = duration_us(value)
