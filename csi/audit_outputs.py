@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from csi.conformance import Standing, case_figures
 from csi.feedback import join, summarise
 from csi.manifest import sha256_of
 from csi.outputs import whole_set, write_csv, write_json, write_parquet, write_text
@@ -176,29 +177,15 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
 
 
 def _conformance(part: PracticeAudit) -> dict[str, Any]:
-    """Figures over the ended cases whose order and words are all known.
-
-    Open cases may yet do what is asked; a word outside the vocabulary may stand for any step.
-    """
+    """Figures over the ended cases whose order, words and trace are all known."""
     prepared = part.prepared
-    aligned, alignments = prepared.desk.alignment, prepared.alignments
-    assert aligned is not None  # noqa: S101 - the caller asks only where there is a model
-    assert alignments is not None  # noqa: S101 - the same
-    found = part.translation
-    known = found.log.cases[s.ORDER_KNOWN].to_numpy()
-    complete = found.complete & known & ~found.has_unmapped & ~part.in_doubt
-    cases = int(complete.sum())
-    fitness = alignments.fitness[alignments.variants.variant_of_case[complete]]
+    alignments = prepared.alignments
+    assert alignments is not None  # noqa: S101 - the caller asks only where there is a model
+    standing = Standing.of(prepared.desk, part.in_doubt)
     return {
         "practice": part.practice.name,
         "model": model_name(part),
-        "cases": cases,
-        "order_unknown": int((~known).sum()),
-        "words_unknown": int(found.has_unmapped.sum()),
-        "trace_in_doubt": int(part.in_doubt.sum()),
-        "fitting_cases": int((aligned.upper[complete] == 0).sum()),
-        "cost": int(aligned.upper[complete].sum()),
-        "fitness_mean": round(float(fitness.mean()), 6) if cases else None,
+        **case_figures(standing, alignments),
     }
 
 

@@ -115,6 +115,16 @@ def _moment(_: click.Context, option: click.Parameter, value: str | None) -> dt.
     return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
+def _duration(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """Read a duration such as 90m, 4h or 2d, in microseconds."""
+    from rules.durations import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from error
+
+
 def log_options(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that say how a log is read."""
     options = [
@@ -215,10 +225,11 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
       trueloop audit incidents.csv.gz --mapping uci_servicenow --out audit-out
     """
     from csi.audit import audit
-    from csi.audit_outputs import summary_of, write_audit
+    from csi.audit_outputs import FILES, PROVENANCE, summary_of, write_audit
     from csi.console import audit_lines, steps
 
-    _keep_inputs([*options["logs"], options["surveys"], options["targets"]], options["out"])
+    inputs = [*options["logs"], options["surveys"], options["targets"]]
+    _keep_inputs(inputs, options["out"], (*FILES, PROVENANCE))
     with steps("audit") as step:
         result = audit(_request(options), step)
         summary = summary_of(result)
@@ -226,6 +237,152 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
         write_audit(result, summary, options["out"], options["report_date"])
     echo_result(summary, audit_lines(summary, options["out"]), as_json=options["as_json"])
     ctx.exit(result.exit_code)
+
+
+@cli.command("conform")
+@log_options
+@click.option("--model", type=IN_FILE, help="Model (BPMN or PNML); default: the practice's own.")
+@click.option("--process", help="The process to take, where the model's file has several.")
+@click.option("--practice", help="Read the log in the words of this practice.")
+@click.option("--ends", multiple=True, help="An activity that ends a case, e.g. Closed.")
+@click.option("--costs", type=IN_FILE, help="Costs of moves by activity (TOML).")
+@click.option("--as-of", callback=_moment, help="Show open cases as of this time.")
+@click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140.")
+@click.option("--fail-under", type=click.FloatRange(0, 1), help="Exit 1 under this log fitness.")
+@click.option("--out", type=OUT_DIR, default=Path("conform-out"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+@click.pass_context
+def conform_command(ctx: click.Context, /, **options: Any) -> None:
+    """Compare a log with one model: how many cases follow it, and where the others leave it.
+
+    \b
+    Example:
+      trueloop conform problems.xes.gz --model ours.bpmn --ends Closed --out conform-out
+    """
+    from csi.conformance import ConformRequest, conform
+    from csi.conformance_outputs import FILES, PROVENANCE, summary_of, write_conformance
+    from csi.console import conform_lines, steps
+
+    out = options["out"]
+    inputs = [*options["logs"], options["model"], options["costs"]]
+    _keep_inputs(inputs, out, (*FILES, PROVENANCE))
+    request = ConformRequest(
+        logs=tuple(options["logs"]),
+        read=_read_options(options),
+        model=options["model"],
+        process=options["process"],
+        practice=options["practice"],
+        ends=tuple(options["ends"]),
+        costs=options["costs"],
+        as_of=options["as_of"],
+        allow=tuple(options["allow"]),
+        fail_under=options["fail_under"],
+    )
+    with steps("conform") as step:
+        found = conform(request, step)
+        summary = summary_of(found)
+        step("writing")
+        write_conformance(found, summary, out)
+    echo_result(summary, conform_lines(summary, out), as_json=options["as_json"])
+    ctx.exit(summary["exit_code"])
+
+
+@cli.command("mine")
+@log_options
+@click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
+@click.option("--keep-share", type=click.FloatRange(0, 1), default=0.9, show_default=True)
+@click.option("--top-activities", type=click.IntRange(1), default=25, show_default=True)
+@click.option("--from", "begin", callback=_moment, help="Only cases from this time on.")
+@click.option("--to", "end", callback=_moment, help="Only cases before this time.")
+@click.option("--window", type=click.Choice(["inside", "begins"]), default="inside")
+@click.option("--slower-than", callback=_duration, help="Mark slower lines, e.g. 4h or 2d.")
+@click.option("--waiting", multiple=True, help="A step in which nobody works on the case.")
+@click.option("--resolving", multiple=True, help="A step that resolves the case.")
+@click.option("--discover", type=click.Choice(["inductive", "heuristics"]), default="inductive")
+@click.option("--noise", type=click.FloatRange(0, 1), default=0.2, show_default=True)
+@click.option("--out", type=OUT_DIR, default=Path("mine-out"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+def mine_command(**options: Any) -> None:
+    """Show what really happens: process map, ways, times, rework, teams, a discovered model.
+
+    \b
+    Example:
+      trueloop mine incidents.csv.gz --mapping uci_servicenow --practice incident --out mine-out
+    """
+    from csi.console import mine_lines, steps
+    from csi.mining import MineRequest, mine, window_of
+    from csi.mining_outputs import FILES, summary_of, write_mining
+
+    _keep_inputs(options["logs"], options["out"], FILES)
+    request = MineRequest(
+        logs=tuple(options["logs"]),
+        read=_read_options(options),
+        practice=options["practice"],
+        keep_share=options["keep_share"],
+        top_activities=options["top_activities"],
+        window=window_of(options["begin"], options["end"], options["window"]),
+        slower_than_us=options["slower_than"],
+        discover=options["discover"],
+        noise=options["noise"],
+        waiting=options["waiting"],
+        resolving=options["resolving"],
+    )
+    with steps("mine") as step:
+        found = mine(request, step)
+        step("writing")
+        summary = summary_of(found)
+        write_mining(found, summary, options["out"])
+    echo_result(summary, mine_lines(summary, options["out"]), as_json=options["as_json"])
+
+
+@cli.command("compare")
+@log_options
+@click.option("--practice", help="Read the logs in the words of this practice, e.g. incident.")
+@click.option("--ends", multiple=True, help="An activity that ends a case, e.g. Closed.")
+@click.option("--split-at", callback=_moment, help="One log: cases begun before this day are A.")
+@click.option("--column", help="One log: groups by a case column, first_team, last_team, variant.")
+@click.option("--a", help="Value of the column that makes a case one of A.")
+@click.option("--b", help="The same for B; without it B is every other value.")
+@click.option("--minimum-difference", type=float, default=0.05, show_default=True)
+@click.option("--minimum-change", type=float, default=0.1, show_default=True)
+@click.option("--permutations", type=int, default=1999, show_default=True)
+@click.option("--out", type=OUT_DIR, default=Path("compare-out"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+def compare_command(**options: Any) -> None:
+    """Compare two logs, periods, teams or groups of tickets: do they really differ, and where?
+
+    Give two logs (A B), or one with --split-at or --column. --minimum-difference is the least
+    difference of shares of cases that matters, --minimum-change that of a median time.
+
+    \b
+    Examples:
+      trueloop compare spring.csv autumn.csv --mapping ours.toml --out compare-out
+      trueloop compare incidents.csv --split-at 2016-04-01 --practice incident
+    """
+    from csi.comparison import CompareRequest, Least, compare
+    from csi.comparison_outputs import FILES, PROVENANCE, summary_of, write_comparison
+    from csi.console import compare_lines, steps
+
+    out = options["out"]
+    _keep_inputs(options["logs"], out, (*FILES, PROVENANCE))
+    request = CompareRequest(
+        logs=tuple(options["logs"]),
+        read=_read_options(options),
+        practice=options["practice"],
+        ends=tuple(options["ends"]),
+        split_at=options["split_at"],
+        column=options["column"],
+        a=options["a"],
+        b=options["b"],
+        least=Least(options["minimum_difference"], options["minimum_change"]),
+        permutations=options["permutations"],
+    )
+    with steps("compare") as step:
+        found = compare(request, step)
+        step("writing")
+        summary = summary_of(found)
+        write_comparison(found, summary, out)
+    echo_result(summary, compare_lines(summary, out), as_json=options["as_json"])
 
 
 @cli.command("inspect")
@@ -288,14 +445,12 @@ def map_command(log: Path, out: Path | None) -> None:
     click.echo(on_lines([*lines, *(f"  {mark}" for mark in found.unsure)]))
 
 
-def _keep_inputs(inputs: list[Path | None], out: Path) -> None:
+def _keep_inputs(inputs: list[Path | None], out: Path, files: Sequence[str]) -> None:
     """Refuse to write over what is read."""
-    from csi.audit_outputs import FILES, PROVENANCE
-
-    targets = {(out / name).resolve() for name in (*FILES, PROVENANCE)}
+    targets = {(out / name).resolve() for name in files}
     for path in inputs:
         if path is not None and path.resolve() in targets:
-            msg = f"{path} is an input, and the audit would write over it"
+            msg = f"{path} is an input, and {files[0]} and the like would be written over it"
             raise CodedError("CL017", msg, fix="Give another --out")
 
 
@@ -531,6 +686,41 @@ def register_verify(path: Path) -> None:
     opened.require_intact()
     found = opened.verify()
     click.echo(f"{found.records} records, the chain holds; head {found.head}")
+
+
+@register.command("audit")
+@REGISTER
+@click.option("--as-of", callback=_moment, help="Judge open improvements at this time.")
+@click.option("--fail-on", type=SEVERITIES, help="Exit 1 from this severity on.")
+@click.option("--out", type=OUT_DIR, default=Path("register-audit-out"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+@click.pass_context
+def register_audit(ctx: click.Context, /, path: Path, **options: Any) -> None:
+    """Judge how improvements were kept by the reference model of continual improvement.
+
+    \b
+    Example:
+      trueloop register audit desk/register.sqlite --out register-audit-out
+    """
+    from csi.audit import AuditRequest, audit_log, judged_at
+    from csi.audit_outputs import summary_of, write_audit
+    from csi.console import audit_lines
+    from csi.register import Register
+    from csi.register_log import PRACTICE, register_log
+    from rules.spec import Severity
+
+    fail_on = options["fail_on"]
+    log = register_log(Register.open(path, create=False))
+    request = AuditRequest(
+        logs=(),
+        practice=PRACTICE,
+        fail_on=Severity[fail_on.upper()] if fail_on else None,
+    )
+    result = audit_log(log, request, as_of_us=judged_at(log, options["as_of"]))
+    summary = summary_of(result)
+    write_audit(result, summary, options["out"], None)
+    echo_result(summary, audit_lines(summary, options["out"]), as_json=options["as_json"])
+    ctx.exit(result.exit_code)
 
 
 @cli.command()

@@ -85,6 +85,59 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     return [*lines, "", f"Look at {out / 'report.html'}"]
 
 
+def conform_lines(summary: dict[str, Any], out: Path) -> list[str]:
+    """Say on one screen how many cases follow the model, and how the others leave it."""
+    fit, cases, bounded = summary["fit"], summary["cases"], summary["bounded"]
+    name = f"{summary['model']['name']} {summary['model']['version']}".strip()
+    apart = cases["compared_with"] - cases["judged"] - cases["open"]
+    fitness = summary["fitness"]["low"]
+    lines = [
+        f"{share(fit['fitting'], fit['n'])} judged cases follow the model {name}"
+        + ("." if fitness is None else f"; fitness of the log {fitness:.3f}."),
+        f"{cases['open']:,} open, {apart:,} set apart, {cases['of_other_practices']:,} of others.",
+        f"{summary['ended_by'].capitalize()}.",
+    ]
+    if summary["fail_under"] is not None:
+        passed = "not reached" if summary["exit_code"] else "reached"
+        lines.append(f"The gate, a fitness of {summary['fail_under']:g}, is {passed}.")
+    if bounded["variants"]:
+        lines.append(f"{bounded['variants']:,} variants have bounds only; the figure is the lower.")
+    cells = [
+        (row["kind"], share(row["cases"], row["of"]), row["text"])
+        for row in summary["deviations"][:WORST_SHOWN]
+    ]
+    lines += ["", "Most frequent deviations" if cells else "No judged case deviates."]
+    lines += [f"  {line}" for line in table_lines(("kind", "cases", "what"), cells)] * bool(cells)
+    return [*lines, "", f"Look at {out / 'conform.html'}"]
+
+
+def mine_lines(summary: dict[str, Any], out: Path) -> list[str]:
+    """Say on one screen what was mined, where most time goes, and how well the model fits."""
+    mined, hidden = summary["mined"], summary["filters"]["hidden"]
+    left = hidden["outside_window"] + hidden["other_practices"]
+    ended = "" if mined["ended"] is None else f", {mined['ended']:,} of them ended"
+    size = f"{mined['events']:,} events, {mined['variants']:,} variants"
+    lines = [f"{mined['cases']:,} cases{ended}, {size}; {left:,} cases left out by filters."]
+    if mined["practice"] is None and mined["practices_named"]:
+        lines.append(f"Read it in words: --practice {' or '.join(mined['practices_named'])}.")
+    cells = [
+        (row["source"], row["target"], f"{row['n']:,}", f"{row['share']:.1%}")
+        for row in summary["times"]["bottlenecks"][:WORST_SHOWN]
+    ]
+    lines += ["", "Most time passes"] * bool(cells)
+    head = ("from", "to", "times", "of all time")
+    lines += [f"  {line}" for line in table_lines(head, cells)] * bool(cells)
+    return [*lines, "", _model_line(summary["model"]), "", f"Look at {out / 'mine.html'}"]
+
+
+def _model_line(model: dict[str, Any]) -> str:
+    fit = model["fit"]
+    if fit["failed"]:
+        return f"Discovered model ({model['method']}): its fitness is not known: {fit['failed']}"
+    follow = share(fit["fitting_cases"], fit["cases"] - fit["unsettled_cases"])
+    return f"Discovered model ({model['method']}): {follow} cases follow it."
+
+
 def inspect_lines(result: dict[str, Any], out: Path | None) -> list[str]:
     """Say on one screen what is wrong with a log, and where the verdicts are that hang on it."""
     log, rejects = result["log"], result["rejects"]
@@ -109,6 +162,39 @@ def inspect_lines(result: dict[str, Any], out: Path | None) -> list[str]:
         f"  {line}" for line in table_lines(("code", "how often", "what", "verdicts"), cells)
     ] * bool(cells)
     return lines if out is None else [*lines, "", f"Look at {out / 'inspect.html'}"]
+
+
+def compare_lines(summary: dict[str, Any], out: Path) -> list[str]:
+    """Say on one screen whether two groups differ, where most, and where to look."""
+    lines = [_side_line(name.upper(), summary[name]) for name in "ab"]
+    lines += ["", summary["sentence"]]
+    cells = [
+        (name, f"{row['a']:.1%}", f"{row['b']:.1%}", f"{100 * row['difference']:+.1f}")
+        for row in summary["features"]
+        if row["verdict"] == "differs"
+        for name in [" → ".join(row[end] or "·" for end in ("activity", "next") if _said(row, end))]
+    ]
+    head = ("step or succession", "A", "B", "points")
+    lines += [""] * bool(cells)
+    lines += [f"  {line}" for line in table_lines(head, cells[:WORST_SHOWN])] * bool(cells)
+    slower = [row for row in summary["times"] if row["verdict"] == "differs"]
+    lines += [""] * bool(slower)
+    lines += [_time_line(row) for row in slower[:WORST_SHOWN]]
+    return [*lines, "", f"Look at {out / 'compare.html'}"]
+
+
+def _side_line(name: str, side: dict[str, Any]) -> str:
+    return f"{name}: {side['label']}, {side['cases']:,} cases, {side['open']:,} still open"
+
+
+def _said(row: dict[str, Any], end: str) -> bool:
+    """A step has no next; starts and ends have a place for what is not there."""
+    return end == "activity" or row["kind"] != "step"
+
+
+def _time_line(row: dict[str, Any]) -> str:
+    what = "case time" if row["activity"] is None else f"time in {row['activity']}"
+    return f"Median {what}: A {row['a']:,.1f} h, B {row['b']:,.1f} h"
 
 
 def _judged(as_of: str | None) -> str:

@@ -9,20 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
+from csi.conformance import Standing, activity_rows, deviation_rows, weights
 from csi.ranking import worst_rules
-from csi.report.drawings.bpmn import Mark, draw_bpmn
+from csi.report.deviation_words import anchors, groups, marks_of, meanings, rest
+from csi.report.drawings.bpmn import draw_bpmn, width_of
 from csi.report.drawings.process_map import draw_process_map
 from csi.report.inspect_page import defect_words, privacy_words
 from csi.report.page import render
 from csi.report.words import duration, moment, number, percent, plural, range_of_shares
 from process_mining import schema as s
-from process_mining.discovery import handover_summary, process_map, rework
+from process_mining.discovery import process_map, rework
+from process_mining.organisation import handover_summary
 from rules.catalogue import describe
 from rules.check import duration_words
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from csi.audit import Audit, PracticeAudit
-    from process_mining.discovery import Handover, HandoverSummary, ProcessMap
+    from process_mining.discovery import ProcessMap
     from process_mining.eventlog import EventLog
+    from process_mining.organisation import Handover, HandoverSummary
     from rules.spec import Rule, Tally
 
 TICKETS_SHOWN = 8
@@ -215,14 +217,13 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
     practice, log = part.practice, part.translation.log
     leave_out = practice.outside_model
     flow = process_map(log, leave_out=leave_out, top_activities=MAP_ACTIVITIES)
-    hands, counts = handover_summary(log), _deviations(part)
+    hands = handover_summary(log)
     return {
         "id": practice.name,
         "title": practice.title,
         "words": _words(part),
-        "model": Markup(_model_svg(part, counts)),  # noqa: S704 - our own drawing
         "model_name": model_name(part),
-        "model_note": _model_note(counts),
+        **_model(part),
         "map": Markup(draw_process_map(flow, name=f"map-{practice.name}")),  # noqa: S704 - our own drawing
         "map_note": _map_note(flow),
         "variants": _variants(part),
@@ -259,51 +260,43 @@ def _words(part: PracticeAudit) -> str:
     return said
 
 
-def _model_svg(part: PracticeAudit, counts: pd.DataFrame) -> str:
-    model = part.prepared.model
-    if model is None or not model.diagram.shapes:
-        return ""
-    return draw_bpmn(
-        model.diagram,
-        marks=_marks(counts, int(part.translation.complete.sum())),
-        unrecorded=part.translation.unobserved,
+def _model(part: PracticeAudit) -> dict[str, Any]:
+    """The drawing of the reference model, and the deviations of the judged tickets from it."""
+    found, alignments, prepared = part.translation, part.prepared.alignments, part.prepared
+    if alignments is None or prepared.deviations is None or prepared.model is None:
+        return {"model": "", "model_width": 0, "model_note": "", "deviations": None}
+    standing = Standing.of(prepared.desk, part.in_doubt)
+    judged = weights(alignments, standing.judged)
+    activities = activity_rows(alignments, prepared.deviations, judged)
+    case_ids = found.log.cases[s.CASE_ID]
+    rows = deviation_rows(alignments, prepared.deviations, standing, case_ids)
+    prefix = f"{part.practice.name}-at"
+    places = anchors(activities, prefix)
+    drawn = draw_bpmn(
+        prepared.model.diagram,
+        marks=marks_of(activities, places),
+        unrecorded=found.unobserved,
         name=f"model-{part.practice.name}",
         title=f"Reference model of {part.practice.title.lower()}",
     )
-
-
-def _marks(counts: pd.DataFrame, cases: int) -> dict[str, Mark]:
-    """A mark for each activity that was skipped or unexpected; severity is the share of cases."""
-    rows = counts.to_dict("records")
     return {
-        row["activity"]: Mark(
-            skipped=row["skipped"],
-            unexpected=row["unexpected"],
-            n_cases=cases,
-            href="#offences",
-            severity=min(1.0, (row["skipped"] + row["unexpected"]) / max(1, cases)),
-        )
-        for row in rows
+        "model": Markup(drawn),  # noqa: S704 - our own drawing
+        "model_width": width_of(prepared.model.diagram),
+        "model_note": _model_note(rows),
+        "deviations": {
+            "kinds": meanings(),
+            "groups": groups(activities, rows, places),
+            "rest": rest(activities, "trueloop conform has them all"),
+            "rest_id": f"{prefix}-more",
+        },
     }
 
 
-def _model_note(counts: pd.DataFrame) -> str:
-    said = []
-    for column, words in (("skipped", "Skipped"), ("unexpected", "Unexpected")):
-        most = counts.sort_values([column, "activity"], ascending=[False, True]).head(1)
-        for activity, n in zip(most["activity"], most[column], strict=True):
-            if n:
-                said.append(f"{words} most often: {activity} ({plural(int(n), 'time')}).")
-    return " ".join(said) or "No ended ticket leaves it."
-
-
-def _deviations(part: PracticeAudit) -> pd.DataFrame:
-    """Skips and surplus of the ended cases; what open ones still lack may yet come."""
-    alignments = part.prepared.alignments
-    if alignments is None:
-        return pd.DataFrame({"activity": [], "skipped": [], "unexpected": []})
-    ended = alignments.variants.variant_of_case[part.translation.complete]
-    return alignments.deviation_counts(np.bincount(ended, minlength=len(alignments)))
+def _model_note(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return "No ended ticket leaves it."
+    said = [f"{row['text']} ({plural(row['cases'], 'ticket')})" for row in rows[:WORST_SHOWN]]
+    return f"Most often: {'; '.join(said)}, of {number(rows[0]['of'])} ended tickets."
 
 
 def _map_note(flow: ProcessMap) -> str:

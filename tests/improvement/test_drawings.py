@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from csi.report.drawings import layout, svg
 from csi.report.drawings.bpmn import MOST_BESIDE, Mark, draw_bpmn
 from csi.report.drawings.process_map import draw_process_map
+from csi.report.drawings.signs import SIGNS
 from csi.report.words import duration, number, percent, plural
 from process_mining import schema as s
 from process_mining.discovery import Edge, LeftOut, Node, ProcessMap
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 MODELS = sorted((ROOT / "rules" / "itil").glob("*/model.bpmn"))
 NAUGHTY = ROOT.parent / "shared" / "data" / "hostile" / "blns" / "blns.json"
+
+MIWG = ROOT.parent / "shared" / "data" / "models" / "miwg_reference"
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -158,7 +161,7 @@ def test_hostile_names_are_only_text() -> None:
 def test_naughty_strings_are_only_text() -> None:
     lines = sorted(set(json.loads(NAUGHTY.read_text(encoding="utf-8"))))
     assert len(lines) > 400
-    marks = {line: Mark(1, i, 3, "#x", 0.5) for i, line in enumerate(lines)}
+    marks = {line: mark(skipped=1, unexpected=i, href="#x") for i, line in enumerate(lines)}
     shapes = tuple(
         Shape(f"s{i}", "task", n, i * 150.0, 0.0, 100.0, 80.0) for i, n in enumerate(lines)
     )
@@ -237,47 +240,141 @@ def test_boxes_of_a_layout_do_not_overlap_and_lines_end_at_them() -> None:
     assert found.nodes[5][1] == max(y for _, y in found.nodes)
 
 
+# --- models in BPMN notation
+
+
+def mark(  # noqa: PLR0913 - one for each kind
+    *,
+    skipped: int = 0,
+    unexpected: int = 0,
+    early: int = 0,
+    late: int = 0,
+    repeated: int = 0,
+    branch: int = 0,
+    passed: int = 0,
+    n_cases: int = 2000,
+    href: str | None = None,
+) -> Mark:
+    """A mark whose cases each deviate in one way only."""
+    counts = (skipped, unexpected, early, late, repeated, branch)
+    kinds = tuple(zip(SIGNS, counts, strict=True))
+    return Mark(kinds, deviating=sum(counts), passed=passed, n_cases=n_cases, href=href)
+
+
+def shape(
+    kind: str, name: str = "", *markers: str, place: float = 0.0, size: float = 36.0
+) -> Shape:
+    return Shape(f"{kind}-{place}", kind, name, place, 0.0, size, size, markers)
+
+
+def task(name: str, x: float = 0.0, y: float = 0.0) -> Shape:
+    return Shape(f"task-{name}", "task", name, x, y, 100.0, 80.0)
+
+
+def figures(root: Element, tag: str) -> list[Element]:
+    return [node for node in root.iter() if node.tag.endswith("}" + tag)]
+
+
+def corners(root: Element) -> list[int]:
+    return [len(node.attrib["points"].split()) for node in figures(root, "polygon")]
+
+
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.parent.name)
 def test_our_models_are_drawn_with_their_marks(path: Path) -> None:
     model = ReferenceModel.from_bpmn(path)
     first, second, *_ = model.activities
-    marks = {first: Mark(1200, 0, 1500, "#offences", 0.8), second: Mark(0, 31, 1500, None, 0.1)}
+    marks = {first: mark(skipped=1200, href="#offences"), second: mark(unexpected=31)}
     root = parsed(draw_bpmn(model.diagram, marks=marks, unrecorded=[second], name="m"))
     said = " ".join(words_in(root))
-    assert "1,200" in said
-    assert "31" in said
+    assert {"1,200", "31"} <= set(words_in(root))
     for word in {word for activity in model.activities for word in activity.split()}:
         assert word in said
-    links = [node.get("href") for node in root.iter() if node.tag.endswith("}a")]
-    assert links == ["#offences"]
+    links = [node.get("href") for node in figures(root, "a")]
+    assert set(links) == {"#offences"}
     assert root.get("role") == "group"  # what is linked must stay reachable
-    kinds = {shape.kind for shape in model.diagram.shapes}
-    crosses = [n for n in root.iter() if n.tag.endswith("}path")]
+    plain = parsed(draw_bpmn(model.diagram, marks={}))
     gates = [s for s in model.diagram.shapes if s.kind.endswith("Gateway")]
-    assert len(crosses) == len(gates)
-    assert {"startEvent", "endEvent"} <= kinds
-    rings = [n.get("stroke-width") for n in root.iter() if n.tag.endswith("}circle")]
-    assert sorted(set(rings), key=str) == ["1.5", "4"]
+    assert sum(n in {4, 5} for n in corners(plain)) >= len(gates)
+    rings = [n.get("stroke-width") for n in figures(plain, "circle")]
+    assert {"1.5", "4"} <= set(rings)
 
 
-def test_marks_differ_by_shape_not_by_colour_alone() -> None:
-    task = Diagram(shapes=(Shape("t", "task", "Assign", 0.0, 0.0, 100.0, 80.0),))
+def test_a_mark_says_in_words_how_many_cases_did_what() -> None:
+    found = mark(skipped=3, repeated=1, passed=1204, n_cases=1500, href="#at-1")
+    root = parsed(draw_bpmn(Diagram(shapes=(task("Assign"),)), marks={"Assign": found}))
+    told = (
+        "Assign: skipped in 3 cases, repeated in 1 case, "
+        "done where the model expects it in 1,204 cases, of 1,500"
+    )
+    assert f"{told}." in titles_in(root)
+    assert told in [node.text for node in figures(root, "desc")]
+    assert {"3", "1", "1,204"} <= set(words_in(root))
 
-    def signs(mark: Mark) -> list[int]:
-        root = parsed(draw_bpmn(task, marks={"Assign": mark}))
-        group = next(node for node in root if node.tag.endswith("}g"))
-        shapes = [n.attrib["points"].split() for n in group if n.tag.endswith("}polygon")]
-        return [len(points) for points in shapes]
 
-    assert signs(Mark(3, 0, 9)) == [3]
-    assert signs(Mark(0, 3, 9)) == [4]
-    assert signs(Mark(3, 3, 9)) == [3, 4]
+def test_each_kind_of_deviation_has_a_shape_and_a_colour_of_its_own() -> None:
+    names = ("skipped", "unexpected", "early", "late", "repeated", "branch")
+    assert len({sign.colour for sign in SIGNS.values()}) == len(SIGNS) == len(names)
+    seen = {}
+    for word, kind in zip(names, SIGNS, strict=True):
+        drawn = draw_bpmn(Diagram(shapes=(task("A"),)), marks={"A": mark(**{word: 7})})
+        group = next(n for n in parsed(drawn) if n.tag.endswith("}g"))
+        colour = SIGNS[kind].colour
+        (pill,) = (n for n in group if n.get("rx") == "11")
+        after = list(group)[list(group).index(pill) + 1]
+        assert pill.get("stroke") == colour
+        assert colour in {after.get("fill"), after.get("stroke")}
+        outline = after.get("points") or "ring"
+        first = outline.split()[0].split(",")
+        seen[kind] = tuple(
+            (float(x) - float(first[0]), float(y) - float(first[1]))
+            for x, y in (pair.split(",") for pair in outline.split() if "," in pair)
+        )
+    assert len(set(seen.values())) == len(SIGNS)
+
+
+@pytest.mark.parametrize("colour", [sign.colour for sign in SIGNS.values()])
+def test_colours_of_signs_can_be_read_on_white(colour: str) -> None:
+    """Contrast by WCAG 2.2, definition of relative luminance."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    assert 1.05 / (luminance + 0.05) >= 4.5
+
+
+def badges(root: Element) -> list[tuple[float, float]]:
+    """The left ends and heights of the pills."""
+    pills = [n for n in figures(root, "rect") if n.get("rx") == "11"]
+    return [(float(n.attrib["x"]), float(n.attrib["y"])) for n in pills]
+
+
+def test_the_four_most_frequent_kinds_get_the_corners() -> None:
+    many = mark(skipped=1, unexpected=2, early=3, late=4, repeated=5, branch=6)
+    root = parsed(draw_bpmn(Diagram(shapes=(task("A"),)), marks={"A": many}))
+    assert len(badges(root)) == 4
+    assert words_in(root)[1:6] == ["0", "6", "5", "4", "3"]
+    assert "skipped in 1 case, unexpected in 2 cases" in titles_in(root)[1]
+
+
+def test_a_badge_keeps_off_an_event_on_the_border() -> None:
+    event = Shape("b", "boundaryEvent", "", 82.0, -18.0, 36.0, 36.0, ("timer",))
+    kinds = mark(skipped=3, repeated=2)
+    free = badges(parsed(draw_bpmn(Diagram((task("A"),)), marks={"A": kinds})))
+    kept = badges(parsed(draw_bpmn(Diagram((task("A"), event)), marks={"A": kinds})))
+    assert [y < 0 for _, y in free] == [True, True]
+    assert [y < 0 for _, y in kept] == [True, False]
+
+
+def test_names_that_stand_twice_say_so() -> None:
+    both = Diagram(shapes=(task("A"), replace(task("A", 200.0), id="other")))
+    root = parsed(draw_bpmn(both, marks={"A": mark(skipped=2)}))
+    told = [words for words in titles_in(root) if "stands on 2 steps" in words]
+    assert len(told) == 2
 
 
 def test_marks_that_the_drawing_does_not_hold_stand_below_it() -> None:
     model = ReferenceModel.from_bpmn(ROOT / "rules" / "itil" / "incident" / "model.bpmn")
     names = [f"Other {i:02d}" for i in range(MOST_BESIDE + 5)]
-    marks = {name: Mark(0, i + 1, 9) for i, name in enumerate(names)} | {"Quiet": Mark(0, 0, 9)}
+    marks = {name: mark(unexpected=i + 1) for i, name in enumerate(names)} | {"Quiet": mark()}
     said = words_in(parsed(draw_bpmn(model.diagram, marks=marks)))
     told = f"{len(names)} steps that this drawing does not hold, the most frequent first:"
     assert told in said
@@ -285,21 +382,165 @@ def test_marks_that_the_drawing_does_not_hold_stand_below_it() -> None:
     assert "Quiet" not in said
 
 
-def test_lanes_lie_behind_and_flows_without_waypoints_are_straight() -> None:
+def test_frames_lie_behind_and_flows_without_waypoints_are_straight() -> None:
     diagram = Diagram(
         shapes=(
-            Shape("a", "task", "A", 50.0, 20.0, 100.0, 80.0),
-            Shape("l", "lane", "Desk", 0.0, 0.0, 400.0, 200.0),
-            Shape("b", "task", "B", 250.0, 20.0, 100.0, 80.0),
+            task("A", 50.0, 20.0),
+            Shape("l", "lane", "Desk", 30.0, 0.0, 370.0, 200.0),
+            Shape("p", "participant", "Pool", 0.0, 0.0, 400.0, 200.0),
+            task("B", 250.0, 20.0),
         ),
-        edges=(Flow("f", "a", "b", ((0.0, 0.0),)), Flow("g", "a", "gone", ())),
+        edges=(
+            Flow("f", "task-A", "task-B", ((0.0, 0.0),)),
+            Flow("g", "task-A", "gone", ()),
+        ),
     )
-    drawing = draw_bpmn(diagram, marks={})
-    root = parsed(drawing)
-    rects = [n.get("width") for n in root.iter() if n.tag.endswith("}rect")]
-    assert rects[1] == "400"  # after the background, before the tasks
-    line = next(n for n in root.iter() if n.tag.endswith("}polyline"))
+    root = parsed(draw_bpmn(diagram, marks={}))
+    widths = [n.get("width") for n in figures(root, "rect")]
+    assert widths[1:3] == ["400", "370"]  # after the background, before the tasks
+    (line,) = figures(root, "polyline")
     assert line.get("points") == "100,60 300,60"
+    turned = [n.get("transform", "") for n in figures(root, "g")]
+    assert sum(turn.startswith("rotate(-90") for turn in turned) == 2
+
+
+def test_a_pool_that_holds_nothing_has_its_name_inside() -> None:
+    empty = Shape("p", "participant", "Customer", 0.0, 0.0, 400.0, 60.0)
+    root = parsed(draw_bpmn(Diagram((empty,)), marks={}))
+    assert not [n for n in figures(root, "g") if n.get("transform", "").startswith("rotate")]
+    assert "Customer" in words_in(root)
+
+
+def test_events_are_told_apart_by_their_rings() -> None:
+    def rings(kind: str, *markers: str) -> list[tuple[str | None, str | None]]:
+        root = parsed(draw_bpmn(Diagram((shape(kind, "", *markers),)), marks={}))
+        return [(n.get("stroke-width"), n.get("stroke-dasharray")) for n in figures(root, "circle")]
+
+    assert rings("startEvent") == [("1.5", None)]
+    assert rings("endEvent") == [("4", None)]
+    assert rings("intermediateCatchEvent") == [("1.5", None)] * 2
+    assert rings("boundaryEvent") == [("1.5", None)] * 2
+    assert rings("boundaryEvent", "nonInterrupting") == [("1.5", "4 3")] * 2
+
+
+TRIGGERS = (
+    *("timer", "message", "signal", "error", "escalation", "conditional"),
+    *("link", "terminate", "cancel", "multiple"),
+)
+
+
+def test_each_trigger_looks_its_own_and_throwing_ones_are_filled() -> None:
+    def inside(kind: str, *markers: str) -> str:
+        return draw_bpmn(Diagram((shape(kind, "", *markers),)), marks={})
+
+    catching = [inside("intermediateCatchEvent", trigger) for trigger in TRIGGERS]
+    assert len({*catching, inside("intermediateCatchEvent")}) == len(TRIGGERS) + 1
+    assert inside("intermediateCatchEvent", "unheard of") == inside("intermediateCatchEvent")
+    for trigger in ("message", "signal", "escalation", "link"):
+        thrown, caught = inside("intermediateThrowEvent", trigger), inside("boundaryEvent", trigger)
+        assert thrown.count(f'fill="{svg.INK}"') > caught.count(f'fill="{svg.INK}"')
+
+
+def test_gateways_are_told_apart_by_their_signs() -> None:
+    kinds = ("exclusive", "parallel", "inclusive", "eventBased")
+    drawn = {
+        kind: draw_bpmn(Diagram((shape(f"{kind}Gateway"),)), marks={}).split("<polygon", 1)[1]
+        for kind in kinds
+    }
+    assert len(set(drawn.values())) == len(kinds)
+    choice = parsed(draw_bpmn(Diagram((shape("eventBasedGateway"),)), marks={}))
+    assert corners(choice) == [4, 5]
+
+
+def test_activities_show_their_markers() -> None:
+    def drawn(kind: str, *markers: str) -> str:
+        return draw_bpmn(Diagram((shape(kind, "A", *markers, size=90.0),)), marks={})
+
+    plain = drawn("task")
+    marked = [drawn("task", marker) for marker in ("loop", "parallel", "sequential", "collapsed")]
+    assert len({plain, *marked}) == 5
+    assert 'stroke-width="4"' in drawn("callActivity")
+    assert 'stroke-width="4"' not in plain
+    assert drawn("transaction").count("<rect") == plain.count("<rect") + 1
+    frame, closed = drawn("subProcess"), drawn("subProcess", "collapsed")
+    assert frame != closed
+    assert 'stroke-dasharray="2 3"' in drawn("subProcess", "event")
+
+
+def test_messages_are_dashed_from_a_ring_to_an_open_head() -> None:
+    ends = ((0.0, 0.0), (0.0, 90.0))
+    root = parsed(
+        draw_bpmn(Diagram(edges=(Flow("m", "a", "b", ends, kind="messageFlow"),)), marks={})
+    )
+    assert figures(root, "polyline")[0].get("stroke-dasharray") == "7 4"
+    assert len(figures(root, "circle")) == 1
+    assert figures(root, "polygon")[0].get("fill") == "#fff"
+
+
+def test_a_kind_that_is_not_known_is_drawn_with_its_name() -> None:
+    root = parsed(draw_bpmn(Diagram((shape("choreographyTask", "Odd", size=90.0),)), marks={}))
+    assert "Odd" in words_in(root)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "task",
+                    "subProcess",
+                    "startEvent",
+                    "boundaryEvent",
+                    "parallelGateway",
+                    "participant",
+                ]
+            ),
+            st.text(max_size=40),
+            st.tuples(*[st.floats(-500, 5000)] * 2, *[st.floats(0, 800)] * 2),
+            st.lists(
+                st.sampled_from([*TRIGGERS, "loop", "collapsed", "nonInterrupting"]), max_size=3
+            ),
+        ),
+        max_size=6,
+    )
+)
+def test_whatever_stands_on_paper_lies_inside_the_drawing(
+    found: list[tuple[str, str, tuple[float, float, float, float], list[str]]],
+) -> None:
+    shapes = tuple(
+        Shape(str(i), kind, name, *bounds, tuple(markers))
+        for i, (kind, name, bounds, markers) in enumerate(found)
+    )
+    marks = {one.name: mark(skipped=3, late=2, passed=4) for one in shapes}
+    root = parsed(draw_bpmn(Diagram(shapes), marks=marks))
+    left, top, wide, high = map(float, str(root.get("viewBox")).split())
+    for one in shapes:
+        assert left <= one.x <= one.x + one.width <= left + wide + 1
+        assert top <= one.y <= one.y + one.height <= top + high + 1
+
+
+def processes(path: Path) -> list[str]:
+    return re.findall(r"<(?:\w+:)?process\b[^>]*?\bid=\"([^\"]+)\"", path.read_text("utf-8"))
+
+
+@pytest.mark.skipif(not MIWG.exists(), reason="the MIWG reference models are not there")
+def test_the_reference_models_of_miwg_are_drawn() -> None:
+    """Every process of the 21 diagrams that can be read: all its steps, nothing twice."""
+    drawn = 0
+    for path in sorted(MIWG.glob("*.bpmn")):
+        for process in processes(path):
+            try:
+                model = ReferenceModel.from_bpmn(path, process=process)
+            except CodedError:
+                continue  # what cannot be read is another test's matter
+            marks = {name: mark(skipped=12, repeated=3, passed=99) for name in model.activities}
+            root = parsed(draw_bpmn(model.diagram, marks=marks))
+            held = {one.name for one in model.diagram.shapes} & set(model.activities)
+            titles = " ".join(titles_in(root))
+            assert all(svg.clean(name) in titles for name in held), path.name
+            drawn += 1
+    assert drawn >= 20
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,68 +1,82 @@
 """Where do tickets leave the reference model? The model in BPMN notation, with marks on its tasks.
 
 The drawing takes the model's own layout (BPMN DI: bounds and waypoints), so it looks as in the
-editor it was made in: tasks as rounded boxes, a start as a thin and an end as a thick circle,
-gateways as diamonds with x (exclusive) or + (parallel). A task that tickets skip or do when the
-model does not expect it gets a badge: a triangle with the count of skips at its upper left, a
-diamond with the count of surplus occurrences at its lower right; the fill says how many cases are
-concerned. Unmarked tasks are plain; a dashed one cannot be recorded by the log's source. Marked
-steps that the drawing does not hold stand in rows below it, with their number, the most frequent
-first (at most `MOST_BESIDE`).
+editor it was made in (`bpmn_shapes` says how each element is drawn). On each task:
 
-Not drawn: message flows, data, pools (the models we read have none). A flow with fewer than two
-waypoints becomes a straight line between its ends. Units: those of the diagram (pixels in the
-common tools). Complexity: linear in the shapes and edges.
+- the fill says in how many cases the step was done where the model expects it, from white (none)
+  to blue (all); the figure below its name says the number;
+- badges say in how many cases the step is part of a deviation, one a kind, with the kind's sign
+  (`signs`) and the number of cases: the most frequent kinds at the corners that no event on the
+  task's border takes, clockwise from the upper left; what there is no room for is in the tooltip
+  and in the list that the task links to;
+- a red outline, the thicker the more cases deviate, marks a task with badges;
+- a dashed outline is a step that the log's source cannot record.
+
+Names that stand on several tasks carry the same numbers on each: a log does not tell them apart.
+Marked steps that the drawing does not hold stand in rows below it, the most frequent first (at
+most `MOST_BESIDE`).
+
+Not known from a diagram: where its editor had put the names of events, gateways and flows. A flow
+with fewer than two waypoints becomes a straight line between its ends. Units: those of the diagram
+(pixels in the common tools). Complexity: linear in the shapes and edges, quadratic in pools.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from csi.report.drawings import svg
+from csi.report.drawings import bpmn_shapes, pen, signs, svg
 from csi.report.words import number, plural
+from process_mining.model import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-    from process_mining.model import Diagram, Edge, Shape
+    from process_mining.model import Diagram, Edge
 
 MARGIN: Final = 30.0
 ROW: Final = 26.0
-PALE, STRONG = "#fdf3e1", "#f0a27e"
-SKIP, SURPLUS = "#b3261e", "#6a3d9a"
-CROSS: Final = {"exclusiveGateway": "x", "parallelGateway": "+"}
-THICK: Final = {"startEvent": 1.5, "endEvent": 4.0}
-LANE: Final = "lane"
-TASK_SIZE: Final = (160.0, 60.0)
-GAP: Final = 24.0
+OUT: Final = 5.0
+HEAT_LOW, HEAT_HIGH = "#ffffff", "#b9d4f0"
+DEVIATING: Final = "#b3261e"
+TASK_SIZE: Final = (160.0, 72.0)
+GAP: Final = 36.0
 MOST_BESIDE: Final = 24
 LEAST_WIDTH: Final = 420.0
+USUAL_WIDTH: Final = 1400.0
+_NEAR: Final = 40.0
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What happened at one activity: times skipped, times unexpected, and the cases in all.
+    """What happened at one activity, counted in cases, of `n_cases` in all.
 
-    `severity`, 0 to 1, colours the task; `href` is an anchor of the same page.
+    `kinds` are pairs of a kind of deviation (a key of `signs.SIGNS`) and the cases that have it;
+    `deviating` the cases that have any of them; `passed` those that did the activity where the
+    model expects it. `href` is an anchor of the same page.
     """
 
-    skipped: int
-    unexpected: int
+    kinds: tuple[tuple[str, int], ...]
+    deviating: int
+    passed: int
     n_cases: int
     href: str | None = None
-    severity: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """The share of cases that deviate here."""
+        return self.deviating / max(1, self.n_cases)
 
-@dataclass(frozen=True)
-class _Place:
-    """A task to draw: its name and its bounds."""
-
-    name: str
-    x: float
-    y: float
-    width: float
-    height: float
+    @property
+    def told(self) -> str:
+        """Say it in words."""
+        said = [f"{kind} in {plural(n, 'case')}" for kind, n in self.kinds if n]
+        passed = f"done where the model expects it in {plural(self.passed, 'case')}"
+        return ", ".join([*said, passed]) + f", of {number(self.n_cases)}"
 
 
 def draw_bpmn(
@@ -74,19 +88,15 @@ def draw_bpmn(
     title: str = "Reference model",
 ) -> str:
     """Return the model as one inline SVG element; `unrecorded` tasks are drawn dashed."""
-    left, top, right, bottom = _extent(diagram)
-    wide = max(right - left, LEAST_WIDTH) + 2 * MARGIN
+    left, top, _, bottom = _extent(diagram)
+    wide = width_of(diagram)
     beside, below = _beside(diagram, marks), bottom + MARGIN + 12
     others = _others(beside, marks, left, below, wide - 2 * MARGIN)
     foot = below + _rows_height(min(len(beside), MOST_BESIDE), wide - 2 * MARGIN)
-    legend, height = _legend(left, foot, wide - 2 * MARGIN)
-    ordered = sorted(diagram.shapes, key=lambda shape: shape.kind != LANE)  # lanes lie behind all
-    shapes = [_shape(s, marks.get(s.name), dashed=s.name in unrecorded) for s in ordered]
-    lanes = sum(shape.kind == LANE for shape in ordered)
-    places = {shape.id: shape for shape in diagram.shapes}
-    edges = [_edge(edge, _waypoints(edge, places)) for edge in diagram.edges]
+    legend, height = _legend(marks, unrecorded, left, foot, wide - 2 * MARGIN)
+    body = _body(diagram, marks, unrecorded)
     return svg.document(
-        "".join([*shapes[:lanes], *edges, *shapes[lanes:], others, legend]),
+        "".join([*body, others, legend]),
         box=(left - MARGIN, top - MARGIN, wide, foot + height + MARGIN - top),
         name=name,
         title=title,
@@ -95,31 +105,53 @@ def draw_bpmn(
     )
 
 
+def width_of(diagram: Diagram) -> int:
+    """Return the width of the drawing of a diagram in its own units."""
+    left, _, right, _ = _extent(diagram)
+    return ceil(max(right - left, LEAST_WIDTH) + 2 * MARGIN)
+
+
+def _body(diagram: Diagram, marks: Mapping[str, Mark], unrecorded: Collection[str]) -> list[str]:
+    """Draw frames, then flows, then all else."""
+    ordered = sorted(diagram.shapes, key=bpmn_shapes.layer)
+    names = Counter(shape.name for shape in ordered if bpmn_shapes.is_activity(shape))
+    taken = [shape for shape in ordered if shape.kind == bpmn_shapes.BOUNDARY]
+    places = {shape.id: shape for shape in diagram.shapes}
+    behind: list[str] = []
+    front: list[str] = []
+    for shape in ordered:
+        mark = marks.get(shape.name) if bpmn_shapes.is_activity(shape) else None
+        one = _shape(
+            shape,
+            mark,
+            dashed=shape.name in unrecorded,
+            alike=names[shape.name],
+            taken=taken,
+            empty=shape.kind == bpmn_shapes.POOL and not bpmn_shapes.holds(shape, diagram.shapes),
+        )
+        (behind if bpmn_shapes.is_frame(shape) else front).append(one)
+    edges = [_edge(edge, _waypoints(edge, places)) for edge in diagram.edges]
+    return [*behind, *edges, *front]
+
+
 def _extent(diagram: Diagram) -> tuple[float, float, float, float]:
-    xs = [x for s in diagram.shapes for x in (s.x, s.x + s.width)]
-    ys = [y for s in diagram.shapes for y in (s.y, s.y + s.height)]
-    xs += [x for edge in diagram.edges for x, _ in edge.waypoints]
-    ys += [y for edge in diagram.edges for _, y in edge.waypoints]
-    if not xs:
+    boxes = [(s.x, s.y, s.x + s.width, s.y + s.height) for s in diagram.shapes]
+    boxes += filter(None, map(bpmn_shapes.label_box, diagram.shapes))
+    boxes += [(x, y, x, y) for edge in diagram.edges for x, y in edge.waypoints]
+    if not boxes:
         return 0.0, 0.0, 0.0, 0.0
-    return min(xs), min(ys), max(xs), max(ys)
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def _waypoints(edge: Edge, places: Mapping[str, Shape]) -> list[tuple[float, float]]:
-    if len(edge.waypoints) > 1:
-        return list(edge.waypoints)
-    ends = [places[end] for end in (edge.source, edge.target) if end in places]
-    return [(s.x + s.width / 2, s.y + s.height / 2) for s in ends]
+# --- steps that have no place in the drawing
 
 
 def _beside(diagram: Diagram, marks: Mapping[str, Mark]) -> list[str]:
-    """Return the marked steps that no task of the drawing stands for, by name."""
-    drawn = {s.name for s in diagram.shapes if s.kind not in {*THICK, *CROSS, LANE}}
-    return sorted(a for a, mark in marks.items() if a not in drawn and _counted(mark))
-
-
-def _counted(mark: Mark | None) -> bool:
-    return mark is not None and bool(mark.skipped or mark.unexpected)
+    """Return the marked steps that no task of the drawing stands for, the most frequent first."""
+    drawn = {shape.name for shape in diagram.shapes if bpmn_shapes.is_activity(shape)}
+    found = [a for a, mark in marks.items() if a not in drawn and mark.deviating]
+    return sorted(found, key=lambda a: (-marks[a].deviating, a))
 
 
 def _per_row(wide: float) -> int:
@@ -132,172 +164,205 @@ def _rows_height(n: int, wide: float) -> float:
 
 
 def _others(
-    beside: list[str], marks: Mapping[str, Mark], left: float, top: float, wide: float
+    beside: Sequence[str], marks: Mapping[str, Mark], left: float, top: float, wide: float
 ) -> str:
     """Draw rows of tasks that belong to no place in the model."""
     if not beside:
         return ""
-    shown = sorted(beside, key=lambda a: (-marks[a].skipped - marks[a].unexpected, a))[:MOST_BESIDE]
     said = (
         f"{plural(len(beside), 'step')} that this drawing does not hold, the most frequent first:"
     )
     drawn = [svg.text(left, top, said, anchor="start", fill=svg.SOFT)]
-    for i, activity in enumerate(shown):
+    for i, activity in enumerate(beside[:MOST_BESIDE]):
         row, column = divmod(i, _per_row(wide))
         x = left + column * (TASK_SIZE[0] + GAP)
         y = top + ROW + row * (TASK_SIZE[1] + GAP)
-        shape = _Place(activity, x, y, *TASK_SIZE)
-        drawn.append(_task(shape, marks[activity], dashed=False))
+        shape = Shape(f"beside-{i}", "task", activity, x, y, *TASK_SIZE)
+        drawn.append(_activity(shape, marks[activity], dashed=False, alike=1, taken=()))
     return "".join(drawn)
 
 
 def _told(marks: Mapping[str, Mark]) -> str:
-    said = [
-        f"{activity}: skipped {number(mark.skipped)}, unexpected {number(mark.unexpected)}"
-        for activity, mark in sorted(marks.items())
-        if mark.skipped or mark.unexpected
-    ]
-    return "; ".join(said) or "No ticket leaves the model."
+    found = sorted(marks.items(), key=lambda pair: (-pair[1].deviating, pair[0]))
+    said = [f"{activity}: {mark.told}" for activity, mark in found if mark.deviating]
+    return "; ".join(said) or "No case leaves the model."
+
+
+# --- shapes
+
+
+def _shape(  # noqa: PLR0913 - what is known of a shape
+    shape: Shape,
+    mark: Mark | None,
+    *,
+    dashed: bool,
+    alike: int,
+    taken: Sequence[Shape],
+    empty: bool,
+) -> str:
+    if bpmn_shapes.is_activity(shape):
+        return _activity(shape, mark, dashed=dashed, alike=alike, taken=taken)
+    return bpmn_shapes.drawn(shape, empty=empty)
+
+
+def _activity(
+    shape: Shape, mark: Mark | None, *, dashed: bool, alike: int, taken: Sequence[Shape]
+) -> str:
+    """An activity, filled and badged by what happened there; a link where there is a list."""
+    fill, stroke, width, figure = pen.WHITE, svg.INK, 1.5, ""
+    if mark is not None and not dashed:
+        fill = svg.mixed(HEAT_LOW, HEAT_HIGH, mark.passed / max(1, mark.n_cases))
+        figure = number(mark.passed)
+    if bpmn_shapes.is_frame(shape):
+        fill, figure = pen.WHITE, ""
+    if mark is not None and mark.deviating:
+        stroke, width = DEVIATING, 2.0 + 2.5 * mark.share
+    drawn = bpmn_shapes.activity(
+        shape, fill=fill, stroke=stroke, width=width, dashed=dashed, figure=figure
+    )
+    if mark is None:
+        return drawn
+    again = f" The name stands on {alike} steps; the numbers are for all of them." * (alike > 1)
+    told = f"<title>{svg.escape(f'{shape.name}: {mark.told}.{again}')}</title>"
+    return svg.linked(f"<g>{told}{drawn}{_badges(shape, mark, taken)}</g>", mark.href)
+
+
+def _badges(shape: Shape, mark: Mark, taken: Sequence[Shape]) -> str:
+    """Put the most frequent kinds at the free corners, clockwise from the upper left."""
+    order = list(signs.SIGNS)
+    kinds = sorted(mark.kinds, key=lambda pair: (-pair[1], order.index(pair[0])))
+    waiting = [pair for pair in kinds if pair[1]]
+    found = []
+    for right, low in ((False, False), (True, False), (True, True), (False, True)):
+        wide = signs.badge_width(waiting[0][1]) if waiting else 0.0
+        x = shape.x + shape.width - wide + 14 if right else shape.x - 14
+        y = shape.y + shape.height + OUT if low else shape.y - OUT
+        if waiting and not any(_covers(x, y, wide, event) for event in taken):
+            found.append(signs.badge(*waiting.pop(0), x, y))
+    return "".join(found)
+
+
+def _covers(x: float, y: float, wide: float, event: Shape) -> bool:
+    """Tell whether a badge would cover an event on the border."""
+    half = signs.HIGH / 2
+    return (
+        x < event.x + event.width
+        and x + wide > event.x
+        and y - half < event.y + event.height
+        and y + half > event.y
+    )
+
+
+# --- flows
+
+
+def _waypoints(edge: Edge, places: Mapping[str, Shape]) -> list[tuple[float, float]]:
+    if len(edge.waypoints) > 1:
+        return list(edge.waypoints)
+    ends = [places[end] for end in (edge.source, edge.target) if end in places]
+    return [(s.x + s.width / 2, s.y + s.height / 2) for s in ends]
 
 
 def _edge(edge: Edge, pairs: list[tuple[float, float]]) -> str:
-    """A sequence flow: its line, an arrowhead, and its name beside the first bend."""
+    """A flow: its line, its head, and its name; messages are dashed from a ring to an open head."""
     if len(pairs) < 2:  # noqa: PLR2004 - a line has two ends
         return ""
-    look = f'fill="none" stroke="{svg.LINE}" stroke-width="1.5"'
-    line = f'<polyline points="{svg.points(pairs)}" {look}/>'
-    (x0, y0), (x1, y1) = pairs[-2], pairs[-1]
-    length = max(((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5, 1e-9)
+    message = edge.kind == "messageFlow"
+    look = pen.Look(pen.NONE, svg.LINE, 1.5, "7 4" if message else "")
+    drawn = f'<polyline points="{svg.points(pairs)}"{look.attributes}/>'
+    if message:
+        drawn += pen.circle(*pairs[0], 4, pen.Look(stroke=svg.LINE))
+    drawn += _head(pairs, filled=not message)
+    return drawn + _edge_name(edge.name, pairs)
+
+
+def _head(pairs: Sequence[tuple[float, float]], *, filled: bool) -> str:
+    (x1, y1) = pairs[-1]
+    (x0, y0) = next((p for p in reversed(pairs[:-1]) if p != pairs[-1]), (x1 - 1, y1))
+    length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
     ux, uy = (x1 - x0) / length, (y1 - y0) / length
-    back = (x1 - 9 * ux, y1 - 9 * uy)
-    head = [(x1, y1), (back[0] - 4 * uy, back[1] + 4 * ux), (back[0] + 4 * uy, back[1] - 4 * ux)]
-    arrow = f'<polygon points="{svg.points(head)}" fill="{svg.LINE}"/>'
-    if not edge.name:
-        return line + arrow
-    (sx, sy), (tx, ty) = pairs[0], pairs[1]
-    return line + arrow + svg.text(
-        (sx + tx) / 2, (sy + ty) / 2 - 5, edge.name, size=11, fill=svg.SOFT, halo=True
-    )  # fmt: skip
+    back = (-9 * ux, -9 * uy)
+    corners = [
+        (0.0, 0.0),
+        (back[0] - 4 * uy, back[1] + 4 * ux),
+        (back[0] + 4 * uy, back[1] - 4 * ux),
+    ]
+    return pen.polygon(x1, y1, 1, corners, pen.Look(svg.LINE if filled else pen.WHITE, svg.LINE))
 
 
-def _shape(shape: Shape, mark: Mark | None, *, dashed: bool) -> str:
-    if shape.kind in THICK:
-        return _event(shape)
-    if shape.kind in CROSS:
-        return _gateway(shape)
-    if shape.kind == LANE:
-        return _lane(shape)
-    place = _Place(shape.name, shape.x, shape.y, shape.width, shape.height)
-    return _task(place, mark, dashed=dashed)
-
-
-def _lane(shape: Shape) -> str:
-    """A lane: its outline, its name along the left edge."""
-    x, y = shape.x + 15, shape.y + shape.height / 2
-    turned = f'<g transform="rotate(-90 {svg.num(x)} {svg.num(y)})">'
-    label = svg.lines(x, y, svg.wrapped(shape.name, shape.height / 13, 1), size=12, fill=svg.SOFT)
-    return (
-        f'<rect x="{svg.num(shape.x)}" y="{svg.num(shape.y)}" width="{svg.num(shape.width)}" '
-        f'height="{svg.num(shape.height)}" fill="none" stroke="{svg.LINE}"/>{turned}{label}</g>'
-    )
-
-
-def _event(shape: Shape) -> str:
-    x, y, r = shape.x + shape.width / 2, shape.y + shape.height / 2, shape.width / 2
-    ring = (
-        f'<circle cx="{svg.num(x)}" cy="{svg.num(y)}" r="{svg.num(r)}" fill="#fff" '
-        f'stroke="{svg.INK}" stroke-width="{svg.num(THICK[shape.kind])}"/>'
-    )
-    label = svg.wrapped(shape.name, 9, 2)
-    return ring + svg.lines(x, y + r + 12, label, size=11, fill=svg.SOFT)
-
-
-def _gateway(shape: Shape) -> str:
-    x, y = shape.x + shape.width / 2, shape.y + shape.height / 2
-    w, h = shape.width / 2, shape.height / 2
-    corners = [(x, y - h), (x + w, y), (x, y + h), (x - w, y)]
-    look = f'fill="#fff" stroke="{svg.INK}" stroke-width="1.5"'
-    diamond = f'<polygon points="{svg.points(corners)}" {look}/>'
-    arm = w * (0.36 if CROSS[shape.kind] == "x" else 0.5)
-    ends = [(-arm, -arm), (arm, arm), (-arm, arm), (arm, -arm)]
-    if CROSS[shape.kind] == "+":
-        ends = [(-arm, 0), (arm, 0), (0, -arm), (0, arm)]
-    moves = [f"{svg.num(x + dx)} {svg.num(y + dy)}" for dx, dy in ends]
-    path = f"M{moves[0]}L{moves[1]}M{moves[2]}L{moves[3]}"
-    sign = f'<path d="{path}" stroke="{svg.INK}" stroke-width="3" fill="none"/>'
-    label = svg.wrapped(shape.name, 11, 2)
-    return diamond + sign + svg.lines(x, y - h - 10, label, size=11, fill=svg.SOFT)
-
-
-def _task(shape: _Place, mark: Mark | None, *, dashed: bool) -> str:
-    """A task, filled and badged where tickets leave the model at it; then it is a link too."""
-    marked = _counted(mark)
-    fill = svg.mixed(PALE, STRONG, mark.severity) if mark is not None and marked else "#fff"
-    dashes = ' stroke-dasharray="5 4"' if dashed else ""
-    box = (
-        f'<rect x="{svg.num(shape.x)}" y="{svg.num(shape.y)}" width="{svg.num(shape.width)}" '
-        f'height="{svg.num(shape.height)}" rx="8" fill="{fill}" stroke="{svg.INK}" '
-        f'stroke-width="{2.5 if marked else 1.5}"{dashes}/>'
-    )
-    x, y = shape.x + shape.width / 2, shape.y + shape.height / 2
-    label = svg.lines(x, y, svg.wrapped(shape.name, shape.width / 13, 3), size=13)
-    if mark is None or not marked:
-        return box + label
-    said = (
-        f"{shape.name}: skipped {plural(mark.skipped, 'time')}, "
-        f"unexpected {plural(mark.unexpected, 'time')}; "
-        f"{plural(mark.n_cases, 'ended case')} in all"
-    )
-    told = f"<title>{svg.escape(said)}</title>"
-    badges = _badge(shape.x, shape.y, mark.skipped, SKIP, skipped=True)
-    corner = (shape.x + shape.width, shape.y + shape.height)
-    badges += _badge(*corner, mark.unexpected, SURPLUS, skipped=False)
-    return svg.linked(f"<g>{told}{box}{label}{badges}</g>", mark.href)
-
-
-def _badge(x: float, y: float, n: int, colour: str, *, skipped: bool) -> str:
-    """A pill with a triangle (skipped) or a diamond (unexpected) and the count."""
-    if not n:
+def _edge_name(name: str, pairs: Sequence[tuple[float, float]]) -> str:
+    """Put a flow's name on its first stretch that has room, above a level one, beside a steep."""
+    if not name:
         return ""
-    shown = number(n)
-    wide = 12 * svg.width(shown) + 34
-    left = x - 12 if skipped else x - wide + 12
-    sign = [(left + 8, y + 4), (left + 20, y + 4), (left + 14, y - 6)]
-    if not skipped:
-        sign = [(left + 14, y - 7), (left + 20, y), (left + 14, y + 7), (left + 8, y)]
-    return (
-        f'<rect x="{svg.num(left)}" y="{svg.num(y - 11)}" width="{svg.num(wide)}" height="22" '
-        f'rx="11" fill="#fff" stroke="{colour}" stroke-width="2"/>'
-        f'<polygon points="{svg.points(sign)}" fill="{colour}"/>'
-        + svg.text(left + 24, y + 4.5, shown, fill=colour, anchor="start", weight="bold")
-    )
+    stretches = list(itertools.pairwise(pairs))
+    long = max(stretches, key=_length)
+    (x0, y0), (x1, y1) = next((one for one in stretches if _length(one) >= _NEAR), long)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    if abs(x1 - x0) >= abs(y1 - y0):
+        label = svg.wrapped(name, max(10.0, abs(x1 - x0) / 11), 2)
+        return svg.lines(x, y - 8 * len(label), label, size=11, fill=svg.SOFT, halo=True)
+    label = svg.wrapped(name, 10, 3)
+    half = max(map(svg.width, label), default=0.0) * 11 / 2
+    return svg.lines(x + half + 5, y, label, size=11, fill=svg.SOFT, halo=True)
 
 
-def _legend(left: float, top: float, wide: float) -> tuple[str, float]:
-    """Return the legend, in as many rows as the drawing's width asks for, and its height."""
-    parts = (
-        ("skip", "times skipped"),
-        ("surplus", "times unexpected"),
-        ("", "stronger fill: a larger share of cases"),
-        ("", "dashed: this source cannot record the step"),
-    )
-    drawn, x, y = [], left, top + ROW / 2
-    for sign, words in parts:
-        room = (62 if sign else 0) + 12 * svg.width(words) + GAP
-        if x > left and x + room > left + wide:
-            x, y = left, y + ROW
-        drawn.append(_example(sign, x, y) + _legend_text(x + (58 if sign else 0), y, words))
-        x += room
-    return "".join(drawn), y - top + ROW / 2
+def _length(stretch: tuple[tuple[float, float], tuple[float, float]]) -> float:
+    (x0, y0), (x1, y1) = stretch
+    return float(((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5)
 
 
-def _example(sign: str, x: float, y: float) -> str:
-    if not sign:
-        return ""
-    if sign == "skip":
-        return _badge(x + 12, y, 12, SKIP, skipped=True)
-    return _badge(x + 12 * svg.width("12") + 34 - 12, y, 12, SURPLUS, skipped=False)
+# --- the legend
 
 
-def _legend_text(x: float, y: float, words: str) -> str:
-    return svg.text(x, y + 4, words, anchor="start", fill=svg.SOFT)
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of the legend: a badge, or a small task, and what it means."""
+
+    words: str
+    kind: str = ""
+    look: pen.Look = pen.Look()  # noqa: RUF009 - frozen
+
+    @property
+    def width(self) -> float:
+        return (20.0 if self.kind else 34.0) + 12 * svg.width(self.words) + GAP / 2
+
+    def drawn(self, x: float, y: float) -> str:
+        example = (
+            signs.shape(self.kind, x + 8, y)
+            if self.kind
+            else pen.box(x + 1, y - 8, 24, 16, self.look, corner=4)
+        )
+        words_at = x + (20.0 if self.kind else 32.0)
+        return example + svg.text(words_at, y + 4, self.words, anchor="start", fill=svg.SOFT)
+
+
+def _legend(
+    marks: Mapping[str, Mark],
+    unrecorded: Collection[str],
+    left: float,
+    top: float,
+    wide: float,
+) -> tuple[str, float]:
+    """Return the legend of what occurs, in as many rows as it needs, and its height.
+
+    Wide drawings are shrunk to their place, so their legend is larger.
+    """
+    scale = max(1.0, wide / USUAL_WIDTH)
+    seen = {kind for mark in marks.values() for kind, n in mark.kinds if n}
+    entries = [_Entry(f"{kind}, cases", kind) for kind in signs.SIGNS if kind in seen]
+    if marks:
+        full = pen.Look(fill=HEAT_HIGH)
+        entries.append(_Entry("deeper blue, figure: cases that did it as expected", look=full))
+    if seen:
+        red = pen.Look(stroke=DEVIATING, width=3)
+        entries.append(_Entry("thicker red: a larger share deviates", look=red))
+    if unrecorded:
+        entries.append(_Entry("this source cannot record the step", look=pen.Look(dashes="5 4")))
+    drawn, x, y = [], 0.0, ROW / 2
+    for entry in entries:
+        if x and x + entry.width > wide / scale:
+            x, y = 0.0, y + ROW
+        drawn.append(entry.drawn(x, y))
+        x += entry.width
+    place = f"translate({svg.num(left)} {svg.num(top)}) scale({scale:.2f})"
+    return f'<g transform="{place}">{"".join(drawn)}</g>', scale * (y + ROW / 2)

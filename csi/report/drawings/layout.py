@@ -5,7 +5,9 @@ it gets no text: nodes and labels are given as sizes only, so neither a machine'
 names in a log can change the layout. Started as a plain file (`python -I layout.py`), it reads a
 graph as JSON and writes the layout as JSON; see `arranged`.
 
-Units are points (1/72 inch), x to the right, y down. Method: Gansner, Koutsofios, North & Vo 1993.
+Units are points (1/72 inch), x to the right, y down. Method: Gansner, Koutsofios, North & Vo 1993;
+`sideways` lays out from left to right with lines along rows and columns only (Dobkin, Gansner,
+Koutsofios & North 1997, as Graphviz's `ortho` has it: without labels).
 Errors: RunError CY911 where Graphviz fails or takes longer than `PATIENCE_S`.
 """
 
@@ -16,11 +18,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Outline = Literal["box", "diamond", "circle"]
     Point = tuple[float, float]
 
 PATIENCE_S: Final = 60
@@ -29,10 +32,11 @@ _POINTS_PER_INCH: Final = 72
 
 @dataclass(frozen=True)
 class Box:
-    """A node to place: its size."""
+    """A node to place: its size and its outline, where lines end."""
 
     width: float
     height: float
+    outline: Outline = "box"
 
 
 @dataclass(frozen=True)
@@ -57,21 +61,27 @@ class Layout:
     labels: tuple[Point | None, ...]
 
 
-def arranged(nodes: Sequence[Box], edges: Sequence[Arc], *, first: int, last: int) -> Layout:
-    """Lay a graph out from top to bottom, node `first` above all and node `last` below all."""
+def arranged(
+    nodes: Sequence[Box], edges: Sequence[Arc], *, first: int, last: int, sideways: bool = False
+) -> Layout:
+    """Lay a graph out from top to bottom, node `first` above all and node `last` below all.
+
+    With `sideways` it goes from left to right, and an edge's points are the corners of its line.
+    """
     from process_mining.errors import RunError  # noqa: PLC0415 - the child process needs no package
 
     graph = {
-        "nodes": [(n.width, n.height) for n in nodes],
+        "nodes": [(n.width, n.height, n.outline) for n in nodes],
         "edges": [
             (e.source, e.target, (e.label.width, e.label.height) if e.label else None, e.weight)
             for e in edges
         ],
         "first": first,
         "last": last,
+        "sideways": sideways,
     }
     command = [sys.executable, "-I", str(Path(__file__).resolve())]
-    why = "The process map cannot be drawn"
+    why = "The graph cannot be drawn"
     try:
         done = subprocess.run(  # noqa: S603 - our own file, no shell, no text of the log
             command, input=json.dumps(graph), capture_output=True, text=True, timeout=PATIENCE_S,
@@ -84,11 +94,14 @@ def arranged(nodes: Sequence[Box], edges: Sequence[Arc], *, first: int, last: in
         last_line = (error.stderr.strip().splitlines() or ["no message"])[-1][:200]
         msg = f"Graphviz failed: {last_line}"
         raise RunError("CY911", msg, why=why, fix="Run `trueloop doctor`") from error
-    return _layout(json.loads(done.stdout))
+    return _layout(json.loads(done.stdout), step=3 if sideways else 1)
 
 
-def _layout(found: dict[str, Any]) -> Layout:
-    """Turn the child's answer (y upwards) into a layout (y downwards), to a tenth of a point."""
+def _layout(found: dict[str, Any], *, step: int) -> Layout:
+    """Turn the child's answer (y upwards) into a layout (y downwards), to a tenth of a point.
+
+    Every third point of a Bézier line lies on it: `step` 3 keeps those, the corners.
+    """
     _, _, right, height = found["box"]
 
     def down(point: list[float]) -> Point:
@@ -98,7 +111,7 @@ def _layout(found: dict[str, Any]) -> Layout:
         width=right,
         height=height,
         nodes=tuple(down(p) for p in found["nodes"]),
-        edges=tuple(tuple(down(p) for p in path) for path in found["edges"]),
+        edges=tuple(tuple(down(p) for p in path[::step]) for path in found["edges"]),
         tips=tuple(down(p) for p in found["tips"]),
         labels=tuple(p and down(p) for p in found["labels"]),
     )
@@ -110,10 +123,11 @@ def _main() -> None:
 
     asked = json.load(sys.stdin)
     graph = pygraphviz.AGraph(directed=True, strict=False)
-    graph.graph_attr.update(rankdir="TB", nodesep="0.3", ranksep="0.4", splines="spline")
-    for i, (width, height) in enumerate(asked["nodes"]):
+    way = {"rankdir": "LR", "splines": "ortho"} if asked["sideways"] else {"rankdir": "TB"}
+    graph.graph_attr.update({"nodesep": "0.3", "ranksep": "0.4", "splines": "spline"} | way)
+    for i, (width, height, outline) in enumerate(asked["nodes"]):
         size = {"width": width / _POINTS_PER_INCH, "height": height / _POINTS_PER_INCH}
-        graph.add_node(f"n{i}", label="", shape="box", fixedsize="true", **size)
+        graph.add_node(f"n{i}", label="", shape=outline, fixedsize="true", **size)
     for i, (source, target, label, weight) in enumerate(asked["edges"]):
         room = {"label": _room(*label)} if label else {}
         graph.add_edge(f"n{source}", f"n{target}", key=f"e{i}", weight=weight, **room)

@@ -3,9 +3,10 @@
 A box is an activity: its name, how often it was done, the share of cases that have it (also its
 shade). A line is a succession: its width grows with the square root of how often it was taken, its
 shade with the share of cases that take it; its label says how often, and the median time from the
-one step to the next. The filled circle is the start of cases, the ring their end. Pointing at a
-part shows its numbers in words; a description lists the most frequent ways for those who cannot
-see the drawing.
+one step to the next. The filled circle is the start of cases, the ring their end. A line that the
+map holds to be slow is dashed and brown, with an hourglass before its label. A line of `places`
+bears its number in a disc, which leads to a place of the same page. Pointing at a part shows its
+numbers in words; a description lists the most frequent ways for those who cannot see the drawing.
 
 Units: waits in int64 microseconds, elapsed time. The layout is Graphviz's `dot` (see `layout`).
 Order: as in the map (most frequent first), so that equal maps give equal bytes.
@@ -14,13 +15,15 @@ Order: as in the map (most frequent first), so that equal maps give equal bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Final
 
-from csi.report.drawings import layout, svg
+from csi.report.drawings import layout, pen, svg
 from csi.report.words import duration, number, percent, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from process_mining.discovery import Edge, Node, ProcessMap
 
 _NAME_EMS: Final = 15.0
@@ -33,6 +36,19 @@ _LEGEND: Final = 54.0
 _TOLD: Final = 12
 _PALE_BOX, _DEEP_BOX = "#f2f6fb", "#a9c9ec"
 _PALE_LINE, _DEEP_LINE = "#a3aebb", "#173f70"
+_SLOW_LINE: Final = "#8a4b00"
+_DASHES: Final = ' stroke-dasharray="9 4"'
+_SIGN: Final = 16.0
+_DISC: Final = 9.0
+_HOURGLASS: Final = ((-0.75, -1.0), (0.75, -1.0), (-0.75, 1.0), (0.75, 1.0))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line to point at: its number, and the anchor of the same page that it leads to."""
+
+    number: int
+    href: str
 
 
 @dataclass(frozen=True)
@@ -43,21 +59,47 @@ class _Line:
     source: int
     target: int
     label: str
+    slow: bool = False
+    place: Place | None = None
+
+    @property
+    def signs(self) -> int:
+        """How many signs stand before the label."""
+        return int(self.slow) + int(self.place is not None)
 
 
-def draw_process_map(found: ProcessMap, *, name: str = "process-map", title: str = "") -> str:
+def draw_process_map(
+    found: ProcessMap,
+    *,
+    name: str = "process-map",
+    title: str = "",
+    places: Mapping[tuple[str, str], Place] | None = None,
+) -> str:
     """Return the map as one SVG element; `name` makes its ids unique in a page.
 
-    Raises RunError CY911 where Graphviz fails, CodedError CY901 for a name that is no id.
+    `places` by (source, target); lines that the map does not show are passed over. Raises RunError
+    CY911 where Graphviz fails, CodedError CY901 for a name that is no id.
     """
+    return drawn_map(found, name=name, title=title, places=places)[0]
+
+
+def drawn_map(
+    found: ProcessMap,
+    *,
+    name: str = "process-map",
+    title: str = "",
+    places: Mapping[tuple[str, str], Place] | None = None,
+) -> tuple[str, int]:
+    """Return the map as `draw_process_map` does, and its width in pixels."""
     boxes = [_lines_of(node, found) for node in found.nodes]
     sizes = [layout.Box(_DOT, _DOT), *map(_size, boxes), layout.Box(_DOT, _DOT)]
-    lines = _lines(found)
+    lines = _lines(found, places or {})
     top = max((line.edge.n for line in lines), default=1)
     arcs = [_arc(line, top) for line in lines]
     placed = layout.arranged(sizes, arcs, first=0, last=len(sizes) - 1)
     paths = [_drawn_line(line, placed, i, found.cases, top) for i, line in enumerate(lines)]
     labels = [_drawn_label(line, placed.labels[i]) for i, line in enumerate(lines)]
+    linked = any(line.place for line in lines)
     nodes = [
         _drawn_node(node, text, size, placed.nodes[i + 1], found.cases)
         for i, (node, text, size) in enumerate(zip(found.nodes, boxes, sizes[1:-1], strict=True))
@@ -70,14 +112,15 @@ def draw_process_map(found: ProcessMap, *, name: str = "process-map", title: str
         wide + 2 * _MARGIN,
         placed.height + 2 * _MARGIN + _LEGEND,
     )
-    return svg.document(
+    drawing = svg.document(
         "".join([*paths, *nodes, *ends, *labels, _legend(found, view)]),
         box=view,
         name=name,
         title=title or f"Process map of {plural(found.cases, 'case')}",
         desc=describe(found),
-        role="img",
+        role="group" if linked else "img",
     )
+    return drawing, ceil(view[2])
 
 
 def describe(found: ProcessMap) -> str:
@@ -102,7 +145,13 @@ def left_out(found: ProcessMap) -> str:
     return f"Left out: {' and '.join(parts)}."
 
 
-def _lines(found: ProcessMap) -> list[_Line]:
+def _slow_words(found: ProcessMap) -> str:
+    if found.slower_than_us is None:
+        return ""
+    return f" Dashed, with an hourglass: slower than {duration(found.slower_than_us)}."
+
+
+def _lines(found: ProcessMap, places: Mapping[tuple[str, str], Place]) -> list[_Line]:
     place = {node.activity: i + 1 for i, node in enumerate(found.nodes)}
     last = len(found.nodes) + 1
     return [
@@ -111,6 +160,8 @@ def _lines(found: ProcessMap) -> list[_Line]:
             source=0 if edge.source is None else place[edge.source],
             target=last if edge.target is None else place[edge.target],
             label=_label(edge),
+            slow=found.is_slow(edge),
+            place=places.get((edge.source or "", edge.target or "")),
         )
         for edge in (*found.starts, *found.edges, *found.ends)
     ]
@@ -135,7 +186,8 @@ def _size(lines: tuple[str, ...]) -> layout.Box:
 
 
 def _arc(line: _Line, top: int) -> layout.Arc:
-    room = layout.Box(svg.width(line.label) * _SMALL + 16, _SMALL * 1.5)
+    signs = _SIGN * line.signs
+    room = layout.Box(svg.width(line.label) * _SMALL + 16 + signs, _SMALL * 1.5)
     weight = 1 + round(9 * line.edge.n / top)
     return layout.Arc(line.source, line.target, label=room, weight=weight)
 
@@ -157,12 +209,13 @@ def _told(edge: Edge, cases: int) -> str:
 def _drawn_line(line: _Line, placed: layout.Layout, i: int, cases: int, top: int) -> str:
     edge, path, tip = line.edge, placed.edges[i], placed.tips[i]
     wide = 1 + 6 * sqrt(edge.n / top)
-    colour = svg.mixed(_PALE_LINE, _DEEP_LINE, edge.cases / cases)
+    colour = _SLOW_LINE if line.slow else svg.mixed(_PALE_LINE, _DEEP_LINE, edge.cases / cases)
+    dashes = _DASHES if line.slow else ""
     start, rest = path[0], path[1:]
     curve = f"M{_pair(start)}C{' '.join(map(_pair, rest))}"
     return (
         f"<g><title>{svg.escape(_told(edge, cases), 1000)}</title>"
-        f'<path d="{curve}" fill="none" stroke="{colour}" stroke-width="{svg.num(wide)}"/>'
+        f'<path d="{curve}" fill="none" stroke="{colour}" stroke-width="{svg.num(wide)}"{dashes}/>'
         f"{_arrowhead(path[-1], tip, wide, colour)}</g>\n"
     )
 
@@ -184,7 +237,27 @@ def _arrowhead(base: tuple[float, float], tip: tuple[float, float], wide: float,
 def _drawn_label(line: _Line, place: tuple[float, float] | None) -> str:
     if place is None:
         return ""
-    return svg.text(place[0], place[1] + _SMALL * 0.35, line.label, size=_SMALL, halo=True) + "\n"
+    x, y = place[0] + line.signs * _SIGN / 2, place[1]
+    said = svg.text(x, y + _SMALL * 0.35, line.label, size=_SMALL, halo=True)
+    left = x - svg.width(line.label) * _SMALL / 2 - _SIGN / 2
+    signs = ""
+    if line.slow:
+        signs += pen.polygon(left, y, 6, _HOURGLASS, pen.Look(_SLOW_LINE, pen.WHITE, 1))
+        left -= _SIGN
+    if line.place is not None:
+        signs += svg.linked(_disc(left, y, line.place, _told_short(line)), line.place.href)
+    return f"{said}{signs}\n"
+
+
+def _disc(x: float, y: float, place: Place, told: str) -> str:
+    ring = pen.circle(x, y, _DISC, pen.Look(svg.INK, pen.WHITE))
+    shown = svg.text(x, y + 4, str(place.number), size=11, fill=pen.WHITE, weight="bold")
+    return f"<g><title>{svg.escape(told)}</title>{ring}{shown}</g>"
+
+
+def _told_short(line: _Line) -> str:
+    assert line.place is not None  # noqa: S101 - only lines with a place have a disc
+    return f"{line.place.number}: {_ends_of(line.edge)}"
 
 
 def _drawn_node(
@@ -224,7 +297,7 @@ def _legend(found: ProcessMap, view: tuple[float, float, float, float]) -> str:
     x, y = view[0] + _MARGIN, view[1] + view[3] - _LEGEND + 12
     said = (
         "Line: times taken · median time to the next step. Wider: more often.",
-        "Darker: a larger share of cases. Dot: start. Ring: end.",
+        f"Darker: a larger share of cases. Dot: start. Ring: end.{_slow_words(found)}",
         left_out(found),
     )
     return "".join(

@@ -98,13 +98,20 @@ def text(  # noqa: PLR0913 - a text has a place and a look
 
 
 def lines(  # noqa: PLR0913 - the same
-    x: float, y: float, content: tuple[str, ...], *, size: float, fill: str = INK, weight: str = ""
+    x: float,
+    y: float,
+    content: tuple[str, ...],
+    *,
+    size: float,
+    fill: str = INK,
+    weight: str = "",
+    halo: bool = False,
 ) -> str:
     """Return several lines of text centred on (x, y)."""
     step = size * 1.2
     top = y - step * (len(content) - 1) / 2 + size * 0.35
     return "".join(
-        text(x, top + step * i, line, size=size, fill=fill, weight=weight)
+        text(x, top + step * i, line, size=size, fill=fill, weight=weight, halo=halo)
         for i, line in enumerate(content)
     )
 
