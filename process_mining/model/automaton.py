@@ -1,39 +1,44 @@
 """Which states can a model be in, and can every run come to its end?
 
-`explore` builds the reachability graph of a net breadth first, transitions in the net's order, so
-states have one fixed numbering. On the way it makes the Karp-Miller check: a marking that covers
-an ancestor on its own path (nowhere fewer tokens, somewhere more) proves that tokens can gather
-without end, and the net is refused with that path as witness. The graph of a bounded net is
-finite; by Koenig's and Dickson's lemmas the check stops on every unbounded one.
+`explore` builds the reachability graph of a net (`reach.py`) breadth first, transitions in the
+net's order, so states have one fixed numbering. An unbounded net is refused with the path that
+gathers tokens as witness; the graph of a bounded net is finite.
 
 `Automaton` keeps only the states from which the final marking can be reached. `require_sound`
 refuses what would have to be cut away: markings from which the end cannot be reached, and
-elements that no run passes.
+elements that no run passes. On a graph that passed its budget it can only show that a net is not
+sound (a marking in which nothing moves), never that it is.
 
-Complexity: O(states x transitions x places), and O(path length) comparisons for a new state.
-The number of states can be exponential in the parallelism; `budget` bounds it.
+Complexity: O(arcs x tokens) to explore, linear in the arcs to check. The number of states can be
+exponential in the parallelism; `budget` bounds it.
 
-Sources: Karp & Miller, Parallel program schemata, JCSS 3(2), 1969; van der Aalst, Verification
-of workflow nets, ICATPN 1997. Departure: runs end in the final marking itself, so tokens that
-stay behind at the end show as markings that cannot reach it. Not checked: that places hold at
-most one token.
+Sources: van der Aalst, Verification of workflow nets, ICATPN 1997. Departure: runs end in the
+final marking itself, so tokens that stay behind at the end show as markings that cannot reach it.
+Not checked: that places hold at most one token (a task with two flows into it may run twice).
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from process_mining.errors import CodedError, raise_all
+from process_mining.model.reach import Reachability, Tokens, search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
 
     from process_mining.eventlog import Codes, Ints
     from process_mining.model.net import Marking, Net, Transition
+
+    Bools = npt.NDArray[np.bool_]
 
 STATE_BUDGET = 100_000
 SILENT_LABEL = -1
@@ -45,12 +50,13 @@ _SHOWN = 12
 class Automaton:
     """The states of a model and the arcs between them, sorted by (source, transition).
 
-    `labels` holds the index of the arc's activity in `activities`, or SILENT_LABEL; state i is
-    the marking markings[i] and `initial` is 0.
+    `labels` holds the index of the arc's activity in `activities`, or SILENT_LABEL; `tokens` the
+    places that hold a token in each state; `initial` is 0.
     """
 
     activities: tuple[str, ...]
-    markings: tuple[Marking, ...]
+    n_places: int
+    tokens: tuple[Tokens, ...]
     initial: int
     final: int
     sources: Ints
@@ -61,85 +67,48 @@ class Automaton:
     @property
     def n_states(self) -> int:
         """Number of states."""
-        return len(self.markings)
+        return len(self.tokens)
+
+    @cached_property
+    def markings(self) -> tuple[Marking, ...]:
+        """The number of tokens on every place, for every state."""
+        return tuple(_marking(tokens, self.n_places) for tokens in self.tokens)
 
 
-@dataclass(eq=False)
-class Reachability:
-    """The whole reachability graph: how each state was first reached, and every arc."""
-
-    net: Net
-    markings: list[Marking]
-    index: dict[Marking, int]
-    came_from: list[tuple[int, int]] = field(default_factory=lambda: [(-1, -1)])
-    arcs: list[tuple[int, int, int]] = field(default_factory=list)
-
-    def path(self, state: int) -> list[int]:
-        """Return the transitions of the shortest run to a state."""
-        steps: list[int] = []
-        while state > 0:
-            state, transition = self.came_from[state]
-            steps.append(transition)
-        return steps[::-1]
-
-    def ancestors(self, state: int) -> Iterator[int]:
-        """Yield the states on the path by which a state was first reached, nearest first."""
-        while state > 0:
-            state = self.came_from[state][0]
-            yield state
-
-    def can_finish(self) -> list[bool]:
-        """Tell for each state whether the final marking can be reached from it."""
-        alive = [False] * len(self.markings)
-        final = self.index.get(self.net.final)
-        if final is None:
-            return alive
-        before: list[list[int]] = [[] for _ in self.markings]
-        for source, _, target in self.arcs:
-            before[target].append(source)
-        alive[final] = True
-        queue = deque([final])
-        while queue:
-            for source in before[queue.popleft()]:
-                if not alive[source]:
-                    alive[source] = True
-                    queue.append(source)
-        return alive
+def reachable(net: Net, *, budget: int = STATE_BUDGET) -> Reachability:
+    """Explore a net as far as the budget goes; MO201 when it is unbounded."""
+    graph = search(_tokens(net.initial), _Game(net).moves, budget=budget, stop_at_cover=True)
+    if graph.cover is not None:
+        loop, grown = graph.loop()
+        raise unbounded(_steps(net, loop), _places(net, grown))
+    return graph
 
 
 def explore(net: Net, *, budget: int = STATE_BUDGET) -> Reachability:
     """Build the reachability graph; MO201 when the net is unbounded, MO202 over the budget."""
-    graph = Reachability(net=net, markings=[net.initial], index={net.initial: 0})
-    steps = [_Step.of(transition) for transition in net.transitions]
-    source = 0
-    while source < len(graph.markings):
-        marking = graph.markings[source]
-        for number, step in enumerate(steps):
-            if all(marking[place] >= n for place, n in step.needs):
-                target = _visit(graph, source, number, step.fire(marking))
-                graph.arcs.append((source, number, target))
-        if len(graph.markings) > budget:
-            raise _over_budget(graph, budget)
-        source += 1
+    graph = reachable(net, budget=budget)
+    if not graph.complete:
+        raise too_many_states(f"the {graph.limit:,} explored")
     return graph
 
 
-def automaton_of(graph: Reachability) -> Automaton:
+def automaton_of(net: Net, graph: Reachability) -> Automaton:
     """Keep the states that can reach the final marking; MO203 when the initial one cannot."""
-    alive = graph.can_finish()
+    alive = _can_finish(net, graph)
     if not alive[0]:
-        raise _no_end(graph)
+        raise _no_end(net, graph)
     number = np.cumsum(alive) - 1
-    kept = [arc for arc in graph.arcs if alive[arc[0]] and alive[arc[2]]]
-    arcs = np.array(kept, dtype=np.int64).reshape(-1, 3)
-    activities = graph.net.activities
+    arcs = np.array(graph.arcs, dtype=np.int64).reshape(-1, 3)
+    arcs = arcs[alive[arcs[:, 0]] & alive[arcs[:, 2]]]
+    activities = net.activities
     code = {name: i for i, name in enumerate(activities)}
-    labels = [SILENT_LABEL if t.label is None else code[t.label] for t in graph.net.transitions]
+    labels = [SILENT_LABEL if t.label is None else code[t.label] for t in net.transitions]
     return Automaton(
         activities=activities,
-        markings=tuple(m for m, keep in zip(graph.markings, alive, strict=True) if keep),
+        n_places=len(net.places),
+        tokens=tuple(graph.states[i] for i in np.flatnonzero(alive)),
         initial=0,
-        final=int(number[graph.index[graph.net.final]]),
+        final=int(number[graph.index[_tokens(net.final)]]),
         sources=number[arcs[:, 0]],
         targets=number[arcs[:, 2]],
         labels=np.array(labels, dtype=np.int32)[arcs[:, 1]],
@@ -147,99 +116,50 @@ def automaton_of(graph: Reachability) -> Automaton:
     )
 
 
-def require_sound(graph: Reachability) -> None:
-    """Refuse a net with a run that cannot end (MO203, MO204) or an element never passed (MO205)."""
-    alive = graph.can_finish()
+def require_sound(net: Net, graph: Reachability) -> None:
+    """Refuse a net with a run that cannot end (MO203, MO204) or an element never passed (MO205).
+
+    A graph that is not complete is only searched for a marking in which nothing moves (MO204).
+    """
+    if not graph.complete:
+        raise_all(_stuck(net, graph, _standing(net, graph)))
+        return
+    alive = _can_finish(net, graph)
     if not alive[0]:
-        raise _no_end(graph)
-    raise_all([*_stuck(graph, alive), *_never_fired(graph)])
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A transition ready to fire: what it needs and what it changes, as (place, tokens)."""
-
-    needs: tuple[tuple[int, int], ...]
-    changes: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def of(cls, transition: Transition) -> _Step:
-        needs = Counter(transition.consumes)
-        change = Counter(transition.produces)
-        change.subtract(needs)
-        return cls(tuple(sorted(needs.items())), tuple(sorted(change.items())))
-
-    def fire(self, marking: Marking) -> Marking:
-        tokens = list(marking)
-        for place, change in self.changes:
-            tokens[place] += change
-        return tuple(tokens)
-
-
-def _visit(graph: Reachability, source: int, transition: int, marking: Marking) -> int:
-    known = graph.index.get(marking)
-    if known is not None:
-        return known
-    state = len(graph.markings)
-    graph.index[marking] = state
-    graph.markings.append(marking)
-    graph.came_from.append((source, transition))
-    for ancestor in graph.ancestors(state):
-        if all(a <= b for a, b in zip(graph.markings[ancestor], marking, strict=True)):
-            raise _unbounded(graph, ancestor, state)
-    return state
-
-
-def _unbounded(graph: Reachability, ancestor: int, state: int) -> CodedError:
-    before, after = graph.markings[ancestor], graph.markings[state]
-    grown = [i for i in range(len(before)) if after[i] > before[i]]
-    loop = graph.path(state)[len(graph.path(ancestor)) :]
-    return CodedError(
-        "MO201",
-        f"Tokens gather without end on {_places(graph, grown)}",
-        why=f"Repeating {_steps(graph, loop)} adds a token every time, so the model has no end",
-        fix="Join parallel branches with a parallel gateway before the flow goes back",
+        raise _no_end(net, graph)
+    fired = {move for _, move, _ in graph.arcs}
+    raise_all(
+        [
+            *_stuck(net, graph, np.flatnonzero(~alive).tolist()),
+            *never_passed((t.text for t in net.transitions), fired),
+        ]
     )
 
 
-def _over_budget(graph: Reachability, budget: int) -> CodedError:
+def too_many_states(limit: str) -> CodedError:
+    """Return the refusal of a model with more states than the limit says; MO202."""
     return CodedError(
         TOO_MANY_STATES,
-        f"The model has more than {budget:,} states (stopped at {len(graph.markings):,})",
+        f"The model has more states than {limit}",
         why="Many parallel branches multiply each other's states",
         fix="Split the model, or put fewer activities on parallel branches",
     )
 
 
-def _no_end(graph: Reachability) -> CodedError:
-    stuck = _stuck(graph, [False] * len(graph.markings))
-    reason = stuck[0].what if stuck else ""
-    return CodedError("MO203", "No run of the model reaches its end", why=reason, fix=_FIX_STUCK)
-
-
-_FIX_STUCK = "Join with the same kind of gateway that split, and give every branch a way to an end"
-
-
-def _stuck(graph: Reachability, alive: list[bool]) -> list[CodedError]:
-    """Name one marking from which the end cannot be reached: one where nothing moves if any."""
-    dead = [state for state, can in enumerate(alive) if not can]
-    if not dead:
-        return []
-    moving = {source for source, _, _ in graph.arcs}
-    state = next((s for s in dead if s not in moving), dead[0])
-    tokens = [i for i, n in enumerate(graph.markings[state]) if n]
-    what = (
-        f"After {_steps(graph, graph.path(state))} the end cannot be reached: "
-        f"waiting on {_places(graph, tokens)}"
+def unbounded(loop: str, places: str) -> CodedError:
+    """Return the refusal of a model in which these steps can be repeated for ever more tokens."""
+    return CodedError(
+        "MO201",
+        f"Tokens gather without end on {places}",
+        why=f"Repeating {loop} adds a token every time, so the model has no end",
+        fix="Join parallel branches with a parallel gateway before the flow goes back",
     )
-    why = "Every trace through there would be reported as a deviation"
-    return [CodedError("MO204", what, why=why, fix=_FIX_STUCK)]
 
 
-def _never_fired(graph: Reachability) -> list[CodedError]:
-    """Name the elements of which no transition ever fires."""
-    fired = {graph.net.transitions[transition].text for _, transition, _ in graph.arcs}
-    dead = [t.text for t in graph.net.transitions if t.text not in fired]
+def never_passed(texts: Iterable[str], fired: Iterable[int]) -> list[CodedError]:
+    """Name the elements of which no move (each with its element's text) was ever made."""
+    elements = list(texts)
+    passed = {elements[move] for move in fired}
     return [
         CodedError(
             "MO205",
@@ -247,19 +167,126 @@ def _never_fired(graph: Reachability) -> list[CodedError]:
             why="What it asks for can never happen together",
             fix="Check the gateways in front of it",
         )
-        for text in dict.fromkeys(dead)
+        for text in dict.fromkeys(elements)
+        if text not in passed
     ]
 
 
-def _places(graph: Reachability, indices: list[int]) -> str:
-    return " and ".join(graph.net.places[i] for i in indices) or "nothing"
-
-
-def _steps(graph: Reachability, transitions: list[int]) -> str:
-    """Name a run by its activities, or by all its elements when none leaves an event."""
-    run = [graph.net.transitions[i] for i in transitions]
-    labels = [f"'{t.label}'" for t in run if t.label is not None]
-    words = labels or [t.text for t in run] or ["the start"]
+def run_words(labels: Iterable[tuple[str | None, str]]) -> str:
+    """Name a run, given as (label, element), by its activities, or by its elements if silent."""
+    run = list(labels)
+    words = [f"'{label}'" for label, _ in run if label is not None] or [e for _, e in run]
     if len(words) > _SHOWN:
         words = ["…", *words[-_SHOWN:]]
-    return ", ".join(words)
+    return ", ".join(words) or "the start"
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A transition ready to fire: what it needs as (place, tokens), and its two sides."""
+
+    needs: tuple[tuple[int, int], ...]
+    consumes: tuple[int, ...]
+    produces: tuple[int, ...]
+
+    @classmethod
+    def of(cls, transition: Transition) -> _Step:
+        needs = Counter(transition.consumes)
+        return cls(tuple(needs.items()), transition.consumes, transition.produces)
+
+    def fire(self, tokens: Tokens) -> Tokens:
+        left = list(tokens)
+        for place in self.consumes:
+            left.remove(place)
+        left += self.produces
+        left.sort()
+        return tuple(left)
+
+
+class _Game:
+    """The moves of a net; a transition is only looked at when its first place holds a token."""
+
+    def __init__(self, net: Net) -> None:
+        self.steps = [_Step.of(transition) for transition in net.transitions]
+        self.by_place: dict[int, list[int]] = defaultdict(list)
+        self.unconditional: list[int] = []
+        for number, step in enumerate(self.steps):
+            into = self.by_place[step.needs[0][0]] if step.needs else self.unconditional
+            into.append(number)
+
+    def moves(self, tokens: Tokens) -> Iterator[tuple[int, Tokens]]:
+        near = (self.by_place.get(place, ()) for place in set(tokens))
+        for number in sorted(chain(self.unconditional, *near)):
+            step = self.steps[number]
+            if all(tokens.count(place) >= n for place, n in step.needs):
+                yield number, step.fire(tokens)
+
+
+def _tokens(marking: Marking) -> Tokens:
+    return tuple(place for place, n in enumerate(marking) for _ in range(n))
+
+
+def _marking(tokens: Tokens, n_places: int) -> Marking:
+    marking = [0] * n_places
+    for place in tokens:
+        marking[place] += 1
+    return tuple(marking)
+
+
+def _can_finish(net: Net, graph: Reachability) -> Bools:
+    """Tell for each state whether the final marking can be reached from it.
+
+    By hand: networkx.ancestors takes five times as long, most of it to build its graph.
+    """
+    alive = np.zeros(len(graph.states), dtype=np.bool_)
+    before: list[list[int]] = [[] for _ in graph.states]
+    for source, _, target in graph.arcs:
+        before[target].append(source)
+    final = graph.index.get(_tokens(net.final))
+    todo = [] if final is None else [final]
+    alive[todo] = True
+    while todo:
+        new = [state for state in set(before[todo.pop()]) if not alive[state]]
+        alive[new] = True
+        todo += new
+    return alive
+
+
+def _standing(net: Net, graph: Reachability) -> list[int]:
+    """Return the explored states without a move that are not the end."""
+    moving = {source for source, _, _ in graph.arcs}
+    moving.add(graph.index.get(_tokens(net.final), -1))
+    return [state for state in range(graph.n_expanded) if state not in moving]
+
+
+def _no_end(net: Net, graph: Reachability) -> CodedError:
+    stuck = _stuck(net, graph, list(range(len(graph.states))))
+    return CodedError(
+        "MO203", "No run of the model reaches its end", why=stuck[0].what, fix=_FIX_STUCK
+    )
+
+
+_FIX_STUCK = "Join with the same kind of gateway that split, and give every branch a way to an end"
+
+
+def _stuck(net: Net, graph: Reachability, dead: Sequence[int]) -> list[CodedError]:
+    """Name one of these markings without a way to the end: one where nothing moves if any."""
+    if not dead:
+        return []
+    moving = {source for source, _, _ in graph.arcs}
+    state = next((s for s in dead if s not in moving), dead[0])
+    what = (
+        f"After {_steps(net, graph.path(state))} the end cannot be reached: "
+        f"waiting on {_places(net, sorted(set(graph.states[state])))}"
+    )
+    why = "Every trace through there would be reported as a deviation"
+    return [CodedError("MO204", what, why=why, fix=_FIX_STUCK)]
+
+
+def _places(net: Net, indices: Iterable[int]) -> str:
+    return " and ".join(net.places[i] for i in indices) or "nothing"
+
+
+def _steps(net: Net, transitions: Iterable[int]) -> str:
+    steps = (net.transitions[i] for i in transitions)
+    return run_words((t.label, t.text) for t in steps)

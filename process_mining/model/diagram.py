@@ -14,8 +14,9 @@ class Shape:
     """A node, lane or pool: the id, element name (such as `userTask`) and text of what it shows.
 
     `markers` are what the notation draws inside: an event's trigger (`timer`, `error`, `message`,
-    ...) and `nonInterrupting` on its border, an activity's `loop`, `parallel` or `sequential`
-    instances, a sub-process that is `collapsed`.
+    ..., or `multiple`) and `nonInterrupting` on its border, an activity's `loop`, `parallel` or
+    `sequential` instances, a sub-process that is `collapsed` or set off by an `event`, a pool or
+    lane that stands `vertical`.
     """
 
     id: str

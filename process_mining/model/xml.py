@@ -1,8 +1,8 @@
 """What does an XML file say, element by element, and on which line?
 
 Parsed by defusedxml. A DOCTYPE is refused, so there are no entities, no external references and
-no bombs made of them; the size is limited. Text content is not kept: nothing that we read stands
-there. Namespaces are kept as `{uri}name`.
+no bombs made of them; the size is limited. Of an element's text the part before its first child
+is kept: what we read stands there. Namespaces are kept apart from the names.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ MAX_BYTES = 16 * 1024 * 1024
 
 @dataclass(eq=False)
 class Element:
-    """One element: `namespace` and `tag` apart, its attributes, the line where it begins."""
+    """One element: `namespace` and `tag` apart, its attributes, the line where it begins.
+
+    `text` is what stands before the first child, with white space collapsed.
+    """
 
     namespace: str
     tag: str
     attributes: Mapping[str, str]
     line: int
     children: list[Element] = field(default_factory=list)
+    text: str = ""
 
     def get(self, name: str) -> str:
         """Return an attribute with white space collapsed; empty when it is absent."""
@@ -51,20 +55,31 @@ class _Builder:
         self.expat: _Expat | None = None
         self.root: Element | None = None
         self.open: list[Element] = []
+        self.words: list[str] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         namespace, _, local = tag.rpartition("}")
         line = self.expat.CurrentLineNumber if self.expat else 0
         element = Element(namespace.removeprefix("{"), local, dict(attributes), line)
+        self._keep_text()
         if self.open:
             self.open[-1].children.append(element)
         else:
             self.root = element
         self.open.append(element)
 
+    def data(self, words: str) -> None:
+        self.words.append(words)
+
     def end(self, tag: str) -> None:
         del tag
+        self._keep_text()
         self.open.pop()
+
+    def _keep_text(self) -> None:
+        if self.open and not self.open[-1].children:
+            self.open[-1].text = " ".join("".join(self.words).split())
+        self.words.clear()
 
     def close(self) -> Element | None:
         return self.root

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from operator import le
 from random import Random
+from typing import TYPE_CHECKING
 
+import networkx as nx
 import pytest
+from mining.small_bpmn import codes_of
 from oracles.nets import PlainNet, random_net
 
 from process_mining.errors import CodedError
 from process_mining.model import SILENT_LABEL, Net, ReferenceModel, Transition
+from process_mining.model.automaton import explore, require_sound
+
+if TYPE_CHECKING:
+    from process_mining.model.reach import Reachability
 
 
 def net_of(plain: PlainNet) -> Net:
@@ -107,3 +115,73 @@ def test_nets_that_make_no_sense(
 ) -> None:
     with pytest.raises(CodedError, match="MO206"):
         Net(places, transitions, initial, (0,) * len(places))
+
+
+def random_wild_net(random: Random) -> Net:
+    """Any net of a few places; many are unbounded, most cannot end."""
+    n = random.randint(2, 5)
+    sides = [
+        tuple(sorted(random.choices(range(n), k=random.randint(1, 2)))) for _ in range(2 * n + 2)
+    ]
+    transitions = tuple(
+        Transition(f"t{i}", random.choice("ab"), consumes, random.choice([produces, produces, ()]))
+        for i, (consumes, produces) in enumerate(zip(sides[::2], sides[1::2], strict=True))
+    )
+    initial = tuple(random.randint(0, 1) for _ in range(n))
+    return Net(tuple(f"p{i}" for i in range(n)), transitions, initial, (0,) * n)
+
+
+def bounded_graph(net: Net) -> nx.MultiDiGraph | None:
+    """The reachability graph by Karp & Miller's first method: every marking against every ancestor
+    on its path; None for an unbounded net."""
+    graph = nx.MultiDiGraph()
+    graph.add_node(net.initial)
+    todo = [(net.initial, (net.initial,))]
+    while todo:
+        marking, path = todo.pop(0)
+        for number, step in enumerate(net.transitions):
+            after = list(marking)
+            for place in step.consumes:
+                after[place] -= 1
+            if min(after) < 0:
+                continue
+            for place in step.produces:
+                after[place] += 1
+            target = tuple(after)
+            if any(old != target and all(map(le, old, target)) for old in path):
+                return None
+            if target not in graph:
+                todo.append((target, (*path, target)))
+            graph.add_edge(marking, target, number)
+    return graph
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_boundedness_and_soundness_agree_with_networkx(seed: int) -> None:
+    net = random_wild_net(Random(seed))  # noqa: S311 - a seeded test
+    graph = bounded_graph(net)
+    if graph is None:
+        with pytest.raises(CodedError, match="MO201"):
+            explore(net)
+        return
+    found = explore(net)
+    assert len(found.states) == len(graph)
+    assert len(found.arcs) == graph.number_of_edges()
+    final = tuple(net.final)
+    alive = {final, *nx.ancestors(graph, final)} if final in graph else set()
+    fired = {number for _, _, number in graph.edges(keys=True)}
+    assert _codes(net, found) == {
+        *(["MO203"] if net.initial not in alive else []),
+        *(["MO204"] if net.initial in alive and len(alive) < len(graph) else []),
+        *(["MO205"] if net.initial in alive and len(fired) < len(net.transitions) else []),
+    }
+    if net.initial in alive:
+        assert set(ReferenceModel.from_net(net).automaton.markings) == alive
+
+
+def _codes(net: Net, graph: Reachability) -> set[str]:
+    try:
+        require_sound(net, graph)
+    except CodedError as error:
+        return set(codes_of(error))
+    return set()
