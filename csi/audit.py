@@ -22,7 +22,7 @@ from process_mining import schema as s
 from process_mining.clock import FIRST_YEAR, LAST_YEAR
 from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.extraction import outlying
-from process_mining.model import ReferenceModel
+from process_mining.model import read_model
 from process_mining.quality import END, KINDS, MIDDLE, ORDER, START, inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from csi.feedback import Feedback
     from process_mining.eventlog import EventLog
+    from process_mining.model import ReferenceModel
     from process_mining.quality import Defect, Quality
     from rules.catalogue import Catalogue
     from rules.check import CheckResult
@@ -60,6 +61,7 @@ class AuditRequest:
     read: ReadOptions = field(default_factory=ReadOptions)
     practice: str | None = None
     model: Path | None = None
+    process: str | None = None
     rules: tuple[Path, ...] = ()
     targets: Path | None = None
     surveys: Path | None = None
@@ -131,7 +133,7 @@ def audit_log(
     feedback = read_surveys(surveys) if surveys is not None else None
     if feedback is not None and not request.read.allow_rejects:
         _require_whole(feedback)
-    model = None if request.model is None else ReferenceModel.from_bpmn(request.model)
+    model = None if request.model is None else read_model(request.model, process=request.process)
     quality = inspect(log)
     doubts = quality.doubts(request.allow)
     parts = []

@@ -185,6 +185,7 @@ def _conformance(part: PracticeAudit) -> dict[str, Any]:
     return {
         "practice": part.practice.name,
         "model": model_name(part),
+        "soundness": alignments.model.soundness,
         **case_figures(standing, alignments),
     }
 

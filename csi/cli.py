@@ -147,7 +147,8 @@ def judge_options(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that say by what a log is judged."""
     options = [
         click.option("--practice", help="Judge the tickets that name this practice or none."),
-        click.option("--model", type=IN_FILE, help="Reference model (BPMN) instead of ours."),
+        click.option("--model", type=IN_FILE, help="Reference model (BPMN, PNML) instead of ours."),
+        click.option("--process", help="The process of --model, where its file holds several."),
         click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules."),
         click.option("--targets", type=IN_FILE, help="Service-level targets (TOML)."),
         click.option("--surveys", type=IN_FILE, help="Survey rows (CSV)."),
@@ -188,6 +189,7 @@ def _request(options: dict[str, Any]) -> AuditRequest:
         read=_read_options(options),
         practice=options["practice"],
         model=options["model"],
+        process=options["process"],
         rules=tuple(options["rules"]),
         targets=options["targets"],
         surveys=options["surveys"],

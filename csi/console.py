@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from csi.ranking import worst_rules
+from process_mining.model import SOUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -208,7 +209,8 @@ def _conformance_line(row: dict[str, Any]) -> str:
         return f"{row['practice']}: no ended case could be compared with the model {row['model']}"
     fits = share(row["fitting_cases"], row["cases"])
     fitness = "" if row["fitness_mean"] is None else f", mean fitness {row['fitness_mean']:.3f}"
-    return f"{row['practice']}: {fits} ended cases fit the model {row['model']}{fitness}"
+    proof = "" if row["soundness"] == SOUND else f" (its soundness is {row['soundness']})"
+    return f"{row['practice']}: {fits} ended cases fit the model {row['model']}{proof}{fitness}"
 
 
 def _unmapped_lines(practices: Sequence[dict[str, Any]]) -> list[str]:

@@ -23,6 +23,7 @@ from csi.report.page import render
 from csi.report.words import duration, moment, number, percent, plural, range_of_shares
 from process_mining import schema as s
 from process_mining.discovery import process_map, rework
+from process_mining.model import SOUND
 from process_mining.organisation import handover_summary
 from rules.catalogue import describe
 from rules.check import duration_words
@@ -136,7 +137,12 @@ def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
             "label": f"Follow the {row['practice']} model",
             "value": _share(row["fitting_cases"], row["cases"]),
             "note": f"{number(row['fitting_cases'])} of {number(row['cases'])} ended tickets; "
-            f"mean fitness {row['fitness_mean']:.3f}",
+            f"mean fitness {row['fitness_mean']:.3f}"
+            + (
+                ""
+                if row["soundness"] == SOUND
+                else f"; the model's soundness is {row['soundness']}"
+            ),
         }
         for row in summary["conformance"]
         if row["cases"]
