@@ -10,14 +10,15 @@ STAMP := $(VENV)/.trueloop-setup
 UV = $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 DEMO_OUT ?= demo-out
 
-.PHONY: help setup demo test lint bench docs lock lab clean
+.PHONY: help setup demo test lint bench trial docs lock lab clean
 
 help:
 	@echo "make setup   everything into .venv; then .venv/bin/trueloop is the command"
 	@echo "make demo    simulated desk, audit, one full CSI cycle: $(DEMO_OUT)/report.html"
 	@echo "make test    lint, types, all tests"
 	@echo "make lint    ruff and mypy alone"
-	@echo "make bench   speed as ratios, printed"
+	@echo "make bench   speed as ratios, printed and written into docs/benchmarks.md"
+	@echo "make trial   long trials: exactness on 20,000 variants, and the like"
 	@echo "make docs    generated files anew: docs/rules, environment.yml"
 	@echo "make lock    requirements.lock anew from pyproject.toml"
 	@echo "make lab     the four notebooks in JupyterLab"
@@ -47,7 +48,10 @@ lint: setup
 	$(BIN)/mypy process_mining rules csi
 
 bench: setup
-	$(BIN)/python -m pytest -m benchmark --override-ini addopts= --import-mode=importlib -s tests/benchmarks
+	$(BIN)/python -m pytest -m benchmark --override-ini addopts= --import-mode=importlib -s tests/benchmarks --bench-docs docs/benchmarks.md
+
+trial: setup
+	$(BIN)/python -m pytest -m trial --override-ini addopts= --import-mode=importlib -s tests
 
 docs: setup
 	$(BIN)/trueloop rules docs --out docs/rules

@@ -11,10 +11,10 @@ they leave out is counted in the result:
      path whose rarest edge is the most frequent (as in Split Miner, Augusto et al. 2019), so that
      everything shown lies on a way from start to end;
    - the most frequent edge into and out of every activity;
-   - every edge whose median wait is longer than `slower_than_us`, where that is given, however
-     rare;
    - then edges by (-n, source, target) until those kept hold at least `keep_share` of all
-     successions.
+     successions;
+   - and besides every edge whose median wait is longer than `slower_than_us`, where that is given,
+     however rare.
 
 **Window.** `in_window` picks cases by time: those that lie inside (their first and last event are
 within the window) or those that begin in it, as `Window` says; a case that only partly lies inside
@@ -244,14 +244,14 @@ def _readable(edges: Sequence[Edge], keep_share: float, slower_than_us: int | No
     keep |= set(_widest(edges, source_of=lambda e: e.target, target_of=lambda e: e.source))
     keep |= set(_first_by(edges, lambda e: e.source).values())
     keep |= set(_first_by(edges, lambda e: e.target).values())
-    if slower_than_us is not None:
-        keep |= {i for i, e in enumerate(edges) if (e.median_us or 0) > slower_than_us}
     total, held = sum(e.n for e in edges), sum(edges[i].n for i in keep)
     for i, edge in enumerate(edges):
         if held >= keep_share * total:
             break
         held += 0 if i in keep else edge.n
         keep.add(i)
+    if slower_than_us is not None:
+        keep |= {i for i, e in enumerate(edges) if (e.median_us or 0) > slower_than_us}
     return [edges[i] for i in sorted(keep)]
 
 

@@ -1,204 +1,183 @@
-"""How does one event change the cheapest costs of a model's states?
+"""What is an alignment search in integers: the model as arrays, the traces, and what is found?
 
-A cost vector holds, for a prefix of a trace, the cheapest cost of reaching each state: log and
-model moves weigh MOVE, silent ones SILENT. `Graph.after` maps it to the vector after one more
-event, minus its minimum. This is the kernel: integer arrays in and out, no Python loop over
-states or arcs; an accelerated one can take its place.
+Units. A move of weight w costs w x MOVE; silent moves and moves of weight 0 cost FREE, so they only
+break ties and no way back can go in circles. FREE ones cannot add up to a MOVE while there are
+fewer than MOVE of them in an alignment; `check_sums` refuses what could leave these limits.
 
-Canonical vectors. As it stands, a state far behind (the start, say) grows dearer with every event,
-so hardly two prefixes would share a vector. On models up to CANONICAL_STATES states, states that
-cannot matter any more are therefore dropped. Let U[s, m] bound how much dearer it can be to go on
-from m than from s, whatever follows. It is the least solution of
+A cost vector holds, for a prefix of a trace, the cheapest cost of being in each state: exact, and
+closed under model moves. `relaxed` closes it. Every state of an automaton is reached from its
+initial one by model moves, so all entries are finite.
 
-    U[s, m] <= way from m to s by model moves                            (go to s, go on from there)
-    U[s, m] >= way from m to the end, where s is the end
-    U[s, m] >= U[s', m] - w                    for a model move s -> s' of weight w
-    U[s, m] >= min(MOVE + U[s', m], min over arcs x -a-> y of (way from m to x) + U[s', y])
-                                               for an arc s -a-> s' of activity a
-
-(a weighted simulation game: m answers every step of s, by a log move, or by going to an arc of the
-same activity); the first line wins over the others. State s is dropped where some other state m has
-cost[s] >= cost[m] + U[s, m] (if all is equal the lower state stays), and the vector is closed again
-under model moves. Optimal costs of prefixes and of whole traces stay exact, and the least entry
-stays what it was. U is found by value iteration; what still grows after SIMULATION_ROUNDS counts
-as unbounded, which is always safe.
-
-Complexity: O(states x (arcs of the activity + states)) an event on canonical models, U costs
-O(rounds x arcs^2 x states / activities) once; O(states x arcs of the activity) up to DENSE_STATES
-states; beyond that Bellman-Ford rounds over the arcs.
-
-Sources: Adriansyah, Aligning Observed and Modeled Behavior, PhD thesis, TU Eindhoven, 2014;
-Cerny, Henzinger & Radhakrishna, Simulation distances, CONCUR 2010 (the game).
+`Graph`, `Traces` and `Walked` are named tuples of arrays because compiled code takes them as they
+are (`compiled.py`); the search without it is in `plain.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
-from process_mining.model import SILENT_LABEL
+from process_mining.errors import CodedError
 
 if TYPE_CHECKING:
-    from process_mining.eventlog import Ints
+    from process_mining.eventlog import Codes, Ints
     from process_mining.model import Automaton
 
 MOVE = 1 << 32
-SILENT = 1
-UNREACHABLE = 1 << 60
-CANONICAL_STATES = 256
-DENSE_STATES = 1_024
-SIMULATION_ROUNDS = 64
-
-Arcs = tuple["Ints", "Ints"]
+FREE = 1
+NO_EVENT = -1
+_MOST = 1 << 29
 
 
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """The automaton's arcs as the kernel wants them.
+class MoveKind(IntEnum):
+    """What a move moves: both, only the log, only the model, or the model without an event."""
 
-    `sync[a]` is (sources, targets) of the arcs with activity a. Model moves are (sources, targets,
-    weights), parallel ones once; `distance[s, t]` holds all their shortest sums where the model is
-    small, `slack[s, m]` how far cost[s] must lie above cost[m] for s to be dropped.
-    `start` is the vector of the empty prefix.
+    SYNC = 0
+    LOG = 1
+    MODEL = 2
+    SILENT = 3
+
+
+class Graph(NamedTuple):
+    """An automaton's arcs, its states and activities being numbered as they are there.
+
+    `log[a]`: cost of a log move of activity a. Synchronous arcs of activity a into state t are
+    sync_start[a * n_states + t] to the next entry, by source. Model moves out of state s are
+    out_start[s] to the next, those into t are into_start[t] to the next in the order in which a
+    way back prefers them: by (weight, source, move). `start` is the vector of the empty prefix,
+    `to_end` the cost of the cheapest way from each state to the final one.
     """
 
     n_states: int
-    sync: tuple[Arcs, ...]
-    sources: Ints
-    targets: Ints
-    weights: Ints
-    distance: Ints | None
-    slack: Ints | None
+    initial: int
+    final: int
+    log: Ints
+    sync_start: Ints
+    sync_source: Ints
+    sync_target: Ints
+    out_start: Ints
+    out_target: Ints
+    out_weight: Ints
+    into_start: Ints
+    into_source: Ints
+    into_weight: Ints
+    into_move: Ints
     start: Ints
+    to_end: Ints
 
-    @classmethod
-    def of(cls, automaton: Automaton) -> Graph:
-        """Sort the arcs, and work out the tables that the model's size allows."""
-        n = automaton.n_states
-        label, source, target = automaton.labels, automaton.sources, automaton.targets
-        picks = [np.flatnonzero(label == a) for a in range(len(automaton.activities))]
-        sync = tuple((source[pick], target[pick]) for pick in picks)
-        arcs = _model_moves(automaton)
-        dense = n <= DENSE_STATES
-        states = np.arange(n) if dense else np.array([automaton.initial])
-        distance = _shortest(n, *arcs, states)
-        slack = (
-            _slack(simulation_bounds(distance, arcs, sync, automaton.final))
-            if n <= CANONICAL_STATES
-            else None
-        )
-        start = distance[automaton.initial if dense else 0]
-        return cls(n, sync, *arcs, distance if dense else None, slack, start)
-
-    def after(self, vector: Ints, activity: int) -> tuple[Ints, int]:
-        """Return the vector after one event and what was taken off it.
-
-        `activity` is an index in `sync`, or len(sync) for one that the model does not have.
-        """
-        if activity == len(self.sync):
-            return vector, MOVE
-        costs: Ints = self._canonical(self._moved(vector, *self.sync[activity]))
-        low = int(costs.min())
-        costs = costs - low
-        costs[costs >= UNREACHABLE // 2] = UNREACHABLE
-        return costs, low
-
-    def _moved(self, vector: Ints, source: Ints, target: Ints) -> Ints:
-        """Take a log move everywhere, or a synchronous arc and model moves behind it."""
-        costs = vector + MOVE
-        come = vector[source]
-        better = come < costs[target]
-        come, target = come[better], target[better]
-        if not len(come):
-            return costs
-        if self.distance is not None:
-            reached: Ints = (come[:, None] + self.distance[target]).min(axis=0)
-            return np.minimum(costs, reached)
-        np.minimum.at(costs, target, come)
-        return self._relaxed(costs, target)
-
-    def _relaxed(self, costs: Ints, changed: Ints) -> Ints:
-        """Bellman-Ford over the arcs out of the states that changed, until nothing does."""
-        active = np.zeros(self.n_states, dtype=bool)
-        active[changed] = True
-        while active.any():
-            arcs = np.flatnonzero(active[self.sources])
-            before = costs.copy()
-            np.minimum.at(costs, self.targets[arcs], costs[self.sources[arcs]] + self.weights[arcs])
-            active = costs < before
-        return costs
-
-    def _canonical(self, costs: Ints) -> Ints:
-        """Drop the states that cannot matter any more and close under model moves again."""
-        if self.slack is None or self.distance is None:
-            return costs
-        kept = ~(costs[:, None] - costs >= self.slack).any(axis=1)
-        closed: Ints = (costs[kept, None] + self.distance[kept]).min(axis=0)
-        return closed
+    @property
+    def n_activities(self) -> int:
+        """Number of activities that the model has."""
+        return len(self.log)
 
 
-def simulation_bounds(
-    distance: Ints, moves: tuple[Ints, Ints, Ints], sync: tuple[Arcs, ...], final: int
-) -> Ints:
-    """Return U[s, m] of the module's head, UNREACHABLE where no bound was found."""
-    bounds = np.zeros_like(distance)
-    bounds[final] = distance[:, final]
-    ceiling = distance.T
-    rounds = 0
-    while True:
-        grown = np.minimum(_one_round(bounds, distance, moves, sync), ceiling)
-        if (grown == bounds).all():
-            return bounds
-        rounds += 1
-        if rounds > SIMULATION_ROUNDS:
-            grown[grown > bounds] = UNREACHABLE
-        bounds = grown
+class Traces(NamedTuple):
+    """Traces as word numbers: trace v is words[offsets[v]:offsets[v + 1]].
+
+    `column[w]`: the word's activity in the model, or the number of activities for a word that the
+    model does not have; such words cost `foreign[w]`, all others 0 here.
+    """
+
+    offsets: Ints
+    words: Codes
+    column: Ints
+    foreign: Ints
 
 
-def _one_round(
-    bounds: Ints, distance: Ints, moves: tuple[Ints, Ints, Ints], sync: tuple[Arcs, ...]
-) -> Ints:
-    source, target, weight = moves
-    grown = bounds.copy()
-    np.maximum.at(grown, source, bounds[target] - weight[:, None])
-    for begin, end in (arcs for arcs in sync if len(arcs[0])):
-        ends, which = np.unique(end, return_inverse=True)
-        # way[m, e]: the cheapest way from m over one of the activity's arcs into the end e
-        way = np.full((len(distance), len(ends)), 2 * UNREACHABLE)
-        np.minimum.at(way.T, which, distance[:, begin].T)
-        answer = (way[None, :, :] + bounds[np.ix_(ends, ends)][:, None, :]).min(axis=2)
-        answer = np.minimum(answer, bounds[ends] + MOVE)
-        np.maximum.at(grown, begin, answer[which])
-    grown[grown >= UNREACHABLE // 2] = UNREACHABLE
-    return grown
+class Walked(NamedTuple):
+    """What a walk over the traces finds; costs in the units of this module, one entry a trace.
+
+    `departure`: the first event after which the prefix costs a MOVE, NO_EVENT for none. `end`: the
+    state in which the run ends. `moves` (4 x word + kind) and `states` (before each move) of
+    trace v are offsets[v]:offsets[v + 1].
+    """
+
+    cost: Ints
+    prefix: Ints
+    departure: Ints
+    end: Codes
+    offsets: Ints
+    moves: Ints
+    states: Codes
 
 
-def _slack(bounds: Ints) -> Ints:
-    """Make the comparison strict where neither state would otherwise give way."""
-    state = np.arange(len(bounds))
-    strict = (bounds == 0) & (state >= state[:, None])
-    slack: Ints = bounds + strict
-    slack[bounds >= UNREACHABLE // 2] = 4 * UNREACHABLE
-    slack[state, state] = 4 * UNREACHABLE
-    return slack
+def graph_of(automaton: Automaton, *, log: Ints, model: Ints, moves: Ints) -> Graph:
+    """Sort the arcs. `model` and `moves` have an entry an activity, and one more for silent arcs.
+
+    They hold the costs and the numbers of model moves; SILENT_LABEL, -1, picks their last entry.
+    """
+    n, m = automaton.n_states, len(automaton.activities)
+    source, target, label = automaton.sources, automaton.targets, automaton.labels.astype(np.int64)
+    weight, move = model[label], moves[label]
+    seen = np.flatnonzero(label >= 0)
+    seen = seen[np.lexsort((source[seen], target[seen], label[seen]))]
+    into = np.lexsort((move, source, weight, target))
+    forward = source[into], target[into], weight[into]
+    return Graph(
+        n_states=n,
+        initial=automaton.initial,
+        final=automaton.final,
+        log=log,
+        sync_start=_starts(label[seen] * n + target[seen], n * m),
+        sync_source=source[seen],
+        sync_target=target[seen],
+        # the automaton's arcs are sorted by source
+        out_start=_starts(source, n),
+        out_target=target,
+        out_weight=weight,
+        into_start=_starts(forward[1], n),
+        into_source=forward[0],
+        into_weight=forward[2],
+        into_move=move[into],
+        start=_ways(n, automaton.initial, source, target, weight),
+        to_end=_ways(n, automaton.final, *_turned(*forward)),
+    )
 
 
-def _model_moves(automaton: Automaton) -> tuple[Ints, Ints, Ints]:
-    """Every pair of states with a model move between them, once, with the lowest weight."""
-    weight = np.where(automaton.labels == SILENT_LABEL, SILENT, MOVE)
-    order = np.lexsort((weight, automaton.targets, automaton.sources))
-    pair = automaton.sources[order] * automaton.n_states + automaton.targets[order]
-    first = order[np.flatnonzero(np.diff(pair, prepend=-1))]
-    return automaton.sources[first], automaton.targets[first], weight[first]
+def relaxed(costs: Ints, active: Ints, starts: Ints, targets: Ints, weights: Ints) -> Ints:
+    """Lower `costs` along arcs, from the states that changed on, until nothing changes.
+
+    Bellman-Ford rounds over the arcs out of what the last round changed: O(states x arcs) at worst,
+    a few rounds as a rule.
+    """
+    while len(active):
+        first, n = starts[active], starts[active + 1] - starts[active]
+        arcs = np.repeat(first - np.cumsum(n) + n, n) + np.arange(int(n.sum()))
+        ends = targets[arcs]
+        before = costs[ends]
+        np.minimum.at(costs, ends, np.repeat(costs[active], n) + weights[arcs])
+        active = np.unique(ends[costs[ends] < before])
+    return costs
 
 
-def _shortest(n: int, source: Ints, target: Ints, weight: Ints, starts: Ints) -> Ints:
-    """Shortest sums of model moves from some states; exact, for they stay below 2**53."""
-    graph = csr_array((weight.astype(np.float64), (source, target)), shape=(n, n))
-    lengths = dijkstra(graph, indices=starts)
-    lengths[np.isinf(lengths)] = float(UNREACHABLE)
-    return np.asarray(lengths).astype(np.int64)
+def check_sums(*, longest: int, n_states: int, log: int, model: int) -> None:
+    """Refuse weights, traces and models whose costs might leave 64 bits (MO306).
+
+    `log` and `model` are the highest weights.
+    """
+    if longest * log + n_states * model < _MOST and (longest + 1) * (n_states + 1) < MOVE:
+        return
+    raise CodedError(
+        "MO306",
+        f"A trace of {longest:,} events on a model of {n_states:,} states is too long to be summed",
+        why="Costs are exact whole numbers of 64 bits",
+        fix="Use lower weights, or split the trace",
+    )
+
+
+def _starts(keys: Ints, n: int) -> Ints:
+    """Where each key 0..n-1 begins among sorted keys, and the end."""
+    return np.searchsorted(keys, np.arange(n + 1)).astype(np.int64)
+
+
+def _turned(source: Ints, target: Ints, weight: Ints) -> tuple[Ints, Ints, Ints]:
+    return target, source, weight
+
+
+def _ways(n: int, begin: int, source: Ints, target: Ints, weight: Ints) -> Ints:
+    """Cheapest sums from one state to all; arcs are sorted by source."""
+    costs = np.full(n, np.iinfo(np.int64).max, dtype=np.int64)
+    costs[begin] = 0
+    return relaxed(costs, np.array([begin]), _starts(source, n), target, weight)

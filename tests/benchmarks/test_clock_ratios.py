@@ -4,12 +4,11 @@ Against `holidays` + `numpy.busday_count`, the usual way by hand: whole days fro
 parts of the first and the last day cut to the opening hours. It can do no more than one interval a
 day of one length in one constant offset, so that is what both do here: an office in UTC with the
 holidays of Bavaria. The results are equal. Printed beside it: calendars that only we can do (a
-zone, a lunch break), amounts added, and pauses. Run with `make bench`.
+zone, a lunch break), amounts added, and pauses.
 """
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import holidays
 import numpy as np
 import pytest
+from benchmarks.turns import seconds
 
 from process_mining import schema as s
 from process_mining.clock import (
@@ -31,6 +31,8 @@ from process_mining.clock import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchmarks.conftest import Tell
 
     from process_mining.eventlog import Ints
 
@@ -70,30 +72,20 @@ def by_hand(start: Ints, end: Ints) -> Ints:
     return np.asarray(between * length + parts[1] - parts[0])
 
 
-def seconds(do: Callable[[], Ints]) -> float:
-    begin = time.perf_counter()
-    do()
-    return time.perf_counter() - begin
-
-
-def say(text: str) -> None:
-    print(f"\n{text}")  # noqa: T201 - a benchmark is there to print
-
-
-def test_business_time_against_busday_count() -> None:
+def test_business_time_against_busday_count(tell: Tell) -> None:
     start, end = moments()
     ours, theirs = partial(business_us, start, end, OFFICE), partial(by_hand, start, end)
     assert (ours() == theirs()).all()
     turns = [(seconds(ours), seconds(theirs)) for _ in range(TURNS)]
     own, other = (median(column) for column in zip(*turns, strict=True))
-    say(
+    tell(
         f"business time: {other / own:.1f} times as fast as holidays + numpy.busday_count "
         f"({N / own:,.0f} against {N / other:,.0f} intervals a second; n = {N:,}, "
         f"median of {TURNS} turns)"
     )
 
 
-def test_what_only_the_clock_can_do() -> None:
+def test_what_only_the_clock_can_do(tell: Tell) -> None:
     start, end = moments()
     amount = business_us(start, end, SPLIT)
     rng = np.random.default_rng(4)
@@ -110,4 +102,4 @@ def test_what_only_the_clock_can_do() -> None:
     for name, do in work.items():
         do()
         took = median(seconds(do) for _ in range(TURNS))
-        say(f"{name}: {N / took:,.0f} intervals a second (n = {N:,}, median of {TURNS} turns)")
+        tell(f"{name}: {N / took:,.0f} intervals a second (n = {N:,}, median of {TURNS} turns)")

@@ -32,6 +32,8 @@ from process_mining.sources._mapping import load_mapping
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.conftest import Tell
+
 pytestmark = [pytest.mark.benchmark, pytest.mark.filterwarnings("ignore")]
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -157,7 +159,7 @@ def spent(work: Callable[[], object]) -> tuple[float, float]:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("name", ["million", "uci"])
-def test_reading_tables(name: str, kind: str, request: pytest.FixtureRequest) -> None:
+def test_reading_tables(name: str, kind: str, request: pytest.FixtureRequest, tell: Tell) -> None:
     paths: tuple[Path, Path] = request.getfixturevalue(name)
     path = paths[kind == "parquet"]
     case = uci_case(path) if name == "uci" else million_case(path)
@@ -170,8 +172,8 @@ def test_reading_tables(name: str, kind: str, request: pytest.FixtureRequest) ->
             theirs.append(spent(lambda: connection.sql(case.query).to_arrow_table()))
     mine, other = ([median(turn[i] for turn in one) for i in (0, 1)] for one in (ours, theirs))
     size = (log.events.nbytes + log.cases.nbytes) / log.n_events
-    print(  # noqa: T201 - a benchmark is there to print
-        f"\n{name}.{kind}: wall {mine[0] / other[0]:.2f}, CPU {mine[1] / other[1]:.2f} times "
+    tell(
+        f"{name}.{kind}: wall {mine[0] / other[0]:.2f}, CPU {mine[1] / other[1]:.2f} times "
         f"DuckDB's scan and sort (ours {mine[0]:.2f} s and {mine[1]:.2f} CPU s, "
         f"theirs {other[0]:.2f} s and {other[1]:.2f} CPU s; "
         f"n = {log.n_events:,} events, {log.n_cases:,} cases, "
@@ -181,7 +183,7 @@ def test_reading_tables(name: str, kind: str, request: pytest.FixtureRequest) ->
     assert mine[1] < GOAL * other[1], "CPU, which other work on the machine disturbs least"
 
 
-def test_memory_of_ten_million_events(folder: Path) -> None:
+def test_memory_of_ten_million_events(folder: Path, tell: Tell) -> None:
     path = folder / "ten_million.csv"
     synthetic(path, 10_000_000)
     try:
@@ -191,8 +193,8 @@ def test_memory_of_ten_million_events(folder: Path) -> None:
     finally:
         path.unlink()
     found = json.loads(done.stdout)
-    print(  # noqa: T201 - a benchmark is there to print
-        f"\nCSV of {found['events']:,} events, {found['cases']:,} cases: peak of "
+    tell(
+        f"CSV of {found['events']:,} events, {found['cases']:,} cases: peak of "
         f"{found['peak'] / 1e6:,.0f} MB resident ({found['peak'] / found['events']:.0f} bytes an "
         f"event, {found['bytes'] / found['events']:.0f} in the log), {found['seconds']:.1f} s"
     )

@@ -9,7 +9,6 @@ The logs: BPI Challenge 2013 ten times over (each copy with cases and years of i
 stamp is read twice; in ASCII, for pm4py's default fails on a letter across its 4 KiB chunks),
 and the certification log B1. pm4py's default, where no Rust back-end is
 installed, is `chunk_regex`; `rustxes` stands for whichever Rust package is there (r4pm, rustxes).
-Run with `make bench`.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+    from benchmarks.conftest import Tell
 
 pytestmark = [
     pytest.mark.benchmark,
@@ -77,7 +77,7 @@ def traces_of(frame: pd.DataFrame, case: str, activity: str) -> dict[str, list[s
     return {str(name): steps for name, steps in named.items()}
 
 
-def test_reading_xes(log_file: Path) -> None:
+def test_reading_xes(log_file: Path, tell: Tell) -> None:
     import pm4py  # noqa: PLC0415 - slow import
 
     def by_pm4py(variant: str) -> Callable[[], object]:
@@ -98,7 +98,7 @@ def test_reading_xes(log_file: Path) -> None:
             do()
             spent[name].append(time.perf_counter() - begin)
     log = open_log([log_file])
-    say(spent, names, f"{log.n_events:,} events of {log_file.stem}", rust)
+    tell(said(spent, names, f"{log.n_events:,} events of {log_file.stem}", rust))
     frame = log.events.select(["case_id", "activity"]).to_pandas()
     other = pm4py.read_xes(str(log_file), variant="chunk_regex")
     assert traces_of(frame, "case_id", "activity") == traces_of(
@@ -106,9 +106,9 @@ def test_reading_xes(log_file: Path) -> None:
     )
 
 
-def say(spent: dict[str, list[float]], names: tuple[str, ...], n: str, rust: str | None) -> None:
+def said(spent: dict[str, list[float]], names: tuple[str, ...], n: str, rust: str | None) -> str:
     middle = {name: median(times) for name, times in spent.items()}
-    lines = [f"\nreading XES, {n}, median of {TURNS} interleaved turns:"]
+    lines = [f"reading XES, {n}, median of {TURNS} interleaved turns:"]
     lines += [
         f"  ours, {name}: {middle[name] * 1e3:,.0f} ms; times as fast as pm4py's "
         + ", ".join(f"{other} {middle[other] / middle[name]:,.2f}" for other in names)
@@ -116,4 +116,4 @@ def say(spent: dict[str, list[float]], names: tuple[str, ...], n: str, rust: str
     ]
     lines.append("  pm4py: " + ", ".join(f"{name} {middle[name] * 1e3:,.0f} ms" for name in names))
     lines.append(f"  Rust back-end: {rust or 'none is installed'}")
-    print("\n".join(lines))  # noqa: T201 - a benchmark is there to print
+    return "\n".join(lines)

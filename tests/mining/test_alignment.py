@@ -23,8 +23,8 @@ from process_mining.alignment import (
     Optimal,
     align,
     case_alignment,
+    plain,
 )
-from process_mining.alignment.kernel import UNREACHABLE, Graph
 from process_mining.errors import CodedError, RunError
 from process_mining.eventlog import EventLog, LogMeta
 from process_mining.interop import from_pm4py_net, pm4py_alignment_costs, to_pm4py_net
@@ -39,6 +39,9 @@ LABELS = "abcdef"
 WORDS = "abcdefxy"
 SEEDS = range(20)
 TRACES = 260
+ARRAYS = (
+    "lower upper prefix prefix_upper departure moves move_offsets state_before fitness"
+).split()
 NO_MATRIX_WARNING = pytest.mark.filterwarnings(  # pm4py hands numpy matrices to its solver
     "ignore:the matrix subclass:PendingDeprecationWarning"
 )
@@ -89,6 +92,12 @@ def case(seed: int) -> tuple[PlainNet, ReferenceModel, Variants, Alignments]:
     runs = [random_run(plain, random, steps=40) for _ in range(TRACES)]
     variants = variants_of([(), *(perturbed(run, random, WORDS) for run in runs)])
     return plain, model, variants, align(variants, model)
+
+
+def assert_same(one: Alignments, other: Alignments) -> None:
+    """The same costs, departures and moves through the same states, byte by byte."""
+    for name in ARRAYS:
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name
 
 
 def optimal(alignments: Alignments, index: int) -> Optimal:
@@ -197,11 +206,9 @@ def test_order_of_variants_and_size_of_the_table_change_nothing(seed: int) -> No
     _, model, variants, alignments = case(seed)
     traces = [variants.trace(i) for i in range(len(variants))]
     turned = align(variants_of(traces[::-1]), model)
-    small = align(variants, model, table_bytes=1)
     for i in range(len(variants)):
         assert turned.alignment(len(variants) - 1 - i) == alignments.alignment(i)
-    assert (small.moves == alignments.moves).all()
-    assert (small.lower == alignments.lower).all()
+    assert_same(align(variants, model, table_bytes=1), alignments)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -235,26 +242,12 @@ def test_hidden_activities_cost_nothing_when_skipped(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_kernels_for_small_and_large_models_agree(seed: int) -> None:
-    _, model, _, _ = case(seed)
-    canonical = Graph.of(model.automaton)
-    dense, sparse = replace(canonical, slack=None), replace(canonical, slack=None, distance=None)
-    random = Random(seed)  # noqa: S311 - a seeded test
-    vector = exact = canonical.start
-    total = exact_total = 0
-    for _ in range(60):
-        activity = random.randrange(len(canonical.sync) + 1)
-        by_rounds, low = sparse.after(exact, activity)
-        exact, rise = dense.after(exact, activity)
-        assert (by_rounds == exact).all()
-        assert low == rise
-        vector, taken = canonical.after(vector, activity)
-        total, exact_total = total + taken, exact_total + rise
-        # dropped states may only lose, and neither the least entry nor the end does
-        assert total == exact_total
-        assert (vector >= exact).all()
-        assert vector[model.automaton.final] == exact[model.automaton.final]
-        assert vector[model.automaton.final] < UNREACHABLE
+def test_tables_of_ways_and_rounds_over_arcs_agree(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, model, variants, alignments = case(seed)
+    monkeypatch.setattr(plain, "DENSE_STATES", 0)
+    assert_same(align(variants, model, accelerate=False), alignments)
 
 
 @NO_MATRIX_WARNING
@@ -441,9 +434,18 @@ def test_a_model_too_large_for_tables_of_distances() -> None:
     assert alignments.prefix.tolist() == [0, 0, 0, 1, 1, 0]
 
 
-def test_budget_of_states() -> None:
-    with pytest.raises(CodedError, match=r"MO301 .* 66 states; the budget is 50"):
-        align(variants_of([()]), parallel(6), budget=50)
+def test_over_the_budget_of_states_the_net_is_searched() -> None:
+    model = parallel(6)
+    words = [f"a{i}" for i in range(6)]
+    traces = [words, words[3:], ["x", *words[:2]], [*words, "a0", "a0"], []]
+    variants = variants_of(traces)
+    by_net, by_automaton = align(variants, model, budget=50), align(variants, model)
+    for name in ("lower", "upper", "prefix", "prefix_upper", "departure", "fitness"):
+        assert (getattr(by_net, name) == getattr(by_automaton, name)).all(), name
+    assert by_net.lower.tolist() == [0, 3, 5, 2, 6]
+    assert by_net.departure.tolist() == [-1, -1, 0, 6, -1]
+    assert (by_net.state_before == -1).all()
+    assert len(by_net.state_before) == len(by_net.moves)
 
 
 def test_bounds_are_told_apart_from_optimal_costs() -> None:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from oracles import naive_mining as naive
 
 from process_mining import discovery
-from process_mining.discovery import LeftOut, ProcessMap, process_map
+from process_mining.discovery import LeftOut, ProcessMap, Window, in_window, process_map
 from process_mining.errors import CodedError
 from process_mining.eventlog import EventLog, LogMeta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+HOUR = 3_600_000_000
 quick = settings(max_examples=30, deadline=None)
 words = st.sampled_from("abcdef")
 traces = st.lists(st.lists(words, min_size=1, max_size=8), min_size=1, max_size=12)
@@ -158,3 +159,63 @@ def test_rework_and_waiting_add_up(given_traces: list[list[str]]) -> None:
     assert waits["n"].sum() == sum(len(trace) - 1 for trace in given_traces)
     assert waits["share"].sum() == pytest.approx(1 if len(waits) else 0)
     assert waits["median_us"].dtype == np.int64
+
+
+@settings(max_examples=12, deadline=None)
+@given(traces, st.integers(0, 8), st.floats(0, 1))
+def test_slow_lines_are_kept_however_rare_and_told(
+    given_traces: list[list[str]], hours: int, share: float
+) -> None:
+    """Waits of i hours after the i-th step, so that medians differ."""
+    cases = [
+        (f"{i:03d}", [(a, j * (j + 1) // 2 * HOUR, None, None) for j, a in enumerate(trace)])
+        for i, trace in enumerate(given_traces)
+    ]
+    limit = hours * HOUR
+    known = naive.successions([naive.steps(case) for case in cases])
+    slow = {pair for pair, e in known.items() if (naive.quantile(e.waits, 50) or 0) > limit}
+    found = process_map(log_of(cases), keep_share=share, slower_than_us=limit)
+    assert {(e.source, e.target) for e in found.edges if found.is_slow(e)} == slow
+    plain = process_map(log_of(cases), keep_share=share)
+    assert {*everything(plain)} <= {*everything(found)}
+    assert not any(map(plain.is_slow, everything(plain)))
+    hidden = {pair: e.n for pair, e in known.items()}
+    for edge in everything(found):
+        hidden.pop((edge.source, edge.target))
+    assert found.left_out == LeftOut(edges=len(hidden), successions=sum(hidden.values()))
+
+
+@quick
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=8),
+    st.none() | st.integers(0, 9),
+    st.none() | st.integers(0, 9),
+)
+def test_a_window_picks_the_cases_that_it_says(
+    times: list[list[int]], begin: int | None, end: int | None
+) -> None:
+    cases = [
+        (f"{i:03d}", [("a", at, None, None) for at in sorted(at)]) for i, at in enumerate(times)
+    ]
+    log = log_of(cases)
+    if begin is not None and end is not None and end <= begin:
+        with pytest.raises(CodedError, match=r"^LG344 "):
+            in_window(log, Window(begin, end))
+        return
+    low, high = begin if begin is not None else -1, end if end is not None else 99
+    inside = [all(low <= one < high for one in at) for at in times]
+    begins = [low <= min(at) < high for at in times]
+    assert in_window(log, Window(begin, end)).tolist() == inside
+    assert in_window(log, Window(begin, end, "begins")).tolist() == begins
+
+
+def test_no_window_without_times_and_none_holds_a_case_without_events() -> None:
+    untimed = log_of([("a", [("x", None, None, None)])])
+    with pytest.raises(CodedError, match=r"^LG345 "):
+        in_window(untimed, Window(0, 1))
+    assert in_window(log_of([]), Window(0, 1)).tolist() == []
+
+
+def test_a_wait_below_nought_is_refused() -> None:
+    with pytest.raises(CodedError, match=r"^LG346 "):
+        process_map(log_of([]), slower_than_us=-1)
