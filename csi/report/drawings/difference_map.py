@@ -44,11 +44,13 @@ _ARROW: Final = ((0.0, 0.0), (-1.0, 0.45), (-1.0, -0.45))
 
 @dataclass(frozen=True)
 class Part:
-    """A step (`target` None), a succession, a start (`source` None) or an end (`target` None).
+    """A box (`is_step`, its name in `source`), or a line between two steps.
 
-    Shares of the cases of A and B that have it, `cases` of both; `differs` as it was decided.
+    The start of cases is `source` None, their end is `target` None. Shares of the cases of A and B
+    that have it, `cases` of both; `differs` as it was decided.
     """
 
+    is_step: bool
     source: str | None
     target: str | None
     share_a: float
@@ -111,11 +113,6 @@ def draw_difference_map(
     )
 
 
-def way(source: str | None, target: str | None) -> str:
-    """Say a succession, a start or an end."""
-    return f"{source or 'start'} → {target or 'end'}"
-
-
 def _by_cases(one: Part) -> tuple[int, str, str]:
     return (-one.cases, one.source or "", one.target or "")
 
@@ -151,7 +148,7 @@ def _shares(one: Part) -> str:
 
 
 def _told(one: Part) -> str:
-    named = way(one.source, one.target) if one.target or one.source is None else one.source
+    named = one.source if one.is_step else f"{one.source or 'start'} → {one.target or 'end'}"
     return f"{named}: {_shares(one)} of cases ({plural(one.cases, 'case')} in all)"
 
 
