@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from csi.audit import PATH, judged_at, require_codes, require_fit, split_by_practice
+from csi.root_causes import deviates_so, does_not_fit, root_causes
 from csi.statistics.estimate import proportion
 from process_mining import schema as s
 from process_mining.alignment import Costs, align, case_alignment
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from csi.root_causes import RootCauses
     from process_mining.alignment import Alignments, Bounded, PrefixAlignment
     from process_mining.alignment.deviations import Deviations
     from process_mining.eventlog import EventLog, Ints
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 
 NO_CLOCKS: Final = ServiceLevels(())
 EXAMPLES: Final = 3
+CAUSES_ASKED: Final = 2
 KIND_OF: Final = MappingProxyType({kind.word: kind for kind in DeviationKind})
 WORDS_SHOWN: Final = 12
 ENDED_BY: Final = MappingProxyType(
@@ -171,6 +174,22 @@ class Conformance:
         """How each variant of an open case goes along with the beginning of a run."""
         taken = np.flatnonzero(self.weights(self.standing.open)).tolist()
         return {variant: self.alignments.prefix_alignment(variant) for variant in taken}
+
+    @cached_property
+    def causes(self) -> tuple[RootCauses, ...]:
+        """Which groups of the judged cases go with leaving the model, and with what is worst."""
+        misses, settled = does_not_fit(self.alignments)
+        asked = [("Leaves the model", misses, self.standing.judged & settled)]
+        counts = self.deviations.counts(self.weights(self.standing.judged))
+        worst = counts.drop_duplicates(["kind", "activity"]).head(CAUSES_ASKED)
+        for kind, activity in zip(worst["kind"], worst["activity"], strict=True):
+            has = deviates_so(self.deviations, KIND_OF[kind], activity)
+            text = f"{activity}: {kind}"
+            asked.append((text, has, self.standing.judged & settled))
+        return tuple(
+            root_causes(self.cases_log, has, subject=subject, judged=judged)
+            for subject, has, judged in asked
+        )
 
     def weights(self, cases: Bools) -> Ints:
         """Count the marked cases of each variant."""

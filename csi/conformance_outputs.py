@@ -26,6 +26,7 @@ from csi.audit_outputs import defect_row, log_row
 from csi.conformance import ENDED_BY, activity_rows, deviation_rows
 from csi.manifest import sha256_of
 from csi.outputs import whole_set, write_csv, write_json, write_parquet, write_text
+from csi.report.causes_section import causes_json
 from csi.report.conform_page import conform_page
 from csi.report.words import moment
 from csi.statistics.estimate import proportion
@@ -84,6 +85,7 @@ def summary_of(found: Conformance) -> dict[str, Any]:
             found.alignments, found.deviations, found.standing, found.cases_log.cases[s.CASE_ID]
         ),
         "activities": activity_rows(found.alignments, found.deviations, judged),
+        "goes_with": [causes_json(one) for one in found.causes],
         "open": _open(found),
         "quality": [_defect(defect, found) for defect in found.quality.defects],
         "allowed": sorted(found.request.allow),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from markupsafe import Markup
 
+from csi.report.causes_section import causes_section
 from csi.report.deviation_words import anchors, groups, marks_of, meanings, rest, sign
 from csi.report.drawings.bpmn import GAP, TASK_SIZE, draw_bpmn, width_of
 from csi.report.drawings.flow_layout import laid_out
@@ -54,6 +55,7 @@ class ConformPage:
     model_width: int
     model_note: str
     deviations: dict[str, Any]
+    goes_with: Sequence[dict[str, Any]]
     variants: Sequence[dict[str, Any]]
     variants_note: str
     open_note: str
@@ -87,6 +89,7 @@ def _page(found: Conformance, summary: dict[str, Any]) -> ConformPage:
             "rest": rest(summary["activities"], "all rows are in deviations.csv"),
             "rest_id": f"{PREFIX}-more",
         },
+        goes_with=[{"title": one.subject, "said": causes_section(one)} for one in found.causes],
         variants=_variants(found),
         variants_note=_variants_note(found),
         open_note=_open_note(summary),
@@ -197,7 +200,8 @@ def _worst(row: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
 
 
 def _parts(summary: dict[str, Any]) -> list[dict[str, str]]:
-    parts = [("model", "The model"), ("deviations", "Deviations"), ("ways", "Ways that deviate")]
+    parts = [("model", "The model"), ("deviations", "Deviations")]
+    parts += [("goes-with", "What goes with them"), ("ways", "Ways that deviate")]
     parts += [("open", "Open cases")] * bool(summary["cases"]["open"])
     parts += [("unknown", "What is not known")]
     return [{"id": key, "name": name} for key, name in parts]
