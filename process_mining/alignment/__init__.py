@@ -22,16 +22,18 @@ move. A model of more than `budget` states is searched per variant on its net by
 
 Order among equals. Fewest free moves first (silent ones, and moves of cost 0); then, from the end
 of the alignment on, synchronous before log before model moves; the cheapest model move, then that
-from the lowest state, silent before named ones in the order of their names. A prefix alignment ends
-in the cheapest state, among equals in the one nearest to the end of the model, then the lowest.
-All entries of all vectors are exact, so this choice depends on the trace and the model alone: not on
-the other traces, their order, the size of the table, or the way of the search.
+from the lowest state, silent before named ones in the order of their names. Among prefix alignments
+of equal cost first that from whose end the model's end is reached at the lowest cost, so that an
+event counts as progress where it can; then as above, then that which ends in the lowest state.
+All entries of all vectors are exact, so this choice depends on the trace and the model alone: not
+on the other traces, their order, the size of the table, or the way of the search.
 
 Exactness. Whole numbers of 64 bits: a cost of 1 weighs 2**32, a free move 1. MO306 where a trace
 and a model are so large that sums could leave these limits (2**29 in cost).
 
 Complexity: O(1) a known event, O(states x arcs of the activity) at most a new pair of vector and
-activity, O(moves). Memory: the table of vectors is bounded and emptied when full.
+activity, O(moves). Memory: O(events + moves), and the table of vectors, which is bounded and
+emptied when full.
 
 Sources: Adriansyah, Aligning Observed and Modeled Behavior, PhD thesis, TU Eindhoven, 2014 (cost,
 fitness, prefix alignments); Mohri, Weighted Automata Algorithms, 2009 (determinisation); Cox,

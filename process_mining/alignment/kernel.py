@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from process_mining.model import Automaton
 
 MOVE = 1 << 32
+HALF = MOVE >> 1
 FREE = 1
 NO_EVENT = -1
 _MOST = 1 << 29
@@ -46,8 +47,9 @@ class Graph(NamedTuple):
     `log[a]`: cost of a log move of activity a. Synchronous arcs of activity a into state t are
     sync_start[a * n_states + t] to the next entry, by source. Model moves out of state s are
     out_start[s] to the next, those into t are into_start[t] to the next in the order in which a
-    way back prefers them: by (weight, source, move). `start` is the vector of the empty prefix,
-    `to_end` the cost of the cheapest way from each state to the final one.
+    way back prefers them: by (weight, source, move). `start` is the vector of the empty prefix.
+    `to_end` is the cost of the cheapest way from each state to the final one; it is empty for runs
+    that end there anyway.
     """
 
     n_states: int
@@ -114,7 +116,6 @@ def graph_of(automaton: Automaton, *, log: Ints, model: Ints, moves: Ints) -> Gr
     seen = np.flatnonzero(label >= 0)
     seen = seen[np.lexsort((source[seen], target[seen], label[seen]))]
     into = np.lexsort((move, source, weight, target))
-    forward = source[into], target[into], weight[into]
     return Graph(
         n_states=n,
         initial=automaton.initial,
@@ -127,13 +128,20 @@ def graph_of(automaton: Automaton, *, log: Ints, model: Ints, moves: Ints) -> Gr
         out_start=_starts(source, n),
         out_target=target,
         out_weight=weight,
-        into_start=_starts(forward[1], n),
-        into_source=forward[0],
-        into_weight=forward[2],
+        into_start=_starts(target[into], n),
+        into_source=source[into],
+        into_weight=weight[into],
         into_move=move[into],
         start=_ways(n, automaton.initial, source, target, weight),
-        to_end=_ways(n, automaton.final, *_turned(*forward)),
+        to_end=np.zeros(0, dtype=np.int64),
     )
+
+
+def with_ends(graph: Graph) -> Graph:
+    """Return the graph with `to_end`."""
+    target = np.repeat(np.arange(graph.n_states), np.diff(graph.into_start))
+    ways = _ways(graph.n_states, graph.final, target, graph.into_source, graph.into_weight)
+    return graph._replace(to_end=ways)
 
 
 def relaxed(costs: Ints, active: Ints, starts: Ints, targets: Ints, weights: Ints) -> Ints:
@@ -143,13 +151,18 @@ def relaxed(costs: Ints, active: Ints, starts: Ints, targets: Ints, weights: Int
     a few rounds as a rule.
     """
     while len(active):
-        first, n = starts[active], starts[active + 1] - starts[active]
-        arcs = np.repeat(first - np.cumsum(n) + n, n) + np.arange(int(n.sum()))
-        ends = targets[arcs]
-        before = costs[ends]
-        np.minimum.at(costs, ends, np.repeat(costs[active], n) + weights[arcs])
-        active = np.unique(ends[costs[ends] < before])
+        n = starts[active + 1] - starts[active]
+        arcs = spans(starts[active], n)
+        before = costs.copy()
+        np.minimum.at(costs, targets[arcs], np.repeat(costs[active], n) + weights[arcs])
+        active = np.flatnonzero(costs < before)
     return costs
+
+
+def spans(first: Ints, lengths: Ints) -> Ints:
+    """Return the places of several spans, one after the other."""
+    shift = first - np.cumsum(lengths) + lengths
+    return np.repeat(shift, lengths) + np.arange(int(lengths.sum()))
 
 
 def check_sums(*, longest: int, n_states: int, log: int, model: int) -> None:
@@ -157,7 +170,7 @@ def check_sums(*, longest: int, n_states: int, log: int, model: int) -> None:
 
     `log` and `model` are the highest weights.
     """
-    if longest * log + n_states * model < _MOST and (longest + 1) * (n_states + 1) < MOVE:
+    if longest * log + n_states * model < _MOST and (longest + 1) * (n_states + 1) < HALF:
         return
     raise CodedError(
         "MO306",
@@ -170,10 +183,6 @@ def check_sums(*, longest: int, n_states: int, log: int, model: int) -> None:
 def _starts(keys: Ints, n: int) -> Ints:
     """Where each key 0..n-1 begins among sorted keys, and the end."""
     return np.searchsorted(keys, np.arange(n + 1)).astype(np.int64)
-
-
-def _turned(source: Ints, target: Ints, weight: Ints) -> tuple[Ints, Ints, Ints]:
-    return target, source, weight
 
 
 def _ways(n: int, begin: int, source: Ints, target: Ints, weight: Ints) -> Ints:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLE_BYTES", "MoveKind", "walk"]
 
-TABLE_BYTES = 256 * 1024 * 1024
+TABLE_BYTES = 512 * 1024 * 1024
 WORTH_US = 3_000_000
 
 
@@ -33,13 +33,15 @@ def walk(
     if accelerate:
         return _compiled(graph, traces, whole=whole, table_bytes=table_bytes)
     parts: list[Walked] = []
+    done, n = 0, len(traces.offsets) - 1
     for part in plain.walk(graph, traces, whole=whole, table_bytes=table_bytes):
         parts.append(part.walked)
-        more = part.high < len(traces.offsets) - 1
-        if accelerate is None and more and part.work > WORTH_US and find_spec("numba"):
-            rest = traces._replace(offsets=traces.offsets[part.high :])
-            parts.append(_compiled(graph, rest, whole=whole, table_bytes=table_bytes))
+        done = part.high
+        if accelerate is None and part.work > WORTH_US and find_spec("numba"):
             break
+    if done < n:  # the table of the first way is gone by now
+        rest = traces._replace(offsets=traces.offsets[done:])
+        parts.append(_compiled(graph, rest, whole=whole, table_bytes=table_bytes))
     return _joined(parts)
 
 

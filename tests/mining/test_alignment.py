@@ -39,9 +39,17 @@ LABELS = "abcdef"
 WORDS = "abcdefxy"
 SEEDS = range(20)
 TRACES = 260
-ARRAYS = (
-    "lower upper prefix prefix_upper departure moves move_offsets state_before fitness"
-).split()
+ARRAYS = [
+    "lower",
+    "upper",
+    "prefix",
+    "prefix_upper",
+    "departure",
+    "moves",
+    "move_offsets",
+    "state_before",
+    "fitness",
+]
 NO_MATRIX_WARNING = pytest.mark.filterwarnings(  # pm4py hands numpy matrices to its solver
     "ignore:the matrix subclass:PendingDeprecationWarning"
 )

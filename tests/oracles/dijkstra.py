@@ -9,18 +9,27 @@ import heapq
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from oracles.nets import PlainNet
 
     Marking = tuple[int, ...]
 
 
-def alignment_cost(net: PlainNet, trace: Sequence[str], *, prefix: bool = False) -> int:
-    """Return the lowest number of log and model moves, silent moves being free.
+def alignment_cost(
+    net: PlainNet,
+    trace: Sequence[str],
+    *,
+    prefix: bool = False,
+    log: Mapping[str, int] | None = None,
+    model: Mapping[str, int] | None = None,
+) -> int:
+    """Return the lowest cost of log and model moves, silent moves being free.
 
-    With `prefix` the run may stop anywhere (in a sound net every marking can still reach the end).
+    A move costs 1 where `log` and `model` say nothing of its activity. With `prefix` the run may
+    stop anywhere (in a sound net every marking can still reach the end).
     """
+    log, model = log or {}, model or {}
     best: dict[tuple[Marking, int], int] = {}
     queue: list[tuple[int, int, Marking]] = [(0, 0, net.initial)]
     while queue:
@@ -31,11 +40,12 @@ def alignment_cost(net: PlainNet, trace: Sequence[str], *, prefix: bool = False)
         if at == len(trace) and (prefix or marking == net.final):
             return cost
         if at < len(trace):
-            heapq.heappush(queue, (cost + 1, at + 1, marking))
+            heapq.heappush(queue, (cost + log.get(trace[at], 1), at + 1, marking))
         for transition in net.enabled(marking):
             label = net.transitions[transition][0]
             after = net.fire(marking, transition)
-            heapq.heappush(queue, (cost + (label is not None), at, after))
+            weight = 0 if label is None else model.get(label, 1)
+            heapq.heappush(queue, (cost + weight, at, after))
             if at < len(trace) and label == trace[at]:
                 heapq.heappush(queue, (cost, at + 1, after))
     message = "the net has no run"
