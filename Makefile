@@ -19,7 +19,7 @@ help:
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   speed as ratios, printed and written into docs/benchmarks.md"
 	@echo "make trial   long trials: exactness on 20,000 variants, and the like"
-	@echo "make docs    generated files anew: docs/rules, environment.yml"
+	@echo "make docs    generated files anew: docs/rules, docs/reference-models.md, environment.yml"
 	@echo "make lock    requirements.lock anew from pyproject.toml"
 	@echo "make lab     the four notebooks in JupyterLab"
 
@@ -55,6 +55,7 @@ trial: setup
 
 docs: setup
 	$(BIN)/trueloop rules docs --out docs/rules
+	$(BIN)/trueloop rules models --out docs/reference-models.md
 	$(BIN)/pyproject2conda yaml --name trueloop --python 3.12 --channel conda-forge --group dev --dep c-compiler --dep pip --header --output environment.yml --overwrite force
 
 lock: setup

@@ -554,6 +554,30 @@ def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
     click.echo(f"{write_pages(load_catalogue(folders), out)} pages in {out}")
 
 
+@rules.command("models")
+@RULE_FOLDERS
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("docs/reference-models.md"),
+    show_default=True,
+)
+def rules_models(folders: tuple[Path, ...], out: Path) -> None:
+    """Write one page on the reference models: their norms, activities and vocabularies.
+
+    \b
+    Example:
+      trueloop rules models --out docs/reference-models.md
+    """
+    from csi.outputs import write_text
+    from csi.rule_pages import models_page
+    from rules.practice import load_practices
+
+    found = load_practices(folders)
+    write_text(out, models_page(found))
+    click.echo(f"{len(found)} practices in {out}")
+
+
 @cli.command()
 @click.option("--out", type=OUT_DIR, required=True, help="Folder for the six files.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True)

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - pydantic reads the annotations
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -78,6 +78,7 @@ WORDS_SHOWN: Final = 12
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+Step = Annotated[str, Field(pattern=r"^[A-Z]{2,6}\.A[1-9] step [1-9]$")]
 Keys = tuple[Literal["activity", "lifecycle"], ...]
 KEYS: Final[tuple[Keys, ...]] = ((s.ACTIVITY,), (s.ACTIVITY, s.LIFECYCLE))
 
@@ -132,7 +133,8 @@ class Practice:
     `activities` are the reference model's; `outside_model` are steps that its cases may show
     besides, which neither the model nor the end of a case depends on. A practice that `refines`
     another is a kind of it (a major incident is an incident): it has the other's words and
-    vocabularies too, and a model of its own for the cases that `when` names.
+    vocabularies too, and a model of its own for the cases that `when` names. `fitsm` says for an
+    activity which step of FitSM-2 it stands for, such as "ISRM.A1 step 2".
     """
 
     name: str
@@ -150,6 +152,7 @@ class Practice:
     refines: str | None = None
     when: When | None = None
     references: tuple[Citation, ...] = ()
+    fitsm: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def case_type(self) -> str:
@@ -250,6 +253,7 @@ class PracticeForm(_Form):
     refines: Name | None = None
     when: WhenForm | None = None
     references: list[CitationForm] = []
+    fitsm: dict[Word, Step] = {}
     vocabularies: list[VocabularyForm] = []
 
 
@@ -263,7 +267,7 @@ _PARTS: Final[dict[str, type[_Form]]] = {
 def load_practices(extra: Sequence[Path] = ()) -> dict[str, Practice]:
     """Read our own practices and those below further folders, by name, sorted.
 
-    Raises CodedError RU201 to RU208 and RU213 to RU216, every mistake of every file at once.
+    Raises CodedError RU201 to RU208 and RU213 to RU217, every mistake of every file at once.
     """
     errors: list[CodedError] = []
     files = [path for root in (BUILT_IN, *extra) for path in sorted(root.rglob(FILE_NAME))]
@@ -297,6 +301,7 @@ def _refined(form: PracticeForm, base: PracticeForm) -> PracticeForm:
             "activities": list(dict.fromkeys([*base.activities, *form.activities])),
             "ends": list(dict.fromkeys([*base.ends, *form.ends])),
             "outside_model": list(dict.fromkeys([*base.outside_model, *form.outside_model])),
+            "fitsm": base.fitsm | form.fitsm,
             "vocabularies": [*joint, *own.values()],
         }
     )
@@ -391,6 +396,10 @@ def _word_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
         if word not in form.activities:
             msg = f"unknown activity '{word}' in {_shown(path)}, ends"
             yield CodedError("RU205", msg, fix=did_you_mean(word, form.activities))
+    for word in form.fitsm:
+        if word not in form.activities:
+            msg = f"unknown activity '{word}' in {_shown(path)}, fitsm"
+            yield CodedError("RU217", msg, fix=did_you_mean(word, form.activities))
     if form.model is not None and not (path.parent / form.model).is_file():
         msg = f"the model '{form.model}' named in {_shown(path)} does not exist"
         yield CodedError("RU206", msg, fix="Name a .bpmn file beside practice.toml")
@@ -433,6 +442,7 @@ def _built(path: Path, form: PracticeForm) -> Practice:
         refines=form.refines,
         when=None if form.when is None else _when(form.when),
         references=tuple(Citation(one.norm, one.clause, one.text) for one in form.references),
+        fitsm=MappingProxyType(form.fitsm),
     )
 
 

@@ -1,11 +1,12 @@
-"""The pages in docs/rules say what the rule files say."""
+"""The pages in docs say what the rule files and the practice files say."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from csi.rule_pages import pages
+from csi.rule_pages import models_page, pages
 from rules.catalogue import load_catalogue
+from rules.practice import load_practices
 
 DOCS = Path(__file__).parents[2] / "docs" / "rules"
 
@@ -20,3 +21,12 @@ def test_the_committed_pages_are_those_of_the_rules() -> None:
 def test_every_rule_is_in_the_index() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     assert all(f"[{rule.code}](" in index for rule in load_catalogue().rules)
+
+
+def test_the_committed_page_on_the_models_is_that_of_the_practices() -> None:
+    """Stale? Run `make docs`."""
+    found = (DOCS.parent / "reference-models.md").read_text(encoding="utf-8")
+    assert found == models_page(load_practices())
+    for one in load_practices().values():
+        assert f"`{one.name}`. Owner: {one.owner}." in found
+        assert all(f"Vocabulary `{each.name}`" in found for each in one.vocabularies)

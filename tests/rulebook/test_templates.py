@@ -411,24 +411,25 @@ def test_embedded_examples_agree_with_the_oracle() -> None:
             continue  # service levels have an oracle of their own
         practice = catalogue.practices[rule.case_type]
         for example in rule.examples:
-            story = story_of(example, outside=frozenset(practice.outside_model))
+            story = story_of(example, practice)
             want = by_oracle(rule, story, practice)
             assert example.verdict.word == want, (rule.code, story)
             n += 1
     assert n > 80
 
 
-def story_of(example: Example, *, outside: frozenset[str]) -> Story:
+def story_of(example: Example, practice: Practice) -> Story:
     """Examples begin on a Monday at 9:00, hour 9 of the oracle's clock."""
     steps = [
         Step(x.activity, 9 + x.at_us // s.US_PER_HOUR, x.actor, x.team, dict(x.attributes))
         for x in example.events
     ]
+    outside = frozenset(practice.outside_model)
     inside = [x.activity for x in steps if x.activity not in outside]
     as_of = steps[-1].at
     if example.as_of_us is not None:
         as_of = 9 + example.as_of_us // s.US_PER_HOUR
-    return Story(tuple(steps), inside[-1:] in (["Close"], ["Cancel"]), as_of, outside)
+    return Story(tuple(steps), inside[-1] in practice.ends, as_of, outside)
 
 
 def by_oracle(rule: Rule, story: Story, practice: Practice) -> str:
