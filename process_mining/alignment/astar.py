@@ -21,10 +21,10 @@ Order: lowest bound first, among equals the newest (depth first); of one state's
 synchronous, then silent and model moves, then the log move, later transitions of the net before
 earlier ones. The same trace on the same net gives the same result, whatever was searched before.
 
-Over `budget` expanded states the search stops: `lower` is then the lowest bound in the queue,
-`upper` the cost of a real alignment: the cheapest found by QUICK_BUDGET states of a search that
-weighs the bound on the rest QUICK_WEIGHTS times, or all events as log moves beside a run of the
-model. MO320 when no run is found at all.
+Over `budget` states met the search stops: `lower` is then the lowest bound in the queue, `upper`
+the cost of a real alignment: the cheapest found by searches that expand at most LAYER_WIDTH states
+for each number of events done, or all events as log moves beside a run of the model. MO320 when no
+run is found at all.
 
 Complexity: exponential in the worst case; O(length x enabled transitions) states where the bound
 is exact, as it is for parallel branches that do not depend on each other.
@@ -65,11 +65,12 @@ if TYPE_CHECKING:
 
     from process_mining.model import Marking, Net
 
-SEARCH_BUDGET = 200_000
-QUICK_BUDGET = 20_000
-QUICK_WEIGHTS = (2, 8, 1_000_000)
-AGREE_AFTER = 300
-AGREE_AFTER_EACH = 12
+SEARCH_BUDGET = 400_000
+QUICK_BUDGET = 50_000
+QUICK_WEIGHTS = (1, 3)
+LAYER_WIDTH = 100
+AGREE_AFTER = 3_000
+AGREE_AFTER_EACH = 100
 MARKINGS_KEPT = 200_000
 FIELD_BITS = 8
 NOTHING = -1
@@ -166,9 +167,11 @@ class AStar:
     def _seeing(self, label: str) -> list[int]:
         return [i for i, machine in enumerate(self.machines) if label in machine.sync]
 
-    def _explore(self, task: _Task, budget: int, *, weight: int = 1) -> _Outcome:
+    def _explore(
+        self, task: _Task, budget: int, *, weight: int = 1, width: int = NO_COST
+    ) -> _Outcome:
         ends = self._ends if task.prefix else self.space.is_final
-        return _explore(self.space, task, self.space.start, ends, budget, weight)
+        return _explore(self.space, task, self.space.start, ends, budget, weight, width)
 
     def _ends(self, number: int) -> bool:
         return self._completion(number) is not None
@@ -182,7 +185,7 @@ class AStar:
         if number not in space.completions:
             task = self._task(self.distances, (), prefix=False)
             for weight in (1, *QUICK_WEIGHTS):
-                run = _explore(space, task, number, space.is_final, QUICK_BUDGET, weight)
+                run = _explore(space, task, number, space.is_final, QUICK_BUDGET, weight, NO_COST)
                 if run.goal is not None or run.over:
                     break
             else:
@@ -193,7 +196,10 @@ class AStar:
 
     def _alignments(self, task: _Task, bound: int) -> list[Found]:
         """Real alignments found quickly, and one with every event apart."""
-        quick = [self._explore(task, QUICK_BUDGET, weight=weight) for weight in QUICK_WEIGHTS]
+        quick = [
+            self._explore(task, self.budget, weight=weight, width=LAYER_WIDTH)
+            for weight in QUICK_WEIGHTS
+        ]
         found = [self._found(task, run, bound) for run in quick if run.goal is not None]
         run = self._completion(self.space.start)
         if run is not None:
@@ -378,24 +384,27 @@ def _explore(  # noqa: C901, PLR0913, PLR0917 - the kernel: one loop, without ca
     ends: Callable[[int], bool],
     budget: int,
     weight: int,
+    width: int,
 ) -> _Outcome:
     """Search from a marking, lowest cost so far + `weight` times the bound on the rest first.
 
+    With the same number of events done, before the last, at most `width` states are expanded.
     Bounds are whole numbers, so the queue is a stack for each of them.
     """
     length = len(task.trace)
-    width = length + 1
+    stride = length + 1
     cost: dict[int, int] = {}
     came: dict[int, tuple[int, int, int]] = {}
     closed: set[int] = set()
     stacks: dict[int, list[int]] = {}
     heap: list[int] = []
     cut = NO_COST
+    expanded = [0] * length + [-NO_COST]
 
     def push(key: int, g: int, way: tuple[int, int, int]) -> None:
         if key in closed or cost.get(key, NO_COST) <= g:
             return
-        number, k = divmod(key, width)
+        number, k = divmod(key, stride)
         values, rest = task.bounds[k]
         rest += sum(map(getitem, values, space.states[number]))
         if rest >= UNREACHABLE // 2:
@@ -407,7 +416,7 @@ def _explore(  # noqa: C901, PLR0913, PLR0917 - the kernel: one loop, without ca
             heappush(heap, f)
         stacks[f].append(key)
 
-    push(begin * width, 0, (NOTHING, NOTHING, NOTHING))
+    push(begin * stride, 0, (NOTHING, NOTHING, NOTHING))
     while heap:
         f = heap[0]
         if not stacks[f]:
@@ -416,12 +425,15 @@ def _explore(  # noqa: C901, PLR0913, PLR0917 - the kernel: one loop, without ca
         key = stacks[f].pop()
         if key in closed:
             continue
+        number, k = divmod(key, stride)
+        if expanded[k] >= width:
+            continue
+        expanded[k] += 1
         closed.add(key)
         g = cost[key]
-        number, k = divmod(key, width)
         if k == length and ends(number):
             return _Outcome(key, g, min(g, cut), over=False, came=came)
-        if len(closed) > budget:
+        if len(came) > budget:
             return _Outcome(None, NO_COST, min(f, cut), over=False, came=came)
         moves = space.after(number)
         if number in space.cut:
@@ -430,12 +442,12 @@ def _explore(  # noqa: C901, PLR0913, PLR0917 - the kernel: one loop, without ca
             push(key + 1, g + task.log[k], (key, MoveKind.LOG, NOTHING))
         for t, after, label in moves:
             kind = MoveKind.SILENT if label is None else MoveKind.MODEL
-            push(after * width + k, g + task.model[t], (key, kind, t))
+            push(after * stride + k, g + task.model[t], (key, kind, t))
         if k < length:
             word = task.trace[k]
             for t, after, label in moves:
                 if label == word:
-                    push(after * width + k + 1, g, (key, MoveKind.SYNC, t))
+                    push(after * stride + k + 1, g, (key, MoveKind.SYNC, t))
     return _Outcome(None, NO_COST, cut, over=cut == NO_COST, came=came)
 
 

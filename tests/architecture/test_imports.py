@@ -15,7 +15,10 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("process_mining", "rules", "csi")
 # Loaded only by the commands that need them: pm4py takes seconds, durable starts endless threads.
-LAZY = ("pm4py", "durable", "papermill", "matplotlib", "pygraphviz", "nbconvert", "jupyterlab")
+LAZY = (
+    *("pm4py", "durable", "papermill", "matplotlib", "pygraphviz", "nbconvert", "jupyterlab"),
+    *("numba", "sklearn"),
+)
 
 IMPORT_ALL = """
 import importlib, json, sys

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from matplotlib import rc_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,9 @@ class Tell:
     def __call__(self, line: str) -> None:
         print(f"\n{line}")  # noqa: T201 - a benchmark is there to print
         head, *rest = line.strip("\n").split("\n")
-        self._page.add(self._module, self._doc, "\n".join([f"- {head}", *(f"  {x}" for x in rest)]))
+        self._page.add(
+            self._module, self._doc, "\n".join([f"- {head}", *(f"  - {x.strip()}" for x in rest)])
+        )
 
     def picture(self, figure: Figure, name: str, caption: str) -> None:
         """Keep a picture beside the page, in the folder of the page's name; none without a page."""
@@ -78,7 +81,8 @@ class Tell:
             return
         folder = page.with_suffix("")
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
+        with rc_context({"svg.hashsalt": "trueloop"}):  # else names in it change from run to run
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
         self._page.add(self._module, self._doc, f"\n![{caption}]({folder.name}/{name}.svg)\n")
 
 
