@@ -28,6 +28,10 @@ print(json.dumps(sorted(set(json.loads(sys.argv[2])) & set(sys.modules))))
 """
 
 
+# Is numba code itself: who imports it wants numba.
+COMPILED = "process_mining.alignment.compiled"
+
+
 def our_modules() -> list[str]:
     found = []
     for package in PACKAGES:
@@ -41,7 +45,8 @@ def test_import_contracts_hold() -> None:
 
 
 def test_importing_all_of_us_loads_no_heavy_library() -> None:
-    script = [sys.executable, "-c", IMPORT_ALL, json.dumps(our_modules()), json.dumps(LAZY)]
+    names = [name for name in our_modules() if name != COMPILED]
+    script = [sys.executable, "-c", IMPORT_ALL, json.dumps(names), json.dumps(LAZY)]
     done = subprocess.run(script, capture_output=True, text=True, check=True, cwd=ROOT)
     assert json.loads(done.stdout) == []
 
