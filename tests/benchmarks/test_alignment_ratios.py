@@ -161,10 +161,14 @@ def compare(tell: Tell, what: str, contest: Contest) -> None:
         log.close()
     lines = [f"{contest.says(what)}, median of {TURNS} turns:"]
     for name in ways:
-        ratios = ", ".join(f"{took[x] / took[name]:,.0f}x {x}" for x in theirs)
+        ratios = ", ".join(f"{times(took[x] / took[name])} {x}" for x in theirs)
         lines.append(f"ours, {name}: {milliseconds(took[name])}; as fast as {ratios}")
     lines.append(", ".join(f"{name}: {milliseconds(took[name])}" for name in theirs) + dearer)
     tell("\n".join(lines))
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.1f}x"
 
 
 def simulated(model: ReferenceModel, n: int, seed: int = 1) -> Variants:
@@ -344,7 +348,7 @@ def compare_large(
         )
         late = f", {costs.count(None)} not done in {LARGE_LIMIT_S} s each" * (None in costs)
         lines.append(
-            f"{name}: {milliseconds(spent)} (one turn){late}; ours {spent / ours:,.1f}x as fast"
+            f"{name}: {milliseconds(spent)} (one turn){late}; ours {times(spent / ours)} as fast"
         )
     tell("\n".join(lines))
 
