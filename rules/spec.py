@@ -105,6 +105,8 @@ class Measure:
     or stops a clock: recorded later than it happened, a start makes the time too short, a stop too
     long.
     `told` is what a finding of the case says besides, as text (null for nothing).
+    `judged` marks the events that the rule was asked about, one bool an event; None where it is
+    the case as a whole that is judged, at its end.
     """
 
     facts: Mapping[str, Ints]
@@ -116,6 +118,7 @@ class Measure:
     starts: npt.NDArray[np.bool_] | None = None
     stops: npt.NDArray[np.bool_] | None = None
     told: pa.Array | None = None
+    judged: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

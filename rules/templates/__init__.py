@@ -15,6 +15,12 @@ A template module is named after its kind and holds
                claims nothing (VACUOUS, PENDING) is never in doubt.
 
 and a head-note that says what it does not check. `Desk` is everything that a template may read.
+Modules whose name begins with an underscore are shared parts, no templates.
+
+A rule may be one of several versions of a code, each in force for a time. A template judges only
+events at which its version is in force (`Desk.judged`), whatever it reads of the others: an answer,
+a predecessor, a context may lie outside. It hands the events that it judged to `Measure.judged`; a
+template that judges the case as a whole hands None, for a case is judged when it ends.
 """
 
 from __future__ import annotations
@@ -95,7 +101,8 @@ class Desk:
     says in words what that cost is made of (null where it is 0).
     `unmapped` says for each case whether it has words that its source's vocabulary does not map
     (None: no case has). `outside` are the steps that may follow a case's end, such as asking for
-    feedback. `unobserved` are the activities that the source never records.
+    feedback. `unobserved` are the activities that the source never records. `in_force` tells for
+    each event whether the rule that is being measured is in force at it (None: it always is).
     """
 
     log: EventLog
@@ -107,6 +114,11 @@ class Desk:
     unmapped: npt.NDArray[np.bool_] | None = None
     outside: frozenset[str] = frozenset()
     unobserved: frozenset[str] = frozenset()
+    in_force: npt.NDArray[np.bool_] | None = None
+
+    def judged(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return those of the marked events at which the rule is in force."""
+        return mask if self.in_force is None else mask & self.in_force
 
     def mask(self, activity: str) -> npt.NDArray[np.bool_]:
         """Tell for each event whether it is a step of that activity."""
@@ -164,5 +176,6 @@ class Template(Protocol):
 @cache
 def templates() -> dict[str, Template]:
     """Every template by name, found by its place in this folder."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    names = [name for name in found if not name.startswith("_")]
     return {n: cast("Template", importlib.import_module(f"{__name__}.{n}")) for n in names}
