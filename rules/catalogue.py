@@ -2,7 +2,8 @@
 
 A rule is one TOML file (`rules.rule_file` says what it holds), found by lying anywhere below
 `rules/itil` or a folder given with `--rules`. All mistakes of all files are raised at once. Rules
-are sorted by code; a code or a name that stands twice is a mistake.
+are sorted by code and version. A code may have several versions, in force one after another (never
+two at a time) under one name; two rules of one name are a mistake.
 
 Cost: a few milliseconds a file. Hidden files, *.bpmn, *.md and *.py are passed by; practice.toml,
 and in a folder service_level calendars.toml and targets.toml, are read by their own modules; any
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Final
@@ -25,7 +27,7 @@ from rules.rule_file import RuleFile, printable, read_rule
 from rules.templates import templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rules.practice import Practice
     from rules.spec import Example, ExampleEvent, Reference, Rule
@@ -49,19 +51,32 @@ _ON_MODEL: Final = "follows_model"
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All rules, sorted by code, and the practices whose words they use."""
+    """All versions of all rules, sorted by code and version, and the practices that they are about.
+
+    The newest version of a code, that which comes into force last, stands for it where one is to.
+    """
 
     rules: tuple[Rule, ...]
     practices: Mapping[str, Practice]
 
     def rule(self, code: str) -> Rule:
-        """Return one rule. Raises CodedError RU120 for a code that no rule has."""
-        found = {rule.code: rule for rule in self.rules}
+        """Return the newest version of a rule; CodedError RU120 for a code that no rule has."""
+        found = {rule.code: rule for rule in sorted(self.rules, key=lambda one: one.valid_from)}
         if code not in found:
             raise CodedError(
                 "RU120", f"there is no rule '{printable(code)}'", fix=did_you_mean(code, found)
             )
         return found[code]
+
+    @property
+    def newest(self) -> tuple[Rule, ...]:
+        """The newest version of every rule, sorted by code."""
+        return tuple(self.rule(code) for code in sorted({rule.code for rule in self.rules}))
+
+    def versions(self, code: str) -> tuple[Rule, ...]:
+        """Return all versions of a rule, the first in force first."""
+        mine = (rule for rule in self.rules if rule.code == code)
+        return tuple(sorted(mine, key=lambda one: one.valid_from))
 
     def for_cases(self, case_type: str) -> tuple[Rule, ...]:
         """Return the rules that judge cases of one type (incident, problem).
@@ -103,8 +118,8 @@ def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
     practices = load_practices(extra)
     errors: list[CodedError] = []
     found = [read_rule(file, practices, errors) for file in _files(extra, errors)]
-    rules = sorted((rule for rule in found if rule), key=lambda rule: (rule.code, rule.path))
-    errors += _duplicates(rules, "code", "RU108") + _duplicates(rules, "name", "RU109")
+    rules = sorted((r for r in found if r), key=lambda rule: (rule.code, rule.version, rule.path))
+    errors += [*_versions_errors(rules), *_name_errors(rules)]
     raise_all(errors)
     return Catalogue(tuple(rules), practices)
 
@@ -136,20 +151,52 @@ def _is_other_toml(path: Path) -> bool:
     return path.name in _NO_RULES or (path.parent.name == folder and path.name in names)
 
 
-def _duplicates(rules: Sequence[Rule], field: str, code: str) -> list[CodedError]:
+def _versions_errors(rules: Sequence[Rule]) -> Iterator[CodedError]:
+    """Versions of one code are numbered apart, follow one another, and are one rule."""
+    for one, other in _pairs_by(rules, lambda rule: rule.code):
+        both = f"{one.path} and {other.path}"
+        same = (one.name, one.practice, one.case_type) == (
+            other.name,
+            other.practice,
+            other.case_type,
+        )
+        if one.version == other.version:
+            msg = f"version {one.version} of code '{one.code}' stands in {both}"
+            fix = "Number the newer one higher; a code of another rule is never used again"
+            yield CodedError("RU108", msg, why="Findings, waivers and pages use it", fix=fix)
+        elif not same:
+            msg = f"{both} are versions of {one.code}, but differ in name, practice or case_type"
+            fix = "Keep the three, or give the new rule a code of its own"
+            yield CodedError("RU123", msg, fix=fix)
+        elif _overlap(one, other):
+            msg = f"{both} are versions of {one.code} that are in force at the same time"
+            fix = "End the older one with valid_until where the newer one begins"
+            yield CodedError("RU122", msg, why="An event has one version that judges it", fix=fix)
+
+
+def _overlap(one: Rule, other: Rule) -> bool:
+    return _begins_within(one, other) and _begins_within(other, one)
+
+
+def _begins_within(one: Rule, other: Rule) -> bool:
+    """Tell whether a rule comes into force before another one ends."""
+    return other.valid_until is None or one.valid_from < other.valid_until
+
+
+def _name_errors(rules: Sequence[Rule]) -> Iterator[CodedError]:
+    for one, other in _pairs_by(rules, lambda rule: rule.name):
+        if one.code != other.code:
+            msg = f"name '{one.name}' stands in {one.path} and in {other.path}"
+            yield CodedError("RU109", msg, fix="Give one of them another name")
+
+
+def _pairs_by(rules: Sequence[Rule], key: Callable[[Rule], str]) -> Iterator[tuple[Rule, Rule]]:
+    """Yield every two rules of one key, by key and in order."""
     groups = defaultdict(list)
     for rule in rules:
-        groups[getattr(rule, field)].append(rule)
-    return [
-        CodedError(
-            code,
-            f"{field} '{value}' stands in {' and in '.join(rule.path for rule in group)}",
-            why="Findings, waivers and pages are kept under it",
-            fix="Give one of them another; a code is never used again",
-        )
-        for value, group in sorted(groups.items())
-        if len(group) > 1
-    ]
+        groups[key(rule)].append(rule)
+    for _, group in sorted(groups.items()):
+        yield from combinations(group, 2)
 
 
 # --- explaining a rule
@@ -167,6 +214,8 @@ def explain(rule: Rule) -> str:
     facts = [
         ("What must hold", describe(rule)),
         ("Formula", formula),
+        *([("Only for", "; ".join(one.words for one in rule.scope))] if rule.scope else []),
+        *([("Control", rule.control.replace("-", " "))] if rule.control else []),
         ("Severity", rule.severity.word),
         ("Why", rule.why),
         ("Remedy", rule.remedy),

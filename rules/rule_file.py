@@ -1,10 +1,12 @@
 """What must a rule file look like, and what is wrong with this one?
 
-A rule is one TOML file named CODE-name.toml. It holds
+A rule is one TOML file named CODE-name.toml; another version of it is CODE-name.vN.toml, where N is
+its version. It holds
 
     code, name, title, practice, template, severity, version, valid_from, owner, why, remedy
-    case_type (default: practice), valid_until, known_problems          optional
+    case_type (default: practice), valid_until, known_problems, control optional
     [params]        the template's parameters
+    [[scope]]       which cases the rule is about: column, and one_of or none_of; all must hold
     [reference]     itil (practice), iso20000 (clause), fitsm (clauses such as "PR9.4")
     [[examples]]    verdict, trace, case (priority, category, service, attr.*), links, as_of
 
@@ -39,12 +41,22 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, did_you_mean
 from rules.durations import UNIT_US
-from rules.spec import Example, ExampleEvent, Reference, Rule, Severity, Verdict
+from rules.spec import (
+    Control,
+    Example,
+    ExampleEvent,
+    Reference,
+    Rule,
+    Scope,
+    Severity,
+    Verdict,
+)
 from rules.templates import templates
 
 if TYPE_CHECKING:
@@ -59,7 +71,9 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 64 * 1024
 MAX_NUMBER: Final = 2**53  # in microseconds 285 years
 _STEP_US: Final = s.US_PER_HOUR
-_FILE_NAME: Final = re.compile(r"([A-Z]{3}[0-9]{3})-([a-z0-9]+(?:-[a-z0-9]+)*)\.toml")
+_FILE_NAME: Final = re.compile(
+    r"([A-Z]{3}[0-9]{3})-([a-z0-9]+(?:-[a-z0-9]+)*)(?:\.v([0-9]{1,6}))?\.toml"
+)
 _OFFSET: Final = re.compile(r"\+((?:[0-9]{1,6}[smhd])+)")
 _PART: Final = re.compile(r"([0-9]+)([smhd])")
 
@@ -135,6 +149,21 @@ class ExampleForm(_Form):
     as_of: Offset | None = None
 
 
+class ScopeForm(_Form):
+    """One `[[scope]]`."""
+
+    column: CaseColumn
+    one_of: list[Line] = []
+    none_of: list[Line] = []
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ScopeForm:
+        if bool(self.one_of) == bool(self.none_of):
+            msg = "give one_of or none_of, not both and not neither"
+            raise ValueError(msg)
+        return self
+
+
 class RuleForm(_Form):
     """A rule file."""
 
@@ -152,6 +181,8 @@ class RuleForm(_Form):
     why: Text
     remedy: Text
     known_problems: list[Text] = []
+    control: Control | None = None
+    scope: list[ScopeForm] = []
     params: dict[str, Any] = {}
     reference: ReferenceForm
     examples: list[ExampleForm] = []
@@ -297,9 +328,15 @@ def _rule(
 
 def _file_name_errors(file: RuleFile, form: RuleForm) -> Iterator[CodedError]:
     found = _FILE_NAME.fullmatch(file.path.name)
-    if found is None or found.groups() != (form.code, form.name):
-        msg = f"{file.shown} holds rule {form.code} '{form.name}'"
-        yield CodedError("RU110", msg, fix=f"Call the file {form.code}-{form.name}.toml")
+    if (
+        found is None
+        or found.groups()[:2] != (form.code, form.name)
+        or found[3] not in (None, str(form.version))
+    ):
+        msg = f"{file.shown} holds version {form.version} of rule {form.code} '{form.name}'"
+        name = f"{form.code}-{form.name}"
+        fix = f"Call the file {name}.toml or {name}.v{form.version}.toml"
+        yield CodedError("RU110", msg, fix=fix)
 
 
 def _date_errors(file: RuleFile, form: RuleForm) -> Iterator[CodedError]:
@@ -389,7 +426,21 @@ def _built(file: RuleFile, form: RuleForm, params: TemplateParams | None) -> Rul
         known_problems=tuple(form.known_problems),
         examples=tuple(_example(example) for example in form.examples),
         path=file.shown,
+        scope=tuple(_scope(one) for one in form.scope),
+        control=form.control,
     )
+
+
+def _scope(form: ScopeForm) -> Scope:
+    one_of, none_of = (
+        frozenset(plain_text(text) for text in texts) for texts in (form.one_of, form.none_of)
+    )
+    return Scope(form.column, one_of, none_of)
+
+
+def plain_text(text: str) -> str:
+    """Return a text as conditions compare it: without case and outer white space."""
+    return text.strip().lower()
 
 
 def _example(form: ExampleForm) -> Example:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -156,8 +156,35 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """Which cases a rule is about: `column` of the cases holds one of, or none of, these texts.
+
+    Texts are compared without case and outer white space. Exactly one of the two sets is filled.
+    """
+
+    column: str
+    one_of: frozenset[str] = frozenset()
+    none_of: frozenset[str] = frozenset()
+
+    @property
+    def words(self) -> str:
+        """The condition as people read it."""
+        said = ", ".join(f"'{text}'" for text in sorted(self.one_of or self.none_of))
+        return f"{self.column} is {'one' if self.one_of else 'none'} of {said}"
+
+
+Control = Literal["request", "approval", "test", "segregation-of-duties", "review"]
+
+
+@dataclass(frozen=True)
 class Rule:
-    """One rule as its TOML file states it; `params` is an instance of the template's `Params`."""
+    """One version of a rule as its TOML file states it.
+
+    `params` is an instance of the template's `Params`. Versions of one code share its name and
+    practice; each is in force from `valid_from` (00:00 UTC) up to, and without, `valid_until`.
+    `scope`: all conditions must hold for a case, else the rule is vacuous for it. `control` names
+    the change control that the rule serves.
+    """
 
     code: str
     name: str
@@ -177,6 +204,8 @@ class Rule:
     known_problems: tuple[str, ...]
     examples: tuple[Example, ...]
     path: str
+    scope: tuple[Scope, ...] = ()
+    control: Control | None = None
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def test_an_unknown_code_is_answered_with_the_nearest(tmp_path: Path) -> None:
             'befor = "Diagnose"',
             "RU107 unknown parameter 'befor' in FILE, params.befor. Did you mean 'before'?",
         ),
-        ('code = "ZZZ001"', 'code = "ZZZ002"', "RU110 FILE holds rule ZZZ002"),
+        ('code = "ZZZ001"', 'code = "ZZZ002"', "RU110 FILE holds version 2 of rule ZZZ002"),
         (
             'practice = "incident"',
             'practice = "incidnet"',
@@ -272,7 +272,67 @@ def test_codes_and_names_stand_once(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / NAME).write_text(GOOD)
     codes = [line[:5] for line in mistakes(tmp_path)]
-    assert codes == ["RU108", "RU109"]
+    assert codes == ["RU108"]
+    other = GOOD.replace("ZZZ001", "ZZZ002")
+    (tmp_path / "b" / NAME).unlink()
+    (tmp_path / "b" / NAME.replace("ZZZ001", "ZZZ002")).write_text(other)
+    (line,) = mistakes(tmp_path)
+    assert line.startswith("RU109 name 'resolved-though-undiagnosed' stands in")
+
+
+OLDER = GOOD.replace("version = 2", "version = 1").replace(
+    "valid_from = 2024-01-01\nvalid_until = 2030-01-01",
+    "valid_from = 2020-01-01\nvalid_until = 2024-01-01",
+)
+OLD_NAME = NAME.replace(".toml", ".v1.toml")
+
+
+def test_versions_of_a_rule_follow_one_another(tmp_path: Path) -> None:
+    tmp_path.joinpath(OLD_NAME).write_text(OLDER)
+    catalogue = load(tmp_path)
+    assert [rule.version for rule in catalogue.versions("ZZZ001")] == [1, 2]
+    assert catalogue.rule("ZZZ001").version == 2
+    assert [rule.version for rule in catalogue.newest if rule.code == "ZZZ001"] == [2]
+    assert len([rule for rule in catalogue.for_cases("incident") if rule.code == "ZZZ001"]) == 2
+    assert all(result.ok for result in run_examples(catalogue, ["ZZZ001"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name", "code"),
+    [
+        ("valid_until = 2024-01-01", "valid_until = 2024-01-02", OLD_NAME, "RU122"),
+        ("valid_until = 2024-01-01", "", OLD_NAME, "RU122"),
+        (
+            'practice = "incident"',
+            'practice = "incident"\ncase_type = "major_incident"',
+            OLD_NAME,
+            "RU123",
+        ),
+        ("version = 1", "version = 3", OLD_NAME, "RU110"),
+        ("version = 1", "version = 2", OLD_NAME.replace("v1", "v2"), "RU108"),
+    ],
+)
+def test_versions_that_contradict_one_another(
+    tmp_path: Path, old: str, new: str, name: str, code: str
+) -> None:
+    assert OLDER.count(old) == 1
+    tmp_path.joinpath(name).write_text(OLDER.replace(old, new))
+    assert [line[:5] for line in mistakes(tmp_path)] == [code]
+
+
+def test_scope_and_control(tmp_path: Path) -> None:
+    more = (
+        'control = "approval"\n[[scope]]\ncolumn = "priority"\none_of = [" P1", "1 - Critical"]\n'
+    )
+    rule = load(tmp_path, changed("[params]", f"{more}[params]")).rule("ZZZ001")
+    assert rule.control == "approval"
+    assert [one.one_of for one in rule.scope] == [{"p1", "1 - critical"}]
+    assert "Only for: priority is one of '1 - critical', 'p1'" in explain(rule)
+    for wrong in ("", 'one_of = ["a"]\nnone_of = ["b"]\n'):
+        scope = f'[[scope]]\ncolumn = "priority"\n{wrong}'
+        (line,) = mistakes(tmp_path, changed("[params]", f"{scope}[params]"))
+        assert line.startswith("RU105")
+        assert "not both and not neither" in line
 
 
 def test_a_file_that_is_too_large_or_not_utf8(tmp_path: Path) -> None:
