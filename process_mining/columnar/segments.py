@@ -7,12 +7,14 @@ a case; a case without events counts 0 and has no position.
 
 Every kernel takes O(events + cases) time and memory, in whole columns: a running count or a
 running extreme over the entire log, then corrected by the value at the case's border (a segmented
-scan; Blelloch 1990, "Prefix sums and their applications"). `argmax` adds one unordered scatter.
+scan; Blelloch 1990, "Prefix sums and their applications"). `argmax` adds one unordered scatter;
+`next_equal` and `previous_equal` sort the events that they read by (case, code).
 The kernels know no activities and no times; they do not check that offsets fit the events.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -90,6 +92,65 @@ def changes(arrays: EventArrays, codes: Codes, *, among: Mask | None = None) -> 
     known = codes >= 0 if among is None else (codes >= 0) & among
     before = previous_position(arrays, known)
     return np.asarray(known & (before != NONE) & (codes != take(codes, before, fill=-1)))
+
+
+def next_equal(arrays: EventArrays, mask: Mask, codes: Codes | Ints, *, of: Mask) -> Ints:
+    """Per event of `of`: the position of the first marked event after it with its known code.
+
+    NONE for all other events, and where the code is below 0 (unknown). O(n log n).
+    """
+    place = np.flatnonzero((mask | of) & (codes >= 0))
+    found = np.full(len(mask), NONE, dtype=np.int64)
+    if not len(place):
+        return found
+    known = codes[place].astype(np.int64)
+    group = arrays.case_of[place] * (int(known.max()) + 1) + known
+    order = np.argsort(group, kind="stable")
+    place, group = place[order], group[order]
+    here = np.where(mask[place], np.arange(len(place)), len(place))
+    after = np.append(np.minimum.accumulate(here[::-1])[::-1][1:], len(place))
+    slot = np.minimum(after, len(place) - 1)
+    equal = (after < len(place)) & (group[slot] == group) & of[place]
+    found[place[equal]] = place[slot[equal]]
+    return found
+
+
+def next_different(arrays: EventArrays, mask: Mask, codes: Codes | Ints, *, of: Mask) -> Ints:
+    """Per event of `of`: the position of the first marked event after it with another known code.
+
+    NONE for all other events, and where its own code is unknown.
+    """
+    known = mask & (codes >= 0)
+    nearest = next_position(arrays, known)
+    before = take(codes, previous_position(arrays, known), fill=-1)
+    changed = next_position(arrays, known & (before >= 0) & (codes != before))
+    # The nearest has another code, or the first one after it that changes does.
+    later = take(changed, nearest, fill=NONE)
+    same = take(codes, nearest, fill=-1) == codes
+    return np.where(of & (codes >= 0), np.where(same, later, nearest), NONE)
+
+
+def previous_equal(arrays: EventArrays, mask: Mask, codes: Codes | Ints, *, of: Mask) -> Ints:
+    """Per event of `of`: the position of the last marked event before it with its known code."""
+    turned = _turned(arrays)
+    return _turned_back(next_equal(turned, mask[::-1], codes[::-1], of=of[::-1]))
+
+
+def previous_different(arrays: EventArrays, mask: Mask, codes: Codes | Ints, *, of: Mask) -> Ints:
+    """Per event of `of`: the position of the last marked event before it with another code."""
+    turned = _turned(arrays)
+    return _turned_back(next_different(turned, mask[::-1], codes[::-1], of=of[::-1]))
+
+
+def _turned(arrays: EventArrays) -> EventArrays:
+    """Return the borders of the same cases, read from the log's last event to its first."""
+    return replace(arrays, offsets=arrays.offsets[-1] - arrays.offsets[::-1])
+
+
+def _turned_back(positions: Ints) -> Ints:
+    """Say positions in a log that was turned as positions in the log itself."""
+    found = positions[::-1]
+    return np.where(found == NONE, NONE, len(found) - 1 - found)
 
 
 def argmax(arrays: EventArrays, mask: Mask, values: Ints) -> Ints:

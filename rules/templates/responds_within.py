@@ -25,11 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from process_mining import schema as s
 from process_mining.clock import business_us
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
@@ -44,6 +41,7 @@ from rules.templates import (
     OptionalActivity,
     TemplateParams,
 )
+from rules.templates._conditions import Where, asking
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -67,32 +65,6 @@ HINGES = {
     END: CLAIMS,
     WORDS: VIOLATION,
 }
-WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
-
-
-class Where(BaseModel):
-    """A condition on an event attribute that holds a whole number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    attribute: str = Field(min_length=1)
-    at_least: int | None = None
-    at_most: int | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Where:
-        if self.at_least is None and self.at_most is None:
-            msg = "where bounds nothing: give at_least, at_most or both"
-            raise ValueError(msg)
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            msg = f"no number is at least {self.at_least} and at most {self.at_most}"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def interval(self) -> Interval:
-        """The numbers for which the condition holds."""
-        return Interval(self.at_least, self.at_most)
 
 
 class Params(TemplateParams):
@@ -122,14 +94,6 @@ class Params(TemplateParams):
 
 
 @dataclass(frozen=True, eq=False)
-class _Asks:
-    """The events that ask for an answer, and those of which it cannot be told (one bool each)."""
-
-    sure: Mask
-    unsure: Mask
-
-
-@dataclass(frozen=True, eq=False)
 class _Clocks:
     """Per event: its answer's position, business time until then, and what else is known.
 
@@ -147,12 +111,12 @@ class _Clocks:
 def measure(desk: Desk, params: Params) -> Measure:
     """Clock every asking event; the worst late one is the evidence, its answer decides."""
     arrays = desk.log.arrays
-    asks, clocks = _asks(desk, params), _clocks(desk, params)
+    asks, clocks = asking(desk, params.activity, params.where), _clocks(desk, params)
     missing = clocks.answer == segments.NONE
     too_late = (clocks.elapsed_us > params.within) | (missing & clocks.ended)
     late = asks.sure & too_late & ~clocks.settled
     perhaps_late = asks.unsure & too_late & ~clocks.settled
-    waiting = (asks.sure | asks.unsure) & missing & ~too_late & ~clocks.settled
+    waiting = asks.possible & missing & ~too_late & ~clocks.settled
     late_or_not = segments.count(arrays, late)[arrays.case_of] == 0
     worst = segments.argmax(arrays, late | (asks.sure & late_or_not), clocks.elapsed_us)
     return Measure(
@@ -168,32 +132,10 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=segments.take(clocks.elapsed_us, worst, fill=0),
         limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
         unit="us",
-        starts=asks.sure | asks.unsure,
+        starts=asks.possible,
         stops=clocks.answers,
         cause=_cause(desk, params),
     )
-
-
-def _asks(desk: Desk, params: Params) -> _Asks:
-    happens = desk.mask(params.activity)
-    if params.where is None:
-        return _Asks(sure=happens, unsure=np.zeros_like(happens))
-    values, known = _whole_numbers(desk.log.events, params.where.attribute)
-    return _Asks(
-        sure=happens & known & params.where.interval.holds(values), unsure=happens & ~known
-    )
-
-
-def _whole_numbers(events: pa.Table, attribute: str) -> tuple[Ints, Mask]:
-    """Read an attribute as int64; false where it is missing or anything but a whole number."""
-    name = s.ATTRIBUTE_PREFIX + attribute
-    if name not in events.column_names:
-        return np.zeros(events.num_rows, dtype=np.int64), np.zeros(events.num_rows, dtype=bool)
-    text = events[name].cast(pa.string()).combine_chunks()
-    known = pc.fill_null(pc.match_substring_regex(text, WHOLE_NUMBER), fill_value=False)
-    digits = pc.if_else(known, text, "0")
-    values: Ints = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return values, known.to_numpy(zero_copy_only=False)
 
 
 def _clocks(desk: Desk, params: Params) -> _Clocks:
@@ -221,7 +163,7 @@ def _clocks(desk: Desk, params: Params) -> _Clocks:
 def _cause(desk: Desk, params: Params) -> str:
     if not desk.log.timed:
         return "the log has no times"
-    return f"the attribute '{params.where.attribute}' is no whole number" if params.where else ""
+    return params.where.cause if params.where else ""
 
 
 def decide(_: Params) -> DecisionTable:
@@ -245,12 +187,5 @@ def describe(params: Params) -> str:
     answer = f"'{params.then}'" + (f" or '{params.or_else}'" if params.or_else else "")
     limit = f"within {format_duration(params.within)} (calendar {params.calendar})"
     verb = "is preceded or followed" if params.earlier_counts else "is followed"
-    return f"Every '{params.activity}'{_condition(params.where)} {verb} by {answer} {limit}."
-
-
-def _condition(where: Where | None) -> str:
-    if where is None:
-        return ""
-    low = "" if where.at_least is None else f"{where.at_least} <= "
-    high = "" if where.at_most is None else f" <= {where.at_most}"
-    return f" with {low}{where.attribute}{high}"
+    where = params.where.words() if params.where else ""
+    return f"Every '{params.activity}'{where} {verb} by {answer} {limit}."

@@ -81,6 +81,35 @@ def test_per_event_kernels(cases: list[Case]) -> None:
 
 
 @quick
+@given(cases_of, st.integers(0, 2))
+def test_neighbours_with_the_same_and_with_another_code(cases: list[Case], asking: int) -> None:
+    """The value says which events are asked about; an unknown code equals and differs from none."""
+    arrays, (mask, codes, values) = arrays_of(cases), columns(cases)
+    of = np.array(values, dtype=np.int64) <= asking
+    found = [
+        kernel(arrays, mask, codes, of=of).tolist()
+        for kernel in (
+            segments.next_equal,
+            segments.next_different,
+            segments.previous_equal,
+            segments.previous_different,
+        )
+    ]
+    expected: list[list[int]] = [[], [], [], []]
+    for start, case in zip(starts(cases), cases, strict=True):
+        for here, (_, code, value) in enumerate(case):
+            asked = value <= asking and code >= 0
+            known = [(i, c) for i, (marked, c, _) in enumerate(case) if marked and c >= 0 and asked]
+            equal = [start + i for i, c in known if c == code]
+            other = [start + i for i, c in known if c != code]
+            expected[0].append(next((p for p in equal if p > start + here), -1))
+            expected[1].append(next((p for p in other if p > start + here), -1))
+            expected[2].append(next((p for p in equal[::-1] if p < start + here), -1))
+            expected[3].append(next((p for p in other[::-1] if p < start + here), -1))
+    assert found == expected
+
+
+@quick
 @given(cases_of, st.booleans())
 def test_changes(cases: list[Case], among: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
     arrays, (mask, codes, _) = arrays_of(cases), columns(cases)

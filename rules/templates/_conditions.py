@@ -1,0 +1,261 @@
+"""Which events does a rule speak of, and which answer belongs to which of them?
+
+`Where` narrows the events of an activity by an event attribute: whole numbers within bounds, or
+texts (compared trimmed and without case) that are among some or among none. An event whose
+attribute is missing, or no whole number where bounds ask for one, may or may not be meant: it is
+*unsure*, all others are *sure*.
+
+`Match` correlates an answer (or a predecessor, `or_else` included) with the event that asks for it:
+both have the same actor, team or attribute, or different ones. Texts of attributes are compared
+trimmed and without case. Where the value is missing on either side the two match *possibly*, else
+*surely* or not at all. Every such comparison is unknown on its own: what one missing value would
+mean for two comparisons at once is not thought through, so UNKNOWN is said rather too often.
+
+Results have one entry an event of the log; positions are those of `columnar.segments`. Cost:
+O(n log n) in the events for equal values, O(n) else, in whole columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from process_mining import schema as s
+from process_mining.columnar import segments
+from rules.spec import Interval
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Codes, Ints
+    from rules.templates import Desk
+
+    Mask = npt.NDArray[np.bool_]
+
+WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
+# Strict models take no list for a tuple; TOML has lists only.
+Texts = Annotated[tuple[str, ...] | None, Field(strict=False, min_length=1)]
+
+
+class Where(BaseModel):
+    """A condition on an event attribute: a whole number within bounds, or one of some texts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    attribute: str = Field(min_length=1, description="event attribute, without 'attr.'")
+    at_least: int | None = Field(default=None, description="smallest whole number that is meant")
+    at_most: int | None = Field(default=None, description="greatest whole number that is meant")
+    one_of: Texts = Field(default=None, description="texts that are meant")
+    none_of: Texts = Field(default=None, description="texts that are not meant; all others are")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Where:
+        if not self.bounded and self.one_of is None and self.none_of is None:
+            msg = "where bounds nothing: give at_least, at_most or both, or one_of, or none_of"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Where:
+        if self.bounded + (self.one_of is not None) + (self.none_of is not None) > 1:
+            msg = "where takes bounds, or one_of, or none_of: one of the three"
+            raise ValueError(msg)
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            msg = f"no number is at least {self.at_least} and at most {self.at_most}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the attribute has to be a whole number."""
+        return self.at_least is not None or self.at_most is not None
+
+    @property
+    def interval(self) -> Interval:
+        """The numbers for which the condition holds."""
+        return Interval(self.at_least, self.at_most)
+
+    @property
+    def cause(self) -> str:
+        """Why it may be unknown whether an event is meant."""
+        what = "is no whole number" if self.bounded else "is missing"
+        return f"the attribute '{self.attribute}' {what}"
+
+    def among(self, desk: Desk, events: Mask) -> Asking:
+        """Tell which of the marked events are surely meant, and of which it cannot be told."""
+        name = s.ATTRIBUTE_PREFIX + self.attribute
+        if self.bounded:
+            values, known = _whole_numbers(desk.log.events, name)
+            meant = self.interval.holds(values)
+        else:
+            codes, texts = text_codes(desk.log.events, name)
+            known = codes >= 0
+            named = {plain(text) for text in self.one_of or self.none_of or ()}
+            listed = np.isin(codes, [i for i, text in enumerate(texts) if text in named])
+            meant = listed if self.one_of is not None else ~listed
+        return Asking(sure=events & known & meant, unsure=events & ~known)
+
+    def words(self) -> str:
+        """Say the condition, to follow the activity's name in a sentence."""
+        if self.bounded:
+            low = "" if self.at_least is None else f"{self.at_least} <= "
+            high = "" if self.at_most is None else f" <= {self.at_most}"
+            return f" with {low}{self.attribute}{high}"
+        among = ", ".join(f"'{text}'" for text in self.one_of or self.none_of or ())
+        return f" with {self.attribute} {'in' if self.one_of is not None else 'not in'} {among}"
+
+
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """The events that a rule speaks of, and those of which it cannot be told (one bool each)."""
+
+    sure: Mask
+    unsure: Mask
+
+    @property
+    def possible(self) -> Mask:
+        """All events that the rule may speak of."""
+        return self.sure | self.unsure
+
+
+def asking(desk: Desk, activity: str, where: Where | None) -> Asking:
+    """Return the steps of an activity that a rule speaks of."""
+    happens = desk.mask(activity)
+    if where is None:
+        return Asking(sure=happens, unsure=np.zeros_like(happens))
+    return where.among(desk, happens)
+
+
+class Match(BaseModel):
+    """A condition on two events: the same, or another, actor, team or event attribute."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    field: str = Field(
+        pattern=r"^(actor|team|attr\..+)$", description="what is compared: actor, team or attr.NAME"
+    )
+    relation: Literal["same", "other"] = Field(description="equal in both events, or different")
+
+    @property
+    def cause(self) -> str:
+        """Why it may be unknown whether two events match."""
+        return f"an event names no {self.noun}"
+
+    @property
+    def noun(self) -> str:
+        """What is compared, as a reader calls it."""
+        return self.field.removeprefix(s.ATTRIBUTE_PREFIX)
+
+    def words(self) -> str:
+        """Say the condition, to follow an answer's name in a sentence."""
+        return f" of {'the same' if self.relation == 'same' else 'another'} {self.noun}"
+
+    def not_read(self) -> frozenset[str]:
+        """Return those of the facts `actor` and `team` that are not compared."""
+        return frozenset({s.ACTOR, s.TEAM} - {self.field})
+
+    def codes(self, desk: Desk) -> Codes | Ints:
+        """Return what is compared, one code an event, below 0 where it is missing."""
+        if self.field == s.ACTOR:
+            return desk.log.arrays.actor
+        if self.field == s.TEAM:
+            return desk.log.arrays.team
+        return text_codes(desk.log.events, self.field)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Per event: the position of the nearest event that surely, and that possibly, matches it."""
+
+    sure: Ints
+    possible: Ints
+
+
+def nearest_after(desk: Desk, asks: Mask, candidates: Mask, match: Match | None) -> Nearest:
+    """Per event of `asks`: the nearest later candidate of its case that matches it.
+
+    The possible one never comes after the sure one. Without `match` every candidate matches. What
+    is said of events that are not in `asks` means nothing.
+    """
+    arrays = desk.log.arrays
+    following = segments.next_position(arrays, candidates)
+    if match is None:
+        return Nearest(following, following)
+    codes = match.codes(desk)
+    kernel = segments.next_equal if match.relation == "same" else segments.next_different
+    sure = kernel(arrays, candidates, codes, of=asks)
+    open_ones = segments.next_position(arrays, candidates & (codes < 0))
+    known = np.where(_comes_first(open_ones, sure), open_ones, sure)
+    return Nearest(sure, np.where(codes < 0, following, known))
+
+
+def nearest_before(desk: Desk, asks: Mask, candidates: Mask, match: Match | None) -> Nearest:
+    """Per event of `asks`: the nearest earlier candidate of its case that matches it.
+
+    The possible one never comes before the sure one; else as `nearest_after`.
+    """
+    arrays = desk.log.arrays
+    before = segments.previous_position(arrays, candidates)
+    if match is None:
+        return Nearest(before, before)
+    codes = match.codes(desk)
+    kernel = segments.previous_equal if match.relation == "same" else segments.previous_different
+    sure = kernel(arrays, candidates, codes, of=asks)
+    open_ones = segments.previous_position(arrays, candidates & (codes < 0))
+    return Nearest(sure, np.where(codes < 0, before, np.maximum(open_ones, sure)))
+
+
+def pairs(desk: Desk, others: Ints, match: Match | None) -> tuple[Mask, Mask]:
+    """Per event: whether it surely, and possibly, matches the event at its position in `others`.
+
+    False both times where that is NONE.
+    """
+    there = others != segments.NONE
+    if match is None:
+        return there, there
+    mine = match.codes(desk)
+    theirs = segments.take(mine, others, fill=-1)
+    known = (mine >= 0) & (theirs >= 0)
+    alike = (mine == theirs) if match.relation == "same" else (mine != theirs)
+    return there & known & alike, there & (~known | alike)
+
+
+def _comes_first(one: Ints, other: Ints) -> Mask:
+    """Tell where `one` is a position and `other` none, or a later one."""
+    return np.asarray((one != segments.NONE) & ((other == segments.NONE) | (one < other)))
+
+
+def plain(text: str) -> str:
+    """Return a text as texts are compared: trimmed, without case."""
+    return text.strip().casefold()
+
+
+def text_codes(table: pa.Table, column: str) -> tuple[Ints, tuple[str, ...]]:
+    """Code the texts of a column as they are compared; -1 where one is missing or blank.
+
+    Codes index the texts, which are sorted. A column that the table lacks is missing everywhere.
+    """
+    if column not in table.column_names:
+        return np.full(table.num_rows, -1, dtype=np.int64), ()
+    coded = table[column].cast(pa.string()).combine_chunks().dictionary_encode()
+    said = [plain(text) for text in coded.dictionary.to_pylist()]
+    texts = sorted({text for text in said if text})
+    place = {text: i for i, text in enumerate(texts)}
+    code_of = np.array([*(place.get(text, -1) for text in said), -1], dtype=np.int64)
+    return code_of[pc.fill_null(coded.indices, len(said)).to_numpy()], tuple(texts)
+
+
+def _whole_numbers(events: pa.Table, column: str) -> tuple[Ints, Mask]:
+    """Read an attribute as int64; false where it is missing or anything but a whole number."""
+    if column not in events.column_names:
+        return np.zeros(events.num_rows, dtype=np.int64), np.zeros(events.num_rows, dtype=bool)
+    text = events[column].cast(pa.string()).combine_chunks()
+    known = pc.fill_null(pc.match_substring_regex(text, WHOLE_NUMBER), fill_value=False)
+    digits = pc.if_else(known, text, "0")
+    values: Ints = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return values, known.to_numpy(zero_copy_only=False)
