@@ -26,7 +26,8 @@ from process_mining.model import read_model
 from process_mining.quality import END, KINDS, MIDDLE, ORDER, START, inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
-from rules.check import UNMAPPED_WORDS, check, doubtful_cases, merge
+from rules.check import check, merge
+from rules.doubts import UNMAPPED_WORDS, doubtful_cases
 from rules.practice import ENOUGH, prepare_desk, translate, unmapped_words, words_known
 from rules.service_level import clocks, load_service_levels
 

@@ -43,7 +43,7 @@ from process_mining.errors import CodedError, RunError, did_you_mean, raise_all
 from process_mining.model import ReferenceModel, read_model
 from process_mining.quality import inspect
 from process_mining.sources import ReadOptions, open_log
-from rules.check import UNMAPPED_WORDS, doubtful_cases
+from rules.doubts import UNMAPPED_WORDS, doubtful_cases
 from rules.practice import ended, load_practices, prepare_desk, translate
 from rules.service_level import ServiceLevels
 from rules.templates import Desk

@@ -19,7 +19,7 @@ from process_mining.errors import CodedError
 from process_mining.quality import inspect
 from process_mining.sources import open_log
 from rules.catalogue import load_catalogue
-from rules.check import hanging_verdicts
+from rules.doubts import hanging_verdicts
 from rules.practice import translate
 
 if TYPE_CHECKING:

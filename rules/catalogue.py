@@ -20,7 +20,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 from process_mining.errors import CodedError, did_you_mean, raise_all
-from rules.check import duration_words
+from rules.durations import duration_words
 from rules.examples import ExampleResult, run_examples
 from rules.practice import load_practices
 from rules.rule_file import RuleFile, printable, read_rule

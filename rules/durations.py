@@ -54,4 +54,21 @@ def refuse_days(params: object, *, limit: str) -> object:
     return params
 
 
+def duration_words(us: int) -> str:
+    """Write microseconds as hours, minutes and seconds; never days, for a business day has no 24 h.
+
+    >>> duration_words(180_060_000_000)
+    '50 h 1 min'
+    """
+    if us == 0:
+        return "0 s"
+    seconds, parts = abs(us) // s.US_PER_SECOND, []
+    for name, size in (("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}")
+    sign = "-" if us < 0 else ""
+    return sign + " ".join(parts) if parts else "under 1 s"
+
+
 Duration = Annotated[int, BeforeValidator(parse_duration), Field(gt=0)]

@@ -19,7 +19,7 @@ import pyarrow as pa
 from process_mining import schema as s
 from process_mining.eventlog import POSITION, EventLog, LogMeta
 from rules import engine
-from rules.check import measure
+from rules.measuring import measure
 from rules.practice import OWN, prepare_desk, translate
 from rules.service_level import load_service_levels
 from rules.spec import Verdict, decide
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rules.catalogue import Catalogue
-    from rules.check import Measured
+    from rules.measuring import Measured
     from rules.practice import Practice
     from rules.service_level import ServiceLevels
     from rules.spec import Example, Rule

@@ -26,7 +26,7 @@ from process_mining.discovery import process_map, rework
 from process_mining.model import SOUND
 from process_mining.organisation import handover_summary
 from rules.catalogue import describe
-from rules.check import duration_words
+from rules.durations import duration_words
 
 if TYPE_CHECKING:
     import datetime as dt

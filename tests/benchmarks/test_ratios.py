@@ -18,8 +18,8 @@ from benchmarks.real_logs import prepared
 from benchmarks.turns import interleaved
 
 from rules.catalogue import load_catalogue
-from rules.check import measure
 from rules.engine import judge
+from rules.measuring import measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

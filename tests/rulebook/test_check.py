@@ -23,10 +23,13 @@ from process_mining.eventlog import POSITION, EventLog, LogMeta
 from process_mining.sources import ReadOptions, open_log
 from rules import check as check_module
 from rules.catalogue import load_catalogue
-from rules.check import FINDINGS_SCHEMA, NOT_JUDGED, CheckResult, check, duration_words, merge
+from rules.check import NOT_JUDGED, CheckResult, check, merge
+from rules.doubts import UNMAPPED
+from rules.durations import duration_words
+from rules.findings import FINDINGS_SCHEMA
 from rules.practice import prepare_desk, translate
 from rules.service_level import load_service_levels
-from rules.spec import Reference, Rule, Severity, Verdict, decide
+from rules.spec import Reference, Rule, Scope, Severity, Verdict, decide
 from rules.templates import Desk, templates
 
 if TYPE_CHECKING:
@@ -231,7 +234,7 @@ def test_a_word_that_is_not_mapped_may_be_what_is_missing(
     assert verdict([False] * 4)[0] == plain
     word, result = verdict([case == row for case in range(4)])
     assert word == with_unmapped
-    assert (result.causes == {rule.code: check_module.UNMAPPED}) == (word == "unknown")
+    assert (result.causes == {rule.code: UNMAPPED}) == (word == "unknown")
     assert result.findings.num_rows == result.tallies[0].violates
 
 
@@ -285,12 +288,106 @@ def test_a_case_that_ended_unanswered_in_time_says_so() -> None:
         (dt.date(2024, 1, 1), dt.date(2024, 5, 7), True),
     ],
 )
-def test_a_rule_is_in_force_for_the_cases_that_began_in_its_dates(
+def test_a_rule_on_whole_cases_is_in_force_for_those_that_ended_in_its_dates(
     valid_from: dt.date, valid_until: dt.date | None, *, in_force: bool
 ) -> None:
     rule = replace(EXISTS, valid_from=valid_from, valid_until=valid_until)
-    (tally,) = run(desk_of(ROWS), [rule]).tallies
-    assert (tally.vacuous, tally.violates) == ((0, 1) if in_force else (4, 0))
+    (tally,) = run(desk_of(ROWS, ended="ABCD"), [rule]).tallies
+    assert (tally.vacuous, tally.violates) == ((0, 2) if in_force else (4, 0))
+
+
+def test_open_cases_are_judged_by_the_version_in_force_when_they_are_judged() -> None:
+    """C is open; it is judged 100 hours after START, on the 10th."""
+
+    def verdict(valid_until: dt.date) -> str:
+        rule = replace(EXISTS, valid_until=valid_until)
+        return Verdict(int(run(desk_of(ROWS), [rule]).verdicts[0, 2])).word
+
+    assert verdict(dt.date(2024, 5, 10)) == "vacuous"
+    assert verdict(dt.date(2024, 5, 11)) == "pending"
+
+
+NIGHT = dt.date(2024, 5, 7)  # 16 hours after START
+OLDER = replace(
+    rule_of("INC007", "precedes", before="Diagnose", activity="Resolve"),
+    version=1,
+    valid_until=NIGHT,
+)
+NEWER = replace(
+    rule_of("INC007", "precedes", before="Classify", activity="Resolve"),
+    version=2,
+    valid_from=NIGHT,
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "verdict", "versions"),
+    [
+        ([("Diagnose", 0), ("Resolve", 1)], "conforms", []),
+        ([("Resolve", 1), ("Diagnose", 2)], "violates", [1]),
+        ([("Classify", 1), ("Resolve", 2)], "violates", [1]),
+        ([("Classify", 0), ("Diagnose", 1), ("Resolve", 20)], "conforms", []),
+        ([("Diagnose", 1), ("Resolve", 20)], "violates", [2]),
+        ([("Classify", 1), ("Resolve", 20)], "conforms", []),
+        ([("Resolve", 1), ("Resolve", 20)], "violates", [1, 2]),
+        ([("Register", 1), ("Cancel", 2)], "vacuous", []),
+        ([("Register", 1), ("Cancel", 20)], "vacuous", []),
+    ],
+)
+def test_every_event_is_judged_by_the_version_in_force_at_it(
+    events: list[tuple[str, int]], verdict: str, versions: list[int]
+) -> None:
+    rows = [("A", word, hour, None) for word, hour in events]
+    result = run(desk_of(rows), [NEWER, OLDER])
+    assert words_of(result) == [verdict]
+    assert [rule.version for rule in result.rules] == [2]
+    assert result.findings["rule_version"].to_pylist() == versions
+    assert len(set(result.findings["fingerprint"].to_pylist())) == len(versions)
+    assert result.tallies[0].violates == int(verdict == "violates")
+
+
+def test_a_scope_leaves_cases_out_and_a_missing_value_leaves_it_open() -> None:
+    desk = desk_of(ROWS)
+    priority = pa.array([" p1", "P1", None, None], pa.string())
+    desk = replace(desk, log=desk.log.with_columns(cases={s.PRIORITY: priority}))
+
+    def words(rule: Rule, scope: Scope) -> list[str]:
+        return words_of(run(desk, [replace(rule, scope=(scope,))]))
+
+    top = frozenset({"p1"})
+
+    assert words_of(run(desk, [PRECEDES])) == ["conforms", "violates", "pending", "vacuous"]
+    assert words(PRECEDES, Scope(s.PRIORITY, one_of=top)) == [
+        "conforms",
+        "violates",
+        "unknown",
+        "vacuous",
+    ]
+    assert words(PRECEDES, Scope(s.PRIORITY, none_of=top)) == [
+        "vacuous",
+        "vacuous",
+        "unknown",
+        "vacuous",
+    ]
+    nowhere = replace(PRECEDES, scope=(Scope("attr.site", one_of=frozenset({"bonn"})),))
+    result = run(desk, [nowhere])
+    assert words_of(result) == ["unknown", "unknown", "unknown", "vacuous"]
+    assert "'attr.site'" in result.causes["INC002"]
+
+
+def test_evidence_says_what_was_expected_and_what_was_seen() -> None:
+    (row,) = run(desk_of(ROWS), [PRECEDES]).findings.to_pylist()
+    assert row["expected"] == "'Resolve' happens only after 'Diagnose'."
+    assert row["seen"] == (
+        "1 times too early: Resolve (seq 1, 2024-05-06 09:00:00 UTC); "
+        "Diagnose (seq 2, 2024-05-06 10:00:00 UTC)"
+    )
+    assert [(e["seq"], e["activity"], e["actor"], e["team"]) for e in row["evidence"]] == [
+        (1, "Resolve", "ben", "desk"),
+        (2, "Diagnose", "cem", "desk"),
+    ]
+    (never,) = run(desk_of(ROWS), [EXISTS]).findings.to_pylist()
+    assert (never["seen"], never["evidence"]) == ("0 times: no such event", [])
 
 
 def test_no_rules_no_cases_no_findings() -> None:

@@ -1,0 +1,168 @@
+"""What does a version of a rule measure on a desk, and about which cases is it asked at all?
+
+A template measures every case; two things decide whether the rule is asked about a case:
+
+Version. A rule may have versions, each in force from `valid_from` (00:00 UTC) up to, and without,
+`valid_until`. Every event is judged by the version in force at that event: the template marks the
+events that it judged, all of them inside the period (`Measure.judged`), and a case in which there
+are some is asked about. A case in which there is none, or that is judged as a whole, is asked about
+where the version is in force at its end: the last step of a complete case, `as_of` for an open one.
+In a log without times, and for a case without events, every version is in force.
+
+Scope. All conditions on the columns of the case must hold. Where one fails the rule is not asked;
+where none fails but a value is missing it may or may not be asked.
+
+A rule that is not asked about a case is VACUOUS for it. One that may or may not be asked is
+UNKNOWN, unless it would be VACUOUS anyway. Both are rows of the decision table that the engines
+judge, over one more fact, `asked` (0 no, 1 yes, 2 perhaps), which a table has only where not all
+cases are asked about.
+
+Not checked: what was in force in whose part of a company; scopes that change during a case (only
+the last value of a column is known).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from process_mining import schema as s
+from process_mining.columnar import segments
+from rules import engine
+from rules.spec import Interval, Row, Verdict
+from rules.templates import not_recorded, templates, unobservable
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Ints
+    from rules.spec import DecisionTable, Measure, Rule, Scope
+    from rules.templates import Desk
+
+    Bools = npt.NDArray[np.bool_]
+
+ASKED: Final = "asked"
+NO, YES, PERHAPS = 0, 1, 2
+_EPOCH: Final = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One version of a rule measured on a desk: what both engines judge, what a finding shows.
+
+    `in_force` tells for each case whether the version is, for what it judges of the case. `silent`:
+    the source records nothing of what the rule speaks of, so no defect of the log takes anything.
+    """
+
+    rule: Rule
+    table: DecisionTable
+    measure: Measure
+    in_force: Bools
+    silent: bool = False
+
+    @property
+    def question(self) -> engine.Question:
+        """The same as the rules engine asks it."""
+        return engine.Question(self.rule.code, self.table, self.measure.facts)
+
+
+def measure(desk: Desk, rule: Rule) -> Measured:
+    """Let the rule's template measure every case of the desk, and say which cases are asked about.
+
+    A rule about an activity that the log's source never records is UNKNOWN for every case.
+    """
+    events = _events_in_force(desk, rule)
+    silent = unobservable(desk, rule.params)
+    if silent:
+        table, found = not_recorded(desk, silent)
+    else:
+        template = templates()[rule.template]
+        table = template.decide(rule.params)
+        found = template.measure(replace(desk, in_force=events), rule.params)
+    in_force = _cases_in_force(desk, rule, found, everywhere=events is None)
+    asked = np.where(in_force, scoped(desk, rule.scope), NO)
+    if not np.all(asked == YES):
+        table, found = _with_asked(table, found, asked, rule)
+    return Measured(rule, table, found, in_force, silent=bool(silent))
+
+
+def _events_in_force(desk: Desk, rule: Rule) -> Bools | None:
+    """Tell for each event whether the version is in force at it; None where it is at all."""
+    if not desk.log.timed:
+        return None
+    inside = _inside(desk.log.arrays.at, rule)
+    return None if inside.all() else inside
+
+
+def _cases_in_force(desk: Desk, rule: Rule, found: Measure, *, everywhere: bool) -> Bools:
+    """Tell for each case whether the version judges an event of it, or is in force at its end."""
+    arrays = desk.log.arrays
+    if not desk.log.timed:
+        return np.ones(arrays.n_cases, dtype=bool)
+    if everywhere and _inside(np.array([desk.as_of_us]), rule)[0]:
+        return np.ones(arrays.n_cases, dtype=bool)
+    last = segments.last(arrays, desk.steps)
+    last = np.where(last == segments.NONE, segments.last_event(arrays), last)
+    ends = np.where(desk.complete, segments.take(arrays.at, last, fill=0), desk.as_of_us)
+    judges = np.zeros(arrays.n_cases, dtype=bool)
+    if found.judged is not None:
+        judges = segments.count(arrays, found.judged) > 0
+    empty = segments.last_event(arrays) == segments.NONE
+    return np.asarray(judges | _inside(ends, rule) | empty)
+
+
+def _inside(at_us: Ints, rule: Rule) -> Bools:
+    inside = np.asarray(at_us >= _midnight_us(rule.valid_from))
+    return inside if rule.valid_until is None else inside & (at_us < _midnight_us(rule.valid_until))
+
+
+def _midnight_us(day: dt.date) -> int:
+    return (day - _EPOCH).days * s.US_PER_DAY
+
+
+def scoped(desk: Desk, scope: tuple[Scope, ...]) -> Ints:
+    """Tell for each case whether all conditions hold: NO, YES, or PERHAPS for want of a value."""
+    asked = np.full(desk.log.n_cases, YES, dtype=np.int64)
+    for condition in scope:
+        holds, known = _holds(desk, condition)
+        asked = np.where(known & ~holds, NO, np.where(known | (asked == NO), asked, PERHAPS))
+    return asked
+
+
+def _holds(desk: Desk, condition: Scope) -> tuple[Bools, Bools]:
+    """Tell for each case whether a condition holds, and whether the value is known."""
+    cases = desk.log.cases
+    if condition.column not in cases.column_names:
+        nowhere = np.zeros(cases.num_rows, dtype=bool)
+        return nowhere, nowhere
+    text = cases[condition.column].cast(pa.string()).combine_chunks()
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+    listed = pa.array(sorted(condition.one_of or condition.none_of), pa.string())
+    found = pc.is_in(plain, value_set=listed).to_numpy(zero_copy_only=False)
+    known = text.is_valid().to_numpy(zero_copy_only=False)
+    return np.asarray(found if condition.one_of else ~found, dtype=bool), np.asarray(known)
+
+
+def _with_asked(
+    table: DecisionTable, found: Measure, asked: Ints, rule: Rule
+) -> tuple[DecisionTable, Measure]:
+    """Put the fact `asked` before a table: not asked is vacuous, perhaps asked is unknown."""
+    rows = [Row(Verdict.VACUOUS, {ASKED: Interval(NO, NO)})]
+    for row in table:
+        if row.verdict in (Verdict.VACUOUS, Verdict.UNKNOWN):
+            rows.append(Row(row.verdict, {**row.when, ASKED: Interval(YES, PERHAPS)}))
+        else:
+            rows.append(Row(row.verdict, {**row.when, ASKED: Interval(YES, YES)}))
+            rows.append(Row(Verdict.UNKNOWN, {**row.when, ASKED: Interval(PERHAPS, PERHAPS)}))
+    facts = {**found.facts, ASKED: asked}
+    if not np.any(asked == PERHAPS):
+        return tuple(rows), replace(found, facts=facts)
+    names = ", ".join(dict.fromkeys(f"'{one.column}'" for one in rule.scope))
+    cause = f"the case does not say its {names}, which tells whether the rule is about it"
+    both = "; ".join(text for text in (found.cause, cause) if text)
+    return tuple(rows), replace(found, facts=facts, cause=both)
