@@ -1,0 +1,82 @@
+"""What do the constraints on data, people, time windows and linked records say, read plainly?
+
+One case is a `Ticket`: a story (`finite_trace.Story`) with what its case columns say and, where a
+rule is one of several versions, the positions at which it is in force. Formulas are quantifiers
+over positions; open cases are judged by trying continuations, missing values by trying every value
+that they could have. Nothing of the product is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from oracles.finite_trace import Step, Story
+
+Trace = Sequence[Step]
+Holds = Callable[[Trace], bool]
+
+
+@dataclass(frozen=True)
+class Ticket(Story):
+    """A story with the columns of its case; `out` are positions where the rule is not in force."""
+
+    case: dict[str, str] = field(default_factory=dict)
+    out: frozenset[int] = frozenset()
+
+    def asking(self, trace: Trace, activity: str) -> list[int]:
+        """Where a trace that begins with this story does the activity under this rule."""
+        return [i for i, x in enumerate(trace) if x.activity == activity and i not in self.out]
+
+
+def plain(text: str | None) -> str | None:
+    return None if text is None or not text.strip() else text.strip().lower()
+
+
+def allowed(text: str | None, one_of: Iterable[str] = (), none_of: Iterable[str] = ()) -> bool:
+    known, yes, no = plain(text), [plain(x) for x in one_of], [plain(x) for x in none_of]
+    return known is not None and (not yes or known in yes) and known not in no
+
+
+def judge(ticket: Ticket, holds: Holds, activated: Holds, futures: Iterable[Sequence[Step]]) -> str:
+    """A complete story is what it is; an open one violates when no continuation saves it."""
+    if ticket.complete:
+        if not holds(ticket.steps):
+            return "violates"
+        return "conforms" if activated(ticket.steps) else "vacuous"
+    told = [holds((*ticket.steps, *more)) for more in ((), *futures)]
+    if not any(told):
+        return "violates"
+    return "conforms" if all(told) and activated(ticket.steps) else "pending"
+
+
+# --- has_value
+
+
+def has_value(  # noqa: PLR0913 - the parameters of the template
+    ticket: Ticket,
+    column: str,
+    *,
+    kept: bool,
+    activity: str | None = None,
+    one_of: Sequence[str] = (),
+    none_of: Sequence[str] = (),
+) -> str:
+    if activity is None:
+        if not kept:
+            return "unknown"
+        if not ticket.complete:
+            return "pending"
+        return "conforms" if allowed(ticket.case.get(column), one_of, none_of) else "violates"
+    asked = activity
+    name = column.removeprefix("attr.")
+
+    def holds(trace: Trace) -> bool:
+        return all(
+            allowed(trace[i].attributes.get(name), one_of, none_of)
+            for i in ticket.asking(trace, asked)
+        )
+
+    if not kept and ticket.asking(ticket.steps, asked):
+        return "unknown"
+    return judge(ticket, holds, lambda trace: bool(ticket.asking(trace, asked)), [[Step(asked)]])

@@ -1,0 +1,371 @@
+"""The templates on time, data, people and linked records say what a plain reading says.
+
+Random cases with case columns, event attributes, updates, missing values, versions that are in
+force at some events only; `oracles.data_rules` judges them one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from oracles import data_rules as oracle
+from oracles.data_rules import Ticket
+from oracles.finite_trace import Step
+from pydantic import ValidationError
+from rulebook.test_hinges import SPOIL, at_another_time
+from rulebook.test_templates import domain
+
+from process_mining import schema as s
+from process_mining.eventlog import EventLog, LogMeta
+from process_mining.quality import RECORDED
+from rules import engine
+from rules.service_level import load_service_levels
+from rules.spec import Verdict, decide
+from rules.templates import Desk, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rules.spec import DecisionTable, Measure
+
+MONDAY_US = 1_704_672_000 * s.US_PER_SECOND  # 2024-01-08 00:00 UTC, hour 0 of every story
+AS_OF = 330
+UPDATE = "an update"
+OUTSIDE = frozenset({"o"})
+OFFICE = {"calendar": "business-hours"}
+ALWAYS = {"calendar": "24x7"}
+CLAIMS = ("conforms", "violates")
+CLAIM_AND_MORE = {"conforms", "violates", "pending", "vacuous"}
+TIMED = {"resolves_within", "preceded_within", "at_most", "responds_within"}
+HOURS = [0, 9, 10, 24, 33, 60, 81, 100, 200, 320]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A template with parameters, its oracle, and which verdicts random cases must show."""
+
+    template: str
+    given: dict[str, Any]
+    judge: Callable[[Ticket], str]
+    gives: frozenset[str] = frozenset(CLAIM_AND_MORE)
+    updates: bool = False  # whether rows that are no steps matter
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "a value at each a": Scenario(
+        "has_value",
+        {"column": "attr.risk", "activity": "a"},
+        lambda x: oracle.has_value(x, "attr.risk", activity="a", kept=True),
+    ),
+    "an allowed value at each a": Scenario(
+        "has_value",
+        {"column": "attr.risk", "activity": "a", "one_of": ["LOW", "high "], "none_of": ["High"]},
+        lambda x: oracle.has_value(
+            x, "attr.risk", activity="a", one_of=["low", "high"], none_of=["high"], kept=True
+        ),
+    ),
+    "a value of the case": Scenario(
+        "has_value",
+        {"column": "attr.impact", "none_of": ["3"]},
+        lambda x: oracle.has_value(x, "attr.impact", none_of=["3"], kept=True),
+        frozenset({"conforms", "violates", "pending"}),
+    ),
+    "a value that nobody keeps": Scenario(
+        "has_value",
+        {"column": "category"},
+        lambda x: oracle.has_value(x, "category", kept=False),
+        frozenset({"unknown"}),
+    ),
+    "an attribute that nobody keeps": Scenario(
+        "has_value",
+        {"column": "attr.none", "activity": "a"},
+        lambda x: oracle.has_value(x, "attr.none", activity="a", kept=False),
+        frozenset({"unknown", "pending", "vacuous"}),
+    ),
+}
+
+
+def random_ticket(rng: random.Random) -> Ticket:
+    """Up to seven events; short gaps and long ones; few names and values, some missing."""
+    n = rng.choice([0, 1, 2, 2, 3, 3, 4, 5, 6, 7])
+    hours = sorted(rng.choice(HOURS) for _ in range(n))
+    steps = tuple(
+        Step(
+            rng.choice(["a", "a", "b", "b", "c", "o", UPDATE, "Reopen"]),
+            hour,
+            rng.choice([None, "p1", "p2", "p1"]),
+            rng.choice([None, "t1", "t2", "t1"]),
+            random_values(rng, {"risk": ["low", "Low ", "high", " "], "score": ["1", "4", "bad"]}),
+        )
+        for hour in hours
+    )
+    levels = ["1", "2 - Mid", "low", "3", "9", "what"]
+    case = random_values(rng, {"attr.impact": levels, "attr.urgency": levels, "priority": levels})
+    return Ticket(steps, rng.random() < 0.5, AS_OF, OUTSIDE, case=case)
+
+
+def random_values(rng: random.Random, values: dict[str, list[str]]) -> dict[str, str]:
+    return {name: rng.choice(some) for name, some in values.items() if rng.random() < 0.7}
+
+
+@cache
+def tickets(seed: int, n: int) -> tuple[Ticket, ...]:
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    return tuple(random_ticket(rng) for _ in range(n))
+
+
+def desk_of(told: Sequence[Ticket], *, timed: bool = True) -> Desk:
+    kinds = {s.AT: pa.int64(), "position": pa.int64()}
+    rows = [
+        {
+            s.CASE_ID: f"c{i:05d}",
+            s.ACTIVITY: step.activity,
+            s.AT: MONDAY_US + step.at * s.US_PER_HOUR,
+            s.ACTOR: step.actor,
+            s.TEAM: step.team,
+            "position": position,
+            **{f"attr.{name}": text for name, text in step.attributes.items()},
+        }
+        for i, ticket in enumerate(told)
+        for position, step in enumerate(ticket.steps)
+    ]
+    names = [*s.EVENT_TYPES, "position", "attr.risk", "attr.score"]
+    events = {n: pa.array([r.get(n) for r in rows], kinds.get(n, pa.string())) for n in names}
+    if not timed:
+        events[s.AT] = pa.nulls(len(rows), pa.int64())
+    cases = [{s.CASE_ID: f"c{i:05d}", **ticket.case} for i, ticket in enumerate(told)]
+    columns = [s.CASE_ID, "priority", "attr.impact", "attr.urgency"]
+    table = pa.table({n: pa.array([c.get(n) for c in cases], pa.string()) for n in columns})
+    log = EventLog.build(pa.table(events), cases=table, meta=LogMeta("test"))
+    words = [None if w == UPDATE else w for w in log.events[s.ACTIVITY].to_pylist()]
+    out = [i in ticket.out for ticket in told for i in range(len(ticket.steps))]
+    return Desk(
+        log=log.with_columns(events={s.ACTIVITY: pa.array(words, pa.string())}),
+        complete=np.array([ticket.complete for ticket in told], dtype=bool),
+        as_of_us=MONDAY_US + AS_OF * s.US_PER_HOUR,
+        service_levels=load_service_levels(),
+        outside=OUTSIDE,
+        in_force=~np.array(out, dtype=bool) if any(out) else None,
+    )
+
+
+def ask(desk: Desk, one: Scenario) -> tuple[DecisionTable, Measure]:
+    module = templates()[one.template]
+    params = module.Params.model_validate_json(json.dumps(one.given))
+    return module.decide(params), module.measure(desk, params)
+
+
+def verdicts(desk: Desk, one: Scenario) -> list[str]:
+    table, found = ask(desk, one)
+    return [Verdict(v).word for v in decide(table, found.facts, one.template)]
+
+
+def as_read(ticket: Ticket, one: Scenario) -> Ticket:
+    """Updates are no steps, but what an event carries may stand in one."""
+    if one.updates:
+        return ticket
+    kept = [i for i, x in enumerate(ticket.steps) if x.activity != UPDATE]
+    out = frozenset(new for new, old in enumerate(kept) if old in ticket.out)
+    return replace(ticket, steps=tuple(ticket.steps[i] for i in kept), out=out)
+
+
+def out_of_force(ticket: Ticket, rng: random.Random) -> Ticket:
+    """A version that is in force from some event on, or up to one, or between two."""
+    bounds = sorted(rng.randint(0, len(ticket.steps)) for _ in range(2))
+    inside = range(*bounds)
+    return replace(ticket, out=frozenset(range(len(ticket.steps))) - frozenset(inside))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_template_agrees_with_the_oracle_on_random_cases(name: str) -> None:
+    one = SCENARIOS[name]
+    told = tickets(11, 3000)
+    assert_agree(one, told, verdicts(desk_of(told), one))
+    expected = {one.judge(as_read(x, one)) for x in told}
+    assert expected >= one.gives
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_version_judges_only_the_events_at_which_it_is_in_force(name: str) -> None:
+    one = SCENARIOS[name]
+    rng = random.Random(name)  # noqa: S311 - no secret
+    told = [out_of_force(ticket, rng) for ticket in tickets(12, 1500)]
+    desk = desk_of(told)
+    judged = ask(desk, one)[1].judged
+    if judged is None:
+        told = [replace(ticket, out=frozenset()) for ticket in told]  # the case is judged
+    else:
+        assert desk.in_force is not None
+        assert not (judged & ~desk.in_force).any()
+        assert judged.any()
+    assert_agree(one, told, verdicts(desk, one))
+
+
+def assert_agree(one: Scenario, told: Sequence[Ticket], found: Sequence[str]) -> None:
+    expected = [one.judge(as_read(ticket, one)) for ticket in told]
+    wrong = [x for x in zip(told, found, expected, strict=True) if x[1] != x[2]]
+    assert wrong == [], f"{len(wrong)} of {len(told)}, first: {wrong[0]}"
+
+
+def test_durable_rules_says_the_same() -> None:
+    desk = desk_of(tickets(13, 400))
+    questions = []
+    for name, one in SCENARIOS.items():
+        table, found = ask(desk, one)
+        questions.append(engine.Question(name, table, found.facts))
+    for question, judged in zip(questions, engine.judge(questions), strict=True):
+        assert judged.tolist() == decide(question.table, question.facts, question.rule).tolist()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_violation_names_its_events_and_exceeds_its_limit(name: str) -> None:
+    desk = desk_of(tickets(14, 800))
+    table, found = ask(desk, SCENARIOS[name])
+    rows = np.flatnonzero(decide(table, found.facts, name) == Verdict.VIOLATES)
+    offsets = desk.log.arrays.offsets
+    for named in found.events:
+        inside = (named >= offsets[:-1]) & (named < offsets[1:])
+        assert (inside | (named == -1))[rows].all()
+    if found.events and len(rows):
+        assert (np.max([named[rows] for named in found.events], axis=0) >= 0).all()
+    assert found.measured is not None
+    assert found.limit is not None
+    assert found.unit
+    if SCENARIOS[name].template != "responds_within":  # there a case may end before its limit does
+        assert (found.measured[rows] > found.limit[rows]).all()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_decision_table_is_unique_and_complete(name: str) -> None:
+    """Exactly one row holds for every combination of values at and around every bound."""
+    one = SCENARIOS[name]
+    module = templates()[one.template]
+    table = module.decide(module.Params.model_validate_json(json.dumps(one.given)))
+    fields = sorted({name for row in table for name in row.when})
+    values = [
+        [0, 1] if name in FLAGS else domain(name, [r.when[name] for r in table if name in r.when])
+        for name in fields
+    ]
+    grid = np.array(list(product(*values)), dtype=np.int64).T
+    decide(table, dict(zip(fields, grid, strict=True)), name)
+
+
+FLAGS = {"complete", "timed", "known", "kept"}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_template_explains_itself(name: str) -> None:
+    module = templates()[SCENARIOS[name].template]
+    sentence = module.describe(module.Params.model_validate_json(json.dumps(SCENARIOS[name].given)))
+    assert sentence.endswith(".")
+    assert module.FORMULA
+    assert "Not checked" in (module.__doc__ or "")
+    for parameter, info in module.Params.model_fields.items():
+        assert info.description, parameter
+
+
+# --- hinges
+
+
+@cache
+def contradicted(fact: str) -> dict[str, Counter[str]]:
+    """For each scenario, how often a claim on the spoilt case is contradicted by the full one."""
+    rng = random.Random(fact)  # noqa: S311 - no secret
+    full = [ticket for ticket in tickets(21, 4000) if ticket.steps]
+    spoilt = [SPOIL[fact](ticket, rng) for ticket in full]
+    whole, damaged = desk_of(full), desk_of(spoilt)
+    return {
+        name: Counter(said for said, _ in lies(verdicts(damaged, one), verdicts(whole, one)))
+        for name, one in SCENARIOS.items()
+    }
+
+
+def lies(told: Sequence[str], truth: Sequence[str]) -> list[tuple[str, int]]:
+    """The claims that the truth contradicts, and of which case."""
+    return [
+        (said, row)
+        for row, (said, true) in enumerate(zip(told, truth, strict=True))
+        if said in CLAIMS and true in CLAIMS and said != true
+    ]
+
+
+def hinges(one: Scenario) -> dict[str, set[str]]:
+    """HINGES, less what a rule with these parameters does not read."""
+    module = templates()[one.template]
+    params = module.Params.model_validate_json(json.dumps(one.given))
+    return {
+        fact: {verdict.word for verdict in named}
+        for fact, named in module.HINGES.items()
+        if fact not in params.not_read()
+    }
+
+
+@pytest.mark.parametrize("fact", SPOIL)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_claim_is_contradicted_that_is_not_named(fact: str, name: str) -> None:
+    named = hinges(SCENARIOS[name]).get(fact, set())
+    assert set(contradicted(fact)[name]) <= named, contradicted(fact)[name]
+
+
+def test_every_claim_that_is_named_is_contradicted_somewhere() -> None:
+    seen: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for fact in SPOIL:
+        for name, counts in contradicted(fact).items():
+            seen[SCENARIOS[name].template, fact] |= set(counts)
+    idle = [
+        (template, fact, verdict.word)
+        for template in sorted({one.template for one in SCENARIOS.values()})
+        for fact, named in templates()[template].HINGES.items()
+        for verdict in named
+        if fact in SPOIL and verdict.word not in seen[template, fact]
+    ]
+    assert idle == []
+
+
+def test_a_time_recorded_too_late_misleads_only_through_a_start_or_a_stop() -> None:
+    """A violation then rests on a stop, conformity on a start: what `check` takes, and no more."""
+    rng = random.Random(RECORDED)  # noqa: S311 - no secret
+    full = [ticket for ticket in tickets(21, 4000) if ticket.steps]
+    which = [rng.randrange(len(ticket.steps)) for ticket in full]
+    late = [
+        at_another_time(ticket, rng, at, ticket.steps[at].at)
+        for ticket, at in zip(full, which, strict=True)
+    ]
+    whole, spoilt = desk_of(full), desk_of(late)
+    positions = spoilt.log.arrays.offsets[:-1] + np.array(which)
+    for name, one in SCENARIOS.items():
+        if RECORDED not in hinges(one):
+            continue
+        found = ask(spoilt, one)[1]
+        assert found.starts is not None
+        assert found.stops is not None
+        through = {"violates": found.stops[positions], "conforms": found.starts[positions]}
+        misled = lies(verdicts(spoilt, one), verdicts(whole, one))
+        assert all(through[said][row] for said, row in misled), name
+        assert {said for said, _ in misled} == set(CLAIMS), name
+
+
+# --- parameters
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "says"),
+    [
+        ("has_value", {"column": "priority", "activity": "a"}, "events carry attributes"),
+        ("has_value", {"column": "colour"}, "should match pattern"),
+        ("has_value", {"column": "category", "one_of": []}, "at least 1 item"),
+        ("has_value", {"column": "category", "one_of": ["A"], "none_of": ["a "]}, "every value"),
+    ],
+)
+def test_senseless_parameters_are_refused(kind: str, given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        templates()[kind].Params.model_validate_json(json.dumps(given))
