@@ -83,7 +83,7 @@ def last_event(arrays: EventArrays) -> Ints:
     return np.where(ends > arrays.offsets[:-1], ends - 1, NONE)
 
 
-def changes(arrays: EventArrays, codes: Codes, *, among: Mask | None = None) -> Mask:
+def changes(arrays: EventArrays, codes: Codes | Ints, *, among: Mask | None = None) -> Mask:
     """Per event: whether its known code differs from the last known code before it in its case.
 
     A code below 0 is unknown: it neither changes nor forgets the value before it. `among` leaves

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
+Form = Literal["any", "alternate", "chain"]
+BETWEEN = "a word that the vocabulary does not map may be a step in between"
 WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
 # Strict models take no list for a tuple; TOML has lists only.
 Texts = Annotated[tuple[str, ...] | None, Field(strict=False, min_length=1)]
@@ -122,6 +124,10 @@ class Asking:
         """All events that the rule may speak of."""
         return self.sure | self.unsure
 
+    def judged(self, desk: Desk) -> Asking:
+        """Return those at which the rule is in force."""
+        return Asking(sure=desk.judged(self.sure), unsure=desk.judged(self.unsure))
+
 
 def asking(desk: Desk, activity: str, where: Where | None) -> Asking:
     """Return the steps of an activity that a rule speaks of."""
@@ -190,7 +196,7 @@ def nearest_after(desk: Desk, asks: Mask, candidates: Mask, match: Match | None)
     kernel = segments.next_equal if match.relation == "same" else segments.next_different
     sure = kernel(arrays, candidates, codes, of=asks)
     open_ones = segments.next_position(arrays, candidates & (codes < 0))
-    known = np.where(_comes_first(open_ones, sure), open_ones, sure)
+    known = np.where(comes_first(open_ones, sure), open_ones, sure)
     return Nearest(sure, np.where(codes < 0, following, known))
 
 
@@ -225,9 +231,40 @@ def pairs(desk: Desk, others: Ints, match: Match | None) -> tuple[Mask, Mask]:
     return there & known & alike, there & (~known | alike)
 
 
-def _comes_first(one: Ints, other: Ints) -> Mask:
+def comes_first(one: Ints, other: Ints) -> Mask:
     """Tell where `one` is a position and `other` none, or a later one."""
     return np.asarray((one != segments.NONE) & ((other == segments.NONE) | (one < other)))
+
+
+def marked(mask: Mask, positions: Ints) -> Mask:
+    """Tell for each position whether the mask marks it; false where it is NONE."""
+    return segments.take(mask.astype(np.int64), positions, fill=0) > 0
+
+
+def mask_of(desk: Desk, *activities: str | None) -> Mask:
+    """Tell for each event whether it is a step of one of the activities; None is none."""
+    mask = np.zeros(desk.log.n_events, dtype=bool)
+    for activity in activities:
+        if activity is not None:
+            mask |= desk.mask(activity)
+    return mask
+
+
+def unmapped_events(desk: Desk) -> Mask:
+    """Tell for each event whether its case has words that the vocabulary does not map.
+
+    Such a word may be a step of its own: between two steps that seem to be neighbours, or before
+    the one that seems to be the first.
+    """
+    if desk.unmapped is None:
+        return np.zeros(desk.log.n_events, dtype=bool)
+    return desk.unmapped[desk.log.arrays.case_of]
+
+
+def causes(*parts: Where | Match | str | None) -> str:
+    """Join the reasons why a verdict can be unknown."""
+    said = (part if isinstance(part, str) else part.cause for part in parts if part is not None)
+    return "; ".join(text for text in said if text)
 
 
 def plain(text: str) -> str:

@@ -1,79 +1,212 @@
 """Does one activity only happen after another has happened in the case?
 
-Declare's `precedence` (Pesic, van der Aalst 2006). One earlier occurrence allows every later one.
-An occurrence that comes too early is final, so open cases can violate; and once the first activity
-has happened, no continuation can violate. Where a case has words that the vocabulary does not map,
-the earlier step that is missing may be one of them: unknown instead of a violation.
+Declare's `precedence` (Pesic, van der Aalst 2006) and its stricter forms (Pesic, Schonenberg, van
+der Aalst 2007): `any`, one earlier occurrence allows every later one; `alternate`, each occurrence
+needs a new one since the previous occurrence; `chain`, the step just before is it. `where` narrows
+the occurrences that need a predecessor; `match` correlates the two (MP-Declare; Burattini, Maggi,
+Sperduti 2016). `or_else` is another predecessor that will do; it has to match as well.
 
-Not checked: how long before, how often, by whom; order among events with equal times is the log's
-declared order.
+An occurrence that comes too early is final, so open cases can violate. In the form `any` no
+continuation can violate once the predecessor has happened; where the two must have another actor
+(team, attribute), once two different ones have done it, for whoever comes next is another than one
+of them. Updates and steps outside the model are no step before, unless the rule names their
+activity.
+
+An occurrence of which it cannot be told whether it needs a predecessor, or whether that matches,
+leaves the case unknown where that decides. So does a word that the vocabulary does not map: it may
+be the earlier step that is missing, and for `chain` a step in between.
+
+Not checked: how long before, and by whom where nothing must match; order among events with equal
+times is the log's declared order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
-from process_mining.quality import MIDDLE, ORDER, START
+from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import CLAIMS, VIOLATION, WORDS, Activity, Desk, TemplateParams
+from rules.templates import (
+    CLAIMS,
+    CONFORMITY,
+    VIOLATION,
+    WORDS,
+    Activity,
+    Desk,
+    OptionalActivity,
+    TemplateParams,
+)
+from rules.templates._conditions import (
+    BETWEEN,
+    Asking,
+    Form,
+    Match,
+    Where,
+    asking,
+    causes,
+    marked,
+    mask_of,
+    nearest_before,
+    pairs,
+    unmapped_events,
+)
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Ints
     from rules.spec import DecisionTable
 
-FORMULA = "!activity W before"
+    Mask = npt.NDArray[np.bool_]
+
+FORMULA = (
+    "asks = activity & where, allows = (before | or_else) & match;  any: G (asks -> O allows)"
+    "   alternate: G (asks -> Y (!asks S allows))   chain: G (asks -> Y allows)"
+)
 ONE = Interval(1, 1)
-HINGES = {ORDER: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, WORDS: VIOLATION}
+HINGES = {
+    ORDER: CLAIMS,
+    START: CLAIMS,
+    MIDDLE: CLAIMS,
+    END: CONFORMITY,
+    COUNT: VIOLATION,
+    WORDS: VIOLATION,
+    "actor": (),
+    "team": (),
+}
 
 
 class Params(TemplateParams):
-    """`before` must have happened whenever `activity` happens."""
+    """`before`, or `or_else`, must have happened whenever `activity` (`where` …) happens."""
 
-    before: Activity
-    activity: Activity
+    EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
+
+    before: Activity = Field(description="the step that has to come first")
+    activity: Activity = Field(description="the step that needs it")
+    or_else: OptionalActivity = Field(default=None, description="another acceptable predecessor")
+    form: Form = Field(
+        default="any",
+        description="any: some time before; alternate: anew since the previous `activity`; chain:"
+        " the step just before",
+    )
+    where: Where | None = Field(default=None, description="which occurrences need it")
+    match: Match | None = Field(default=None, description="what ties the predecessor to its step")
 
     @model_validator(mode="after")
     def _two_activities(self) -> Params:
-        if self.before == self.activity:
-            msg = "before and activity are the same activity"
+        if self.activity in (self.before, self.or_else):
+            msg = "activity and its predecessor are the same activity"
             raise ValueError(msg)
         return self
+
+    def not_read(self) -> frozenset[str]:
+        """Where any earlier predecessor will do, doubles and lost endings change nothing."""
+        free = {COUNT} if self.form == "any" else set()
+        if self.form == "any" and self.match is None:
+            free.add(END)
+        return frozenset(free) | (self.match.not_read() if self.match else {"actor", "team"})
+
+
+@dataclass(frozen=True, eq=False)
+class _Allowed:
+    """Per event: does it surely, or possibly, have its predecessor; what shows that it has none?"""
+
+    sure: Mask
+    possible: Mask
+    shows: Ints
 
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Count the activity, and how often it came too early; the first early one decides."""
     arrays = desk.log.arrays
-    wanted, happens = desk.mask(params.before), desk.mask(params.activity)
-    early = happens & (segments.count_before(arrays, wanted) == 0)
+    asks, allows = (
+        asking(desk, params.activity, params.where),
+        mask_of(desk, params.before, params.or_else),
+    )
+    judged, found = asks.judged(desk), _allowed(desk, params, asks, allows)
+    early = judged.sure & ~found.possible
     first = segments.first(arrays, early)
-    too_late = segments.take(segments.next_position(arrays, wanted), first, fill=segments.NONE)
     n_early = segments.count(arrays, early)
+    chain = BETWEEN if params.form == "chain" else ""
     return Measure(
         facts={
             "early": n_early,
-            "count": segments.count(arrays, happens),
+            "unsure": segments.count(arrays, judged.possible & ~found.sure),
+            "count": segments.count(arrays, judged.sure),
+            "safe": _safe(desk, params, allows),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(too_late, first),
+        events=(segments.take(found.shows, first, fill=segments.NONE), first),
         measured=n_early,
         limit=np.zeros_like(n_early),
-        unit="times too early",
+        unit="times too early" if params.form == "any" else "times without it before",
+        cause=causes(params.where, params.match, chain),
+        judged=judged.possible,
     )
+
+
+def _allowed(desk: Desk, params: Params, asks: Asking, allows: Mask) -> _Allowed:
+    arrays = desk.log.arrays
+    if params.form == "chain":
+        steps = desk.steps | allows | mask_of(desk, params.activity)
+        return _step_before(desk, params, allows, segments.previous_position(arrays, steps))
+    near = nearest_before(desk, asks.possible, allows, params.match)
+    if params.form == "any":
+        too_late = segments.next_position(arrays, allows)
+        return _Allowed(near.sure != segments.NONE, near.possible != segments.NONE, too_late)
+    last = segments.previous_position(arrays, asks.sure)
+    perhaps_last = segments.previous_position(arrays, asks.possible)
+    # NONE lies before every position: without an earlier occurrence any predecessor is a new one.
+    return _Allowed(near.sure > perhaps_last, near.possible > last, last)
+
+
+def _step_before(desk: Desk, params: Params, allows: Mask, before: Ints) -> _Allowed:
+    """The step just before allows it, or nothing does."""
+    sure, possible = pairs(desk, before, params.match)
+    allowed = marked(allows, before)
+    return _Allowed(sure & allowed & ~unmapped_events(desk), possible & allowed, before)
+
+
+def _safe(desk: Desk, params: Params, allows: Mask) -> Ints:
+    """Per case: above 0 where no continuation can come too early."""
+    arrays = desk.log.arrays
+    never = np.zeros(arrays.n_cases, dtype=np.int64)
+    if params.form != "any":
+        return never
+    if params.match is None:
+        return segments.count(arrays, allows)
+    if params.match.relation == "same":
+        return never
+    return segments.count(arrays, segments.changes(arrays, params.match.codes(desk), among=allows))
 
 
 def decide(_: Params) -> DecisionTable:
     """One early occurrence violates for good; none at all leaves the rule unused."""
+    clear = {"early": ZERO, "unsure": ZERO}
+    kept, unused = clear | {"count": POSITIVE}, clear | {"count": ZERO}
     return (
         Row(Verdict.VIOLATES, {"early": POSITIVE}),
-        Row(Verdict.CONFORMS, {"early": ZERO, "count": POSITIVE}),
-        Row(Verdict.VACUOUS, {"early": ZERO, "count": ZERO, "complete": ONE}),
-        Row(Verdict.PENDING, {"early": ZERO, "count": ZERO, "complete": ZERO}),
+        Row(Verdict.UNKNOWN, {"early": ZERO, "unsure": POSITIVE}),
+        Row(Verdict.CONFORMS, kept | {"safe": POSITIVE}),
+        Row(Verdict.CONFORMS, kept | {"safe": ZERO, "complete": ONE}),
+        Row(Verdict.PENDING, kept | {"safe": ZERO, "complete": ZERO}),
+        Row(Verdict.VACUOUS, unused | {"complete": ONE}),
+        Row(Verdict.PENDING, unused | {"complete": ZERO}),
     )
 
 
 def describe(params: Params) -> str:
     """Say what must hold."""
-    return f"'{params.activity}' happens only after '{params.before}'."
+    where = params.where.words() if params.where else ""
+    match = params.match.words() if params.match else ""
+    before = f"'{params.before}'" + (f" or '{params.or_else}'" if params.or_else else "") + match
+    happens = f"'{params.activity}'{where} happens only"
+    if params.form == "chain":
+        return f"{happens} right after {before}."
+    again = f", anew since the previous '{params.activity}'{where}"
+    return f"{happens} after {before}{again if params.form == 'alternate' else ''}."

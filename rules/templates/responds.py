@@ -1,79 +1,215 @@
 """Is one activity always followed by another before the case ends?
 
-Declare's `response` (Pesic, van der Aalst 2006). Only the end of a case decides: until then the
-answer may still come, and a further occurrence may still ask for one, so open cases are pending.
-Where a case has words that the vocabulary does not map, the missing answer may be one of them:
-unknown instead of a violation.
+Declare's `response` (Pesic, van der Aalst 2006) and its stricter forms (Pesic, Schonenberg, van der
+Aalst 2007): `any`, some time later; `alternate`, before the activity asks again; `chain`, the very
+next step is the answer. `where` narrows the occurrences that ask; `match` correlates the answer
+with the occurrence that asks for it (MP-Declare; Burattini, Maggi, Sperduti 2016). `or_else` is
+another answer; it has to match as well.
+
+In the form `any` only the end of a case decides: until then the answer may still come, so open
+cases are pending. In the other forms the next occurrence, or the next step, is final, so open cases
+can violate. Updates and steps outside the model are no next step, unless the rule names their
+activity. As a further occurrence may always ask for an answer, no open case conforms.
+
+An occurrence of which it cannot be told whether it asks, or whether its answer matches, leaves the
+case unknown where that decides. So does a word that the vocabulary does not map: it may be the
+answer that is missing, and for `chain` a step in between.
 
 For answers that come after a case has ended (feedback), use `responds_within`: it has a deadline.
 
-Not checked: how soon the answer comes; one answer may serve several occurrences.
+Not checked: how soon the answer comes; in the form `any` one answer may serve several occurrences.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
-from process_mining.quality import END, MIDDLE, ORDER
+from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import CLAIMS, VIOLATION, WORDS, Activity, Desk, TemplateParams
+from rules.templates import (
+    CLAIMS,
+    CONFORMITY,
+    VIOLATION,
+    WORDS,
+    Activity,
+    Desk,
+    OptionalActivity,
+    TemplateParams,
+)
+from rules.templates._conditions import (
+    BETWEEN,
+    Asking,
+    Form,
+    Match,
+    Where,
+    asking,
+    causes,
+    comes_first,
+    marked,
+    mask_of,
+    nearest_after,
+    pairs,
+    unmapped_events,
+)
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Ints
     from rules.spec import DecisionTable
 
-FORMULA = "G (activity -> F then)"
+    Mask = npt.NDArray[np.bool_]
+
+FORMULA = (
+    "asks = activity & where, answer = (then | or_else) & match;  any: G (asks -> F answer)"
+    "   alternate: G (asks -> X (!asks U answer))   chain: G (asks -> X answer)"
+)
 ONE = Interval(1, 1)
-HINGES = {ORDER: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: VIOLATION}
+HINGES = {
+    ORDER: CLAIMS,
+    START: CONFORMITY,
+    MIDDLE: CLAIMS,
+    END: CLAIMS,
+    COUNT: VIOLATION,
+    WORDS: VIOLATION,
+    "actor": (),
+    "team": (),
+}
 
 
 class Params(TemplateParams):
-    """Every `activity` is followed by `then`."""
+    """Every `activity` (`where` …) is followed by `then`, or `or_else`."""
 
-    activity: Activity
-    then: Activity
+    EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
+
+    activity: Activity = Field(description="the step that asks for an answer")
+    then: Activity = Field(description="the answer")
+    or_else: OptionalActivity = Field(default=None, description="another acceptable answer")
+    form: Form = Field(
+        default="any",
+        description="any: some time later; alternate: before the next `activity`; chain: the very"
+        " next step",
+    )
+    where: Where | None = Field(default=None, description="which occurrences ask")
+    match: Match | None = Field(default=None, description="what ties the answer to the asking one")
 
     @model_validator(mode="after")
     def _two_activities(self) -> Params:
-        if self.then == self.activity:
-            msg = "activity and then are the same activity"
+        if self.activity in (self.then, self.or_else):
+            msg = "activity and its answer are the same activity"
             raise ValueError(msg)
         return self
+
+    def not_read(self) -> frozenset[str]:
+        """Where any later answer will do, doubles and lost beginnings change nothing."""
+        free = {COUNT} if self.form == "any" else set()
+        if self.form == "any" and self.match is None:
+            free.add(START)
+        return frozenset(free) | (self.match.not_read() if self.match else {"actor", "team"})
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """Per event: is it surely, or possibly, answered; has its time for that surely, possibly ended?
+
+    `ended_by` is the position of the event that ended it.
+    """
+
+    sure: Mask
+    possible: Mask
+    over: Mask
+    perhaps_over: Mask
+    ended_by: Ints
 
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Count the activity, and how often it stays unanswered; the first unanswered one decides."""
     arrays = desk.log.arrays
-    asks = desk.mask(params.activity)
-    answer = segments.next_position(arrays, desk.mask(params.then))
-    unanswered = asks & (answer == segments.NONE)
+    asks = asking(desk, params.activity, params.where)
+    judged, found = asks.judged(desk), _answered(desk, params, asks)
+    ended = desk.complete[arrays.case_of]
+    unanswered = judged.sure & ~found.possible & (found.over | ended)
+    unsure = judged.possible & ~found.sure & (found.perhaps_over | ended)
+    first = segments.first(arrays, unanswered)
     missing = segments.count(arrays, unanswered)
+    chain = BETWEEN if params.form == "chain" else ""
     return Measure(
         facts={
             "missing": missing,
-            "count": segments.count(arrays, asks),
+            "unsure": segments.count(arrays, unsure),
+            "count": segments.count(arrays, judged.sure),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(segments.first(arrays, unanswered),),
+        events=(first, segments.take(found.ended_by, first, fill=segments.NONE)),
         measured=missing,
         limit=np.zeros_like(missing),
         unit="times unanswered",
+        cause=causes(params.where, params.match, chain),
+        judged=judged.possible,
+    )
+
+
+def _answered(desk: Desk, params: Params, asks: Asking) -> _Answered:
+    arrays = desk.log.arrays
+    answers = mask_of(desk, params.then, params.or_else)
+    if params.form == "chain":
+        steps = desk.steps | answers | mask_of(desk, params.activity)
+        return _next_step(desk, params, answers, segments.next_position(arrays, steps))
+    near = nearest_after(desk, asks.possible, answers, params.match)
+    if params.form == "any":
+        never = np.zeros(len(answers), dtype=bool)
+        nothing = np.full(len(answers), segments.NONE)
+        there = near.sure != segments.NONE, near.possible != segments.NONE
+        return _Answered(*there, over=never, perhaps_over=never, ended_by=nothing)
+    again = segments.next_position(arrays, asks.sure)
+    perhaps_again = segments.next_position(arrays, asks.possible)
+    return _Answered(
+        sure=comes_first(near.sure, perhaps_again),
+        possible=comes_first(near.possible, again),
+        over=again != segments.NONE,
+        perhaps_over=perhaps_again != segments.NONE,
+        ended_by=again,
+    )
+
+
+def _next_step(desk: Desk, params: Params, answers: Mask, following: Ints) -> _Answered:
+    """The step that follows is the answer, or there is none."""
+    sure, possible = pairs(desk, following, params.match)
+    answered = marked(answers, following)
+    came = following != segments.NONE
+    return _Answered(
+        sure=sure & answered & ~unmapped_events(desk),
+        possible=possible & answered,
+        over=came,
+        perhaps_over=came,
+        ended_by=following,
     )
 
 
 def decide(_: Params) -> DecisionTable:
-    """Only a complete case is decided. `missing` never exceeds `count`."""
+    """Unanswered for good violates; then what is unsure, then what may still come."""
+    clear = {"missing": ZERO, "unsure": ZERO}
     return (
-        Row(Verdict.PENDING, {"complete": ZERO}),
-        Row(Verdict.VIOLATES, {"complete": ONE, "missing": POSITIVE}),
-        Row(Verdict.CONFORMS, {"complete": ONE, "missing": ZERO, "count": POSITIVE}),
-        Row(Verdict.VACUOUS, {"complete": ONE, "missing": ZERO, "count": ZERO}),
+        Row(Verdict.VIOLATES, {"missing": POSITIVE}),
+        Row(Verdict.UNKNOWN, {"missing": ZERO, "unsure": POSITIVE}),
+        Row(Verdict.PENDING, clear | {"complete": ZERO}),
+        Row(Verdict.CONFORMS, clear | {"complete": ONE, "count": POSITIVE}),
+        Row(Verdict.VACUOUS, clear | {"complete": ONE, "count": ZERO}),
     )
 
 
 def describe(params: Params) -> str:
     """Say what must hold."""
-    return f"Every '{params.activity}' is followed by '{params.then}'."
+    where = params.where.words() if params.where else ""
+    match = params.match.words() if params.match else ""
+    answer = f"'{params.then}'" + (f" or '{params.or_else}'" if params.or_else else "") + match
+    asks = f"Every '{params.activity}'{where} is"
+    if params.form == "chain":
+        return f"{asks} followed by {answer} as the very next step."
+    again = f" before the next '{params.activity}'{where}" if params.form == "alternate" else ""
+    return f"{asks} followed by {answer}{again}."

@@ -445,7 +445,7 @@ def by_oracle(rule: Rule, story: Story, practice: Practice) -> str:
     if rule.template == "at_most" and p.activity is None:
         return oracle.team_changes_at_most(story, p.limit)
     judge: Callable[..., str] = getattr(oracle, rule.template)
-    return judge(story, **p.model_dump(exclude={"what"}))
+    return judge(story, **p.model_dump(exclude={"what"}, exclude_defaults=True))
 
 
 def timed_by_oracle(rule: Rule, story: Story) -> str:
