@@ -27,22 +27,12 @@ from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import CONFORMITY, Desk, OptionalActivity, TemplateParams
-from rules.templates._values import (
-    CASE_COLUMN,
-    EVENT_COLUMN,
-    Texts,
-    case_values,
-    event_values,
-    is_among,
-    is_missing,
-    plain,
-)
+from rules.templates._conditions import plain
+from rules.templates._values import CASE_COLUMN, EVENT_COLUMN, Texts, Values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pyarrow as pa
 
-    from process_mining.eventlog import Ints
     from rules.spec import DecisionTable
 
 FORMULA = "G (activity -> column is known & allowed); without activity: at the end it is"
@@ -84,26 +74,24 @@ class Params(TemplateParams):
 def measure(desk: Desk, params: Params) -> Measure:
     """Count occurrences (a case is one) and those without an allowed value; the first decides."""
     arrays = desk.log.arrays
-    events: tuple[Ints, ...] = ()
-    judged = None
     if params.activity is None:
-        values = case_values(desk, params.column)
+        values, judged = Values.of(desk.log.cases, params.column), None
         bad, count = _offends(values, params).astype(np.int64), np.ones(arrays.n_cases, np.int64)
+        decisive = segments.last_event(arrays)
     else:
-        values = event_values(desk, params.column)
+        values = Values.of(desk.log.events, params.column)
         judged = desk.judged(desk.mask(params.activity))
         offending = judged & _offends(values, params)
         bad, count = segments.count(arrays, offending), segments.count(arrays, judged)
-        events = (segments.first(arrays, offending),)
-    kept = int(not is_missing(values).all())
+        decisive = segments.first(arrays, offending)
     return Measure(
         facts={
-            "kept": np.full(arrays.n_cases, kept, dtype=np.int64),
+            "kept": np.full(arrays.n_cases, int(values.kept), dtype=np.int64),
             "bad": bad,
             "count": count,
             "complete": desk.complete.astype(np.int64),
         },
-        events=events,
+        events=(decisive,),
         measured=bad,
         limit=np.zeros_like(bad),
         unit="values missing or not allowed",
@@ -112,13 +100,13 @@ def measure(desk: Desk, params: Params) -> Measure:
     )
 
 
-def _offends(values: pa.DictionaryArray, params: Params) -> npt.NDArray[np.bool_]:
+def _offends(values: Values, params: Params) -> npt.NDArray[np.bool_]:
     """Tell for each value whether it is missing or not allowed."""
-    wrong = is_missing(values)
+    wrong = values.missing
     if params.one_of is not None:
-        wrong |= ~is_among(values, params.one_of)
+        wrong = wrong | ~values.among(params.one_of)
     if params.none_of is not None:
-        wrong |= is_among(values, params.none_of)
+        wrong = wrong | values.among(params.none_of)
     return wrong
 
 

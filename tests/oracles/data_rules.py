@@ -80,3 +80,51 @@ def has_value(  # noqa: PLR0913 - the parameters of the template
     if not kept and ticket.asking(ticket.steps, asked):
         return "unknown"
     return judge(ticket, holds, lambda trace: bool(ticket.asking(trace, asked)), [[Step(asked)]])
+
+
+# --- matches_matrix
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows and columns are counted from 1; texts become levels by `levels`, results by `named`."""
+
+    rows: str
+    columns: str
+    result: str
+    levels: dict[str, int]
+    cells: tuple[tuple[int, ...], ...]
+    named: dict[str, int] | None = None
+
+
+def matches_matrix(ticket: Ticket, matrix: Matrix, *, kept: bool = True) -> str:
+    """Try every row and column that a missing one could be."""
+    if not kept:
+        return "unknown"
+    if not ticket.complete:
+        return "pending"
+    result = level(ticket.case.get(matrix.result), matrix.named or matrix.levels)
+    if result is None:
+        return "unknown"
+    worlds = {
+        cell == result
+        for r, line in enumerate(matrix.cells, start=1)
+        for c, cell in enumerate(line, start=1)
+        if level(ticket.case.get(matrix.rows), matrix.levels, len(matrix.cells)) in (r, None)
+        and level(ticket.case.get(matrix.columns), matrix.levels, len(line)) in (c, None)
+    }
+    if worlds == {True, False}:
+        return "unknown"
+    return "conforms" if True in worlds else "violates"
+
+
+def level(text: str | None, levels: dict[str, int], most: int = 10**9) -> int | None:
+    known = plain(text)
+    if known is None:
+        return None
+    for name, number in levels.items():
+        if plain(name) == known:
+            return number if number <= most else None
+    digits, dash, _ = known.partition(" - ")
+    number = int(digits) if dash and digits.isdecimal() else 0
+    return number if 1 <= number <= most else None
