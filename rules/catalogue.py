@@ -23,8 +23,9 @@ from process_mining.errors import CodedError, did_you_mean, raise_all
 from rules.durations import duration_words
 from rules.examples import ExampleResult, run_examples
 from rules.practice import load_practices
-from rules.rule_file import RuleFile, printable, read_rule
+from rules.rule_file import read_rule
 from rules.templates import templates
+from rules.toml_file import TomlFile, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,7 +130,7 @@ def _no_folder(folder: Path) -> CodedError:
     return CodedError("RU117", msg, fix="Give --rules a folder of rule files")
 
 
-def _files(extra: Sequence[Path], errors: list[CodedError]) -> Iterator[RuleFile]:
+def _files(extra: Sequence[Path], errors: list[CodedError]) -> Iterator[TomlFile]:
     """Yield every rule file, in order of its name; note what does not belong there."""
     roots = [(ITIL, "rules/itil"), *((folder, folder.resolve().name) for folder in extra)]
     for root, name in roots:
@@ -140,7 +141,7 @@ def _files(extra: Sequence[Path], errors: list[CodedError]) -> Iterator[RuleFile
             shown = f"{name}/{printable(inside.as_posix())}"
             if path.suffix == ".toml" and path.is_file():
                 if not _is_other_toml(path):
-                    yield RuleFile(path, shown)
+                    yield TomlFile(path, shown)
             elif path.suffix not in _OTHER_SUFFIXES or not path.is_file():
                 fix = "A rules folder holds CODE-name.toml, practice.toml, *.bpmn, *.md"
                 errors.append(CodedError("RU111", f"unexpected file {shown}", fix=fix))

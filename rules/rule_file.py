@@ -27,22 +27,10 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - pydantic reads the annotation
 import json
-import math
 import re
-import tomllib
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, did_you_mean
@@ -58,18 +46,15 @@ from rules.spec import (
     Verdict,
 )
 from rules.templates import templates
+from rules.toml_file import Form, Line, Text, form_errors, huge_numbers, parse, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from pydantic_core import ErrorDetails
+    from collections.abc import Iterator, Mapping
 
     from rules.practice import Practice
     from rules.templates import Template, TemplateParams
+    from rules.toml_file import TomlFile
 
-MAX_BYTES: Final = 64 * 1024
-MAX_NUMBER: Final = 2**53  # in microseconds 285 years
 _STEP_US: Final = s.US_PER_HOUR
 _FILE_NAME: Final = re.compile(
     r"([A-Z]{3}[0-9]{3})-([a-z0-9]+(?:-[a-z0-9]+)*)(?:\.v([0-9]{1,6}))?\.toml"
@@ -79,20 +64,6 @@ _PART: Final = re.compile(r"([0-9]+)([smhd])")
 
 
 # --- the file's form
-
-
-def _check_printable(text: str) -> str:
-    if not all(char.isprintable() or char == "\n" for char in text):
-        msg = "control characters are not allowed"
-        raise ValueError(msg)
-    return text
-
-
-def _check_one_line(text: str) -> str:
-    if not text.isprintable():
-        msg = "one line of printable characters is needed"
-        raise ValueError(msg)
-    return text
 
 
 def _parse_offset(text: object) -> object:
@@ -108,8 +79,6 @@ def _as_event(item: object) -> object:
     return {"activity": item} if isinstance(item, str) else item
 
 
-Line = Annotated[str, Field(min_length=1, max_length=160), AfterValidator(_check_one_line)]
-Text = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_check_printable)]
 Offset = Annotated[int, BeforeValidator(_parse_offset), Field(le=3650 * s.US_PER_DAY)]
 FitsmClause = Annotated[str, Field(pattern=r"^(PR|GR)[0-9]{1,2}(\.[0-9]{1,2})?$")]
 IsoClause = Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,2}){0,3}$")]
@@ -117,44 +86,40 @@ CaseColumn = Annotated[str, Field(pattern=r"^(priority|category|service|attr\.[A
 Column = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ReferenceForm(_Form):
+class ReferenceForm(Form):
     """`[reference]`."""
 
     itil: Line
     iso20000: IsoClause | Literal[""] = ""
-    fitsm: list[FitsmClause] = []
+    fitsm: list[FitsmClause] = Field(default_factory=list)
 
 
-class EventForm(_Form):
+class EventForm(Form):
     """One entry of a trace."""
 
     activity: Line
     at: Offset | None = None
     actor: Line | None = None
     team: Line | None = None
-    attributes: dict[Column, Line] = {}
+    attributes: dict[Column, Line] = Field(default_factory=dict)
 
 
-class ExampleForm(_Form):
+class ExampleForm(Form):
     """One `[[examples]]`."""
 
     verdict: Literal["conforms", "violates", "pending", "vacuous", "unknown"]
     trace: list[Annotated[EventForm, BeforeValidator(_as_event)]] = Field(min_length=1)
-    case: dict[CaseColumn, Line] = {}
-    links: dict[Line, Line] = {}
+    case: dict[CaseColumn, Line] = Field(default_factory=dict)
+    links: dict[Line, Line] = Field(default_factory=dict)
     as_of: Offset | None = None
 
 
-class ScopeForm(_Form):
+class ScopeForm(Form):
     """One `[[scope]]`."""
 
     column: CaseColumn
-    one_of: list[Line] = []
-    none_of: list[Line] = []
+    one_of: list[Line] = Field(default_factory=list)
+    none_of: list[Line] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _one_kind(self) -> ScopeForm:
@@ -164,7 +129,7 @@ class ScopeForm(_Form):
         return self
 
 
-class RuleForm(_Form):
+class RuleForm(Form):
     """A rule file."""
 
     code: Annotated[str, Field(pattern=r"^[A-Z]{3}[0-9]{3}$")]
@@ -180,138 +145,43 @@ class RuleForm(_Form):
     owner: Line
     why: Text
     remedy: Text
-    known_problems: list[Text] = []
+    known_problems: list[Text] = Field(default_factory=list)
     control: Control | None = None
-    scope: list[ScopeForm] = []
-    params: dict[str, Any] = {}
+    scope: list[ScopeForm] = Field(default_factory=list)
+    params: dict[str, Any] = Field(default_factory=dict)
     reference: ReferenceForm
-    examples: list[ExampleForm] = []
+    examples: list[ExampleForm] = Field(default_factory=list)
 
 
 # --- one file
 
 
-@dataclass(frozen=True)
-class RuleFile:
-    """A rule file and the name that messages give it."""
-
-    path: Path
-    shown: str
-
-
 def read_rule(
-    file: RuleFile, practices: Mapping[str, Practice], errors: list[CodedError]
+    file: TomlFile, practices: Mapping[str, Practice], errors: list[CodedError]
 ) -> Rule | None:
     """Read one rule file; its mistakes go to `errors`."""
     try:
-        document = _parse(file)
+        document = parse(file)
     except CodedError as error:
         errors.append(error)
         return None
-    mistakes = list(_huge_numbers(file, document))
+    mistakes = list(huge_numbers(file, document))
     form = None if mistakes else _form(file, document, mistakes)
     rule = _rule(file, form, practices, mistakes) if form else None
     errors += mistakes
     return rule
 
 
-def _parse(file: RuleFile) -> dict[str, Any]:
-    size = file.path.stat().st_size
-    if size > MAX_BYTES:
-        msg = f"{file.shown} has {size} bytes, more than {MAX_BYTES}"
-        raise CodedError("RU112", msg, fix="A rule file holds one rule")
-    try:
-        return tomllib.loads(file.path.read_bytes().decode("utf-8"))
-    except UnicodeDecodeError as error:
-        msg = f"{file.shown} is not UTF-8 at byte {error.start}"
-        raise CodedError("RU113", msg, fix="Save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        msg = f"{file.shown} is no valid TOML: {printable(str(error))[:200]}"
-        raise CodedError("RU101", msg, fix="Mend the line") from None
-
-
-def _huge_numbers(file: RuleFile, value: object, path: str = "") -> Iterator[CodedError]:
-    """Yield an error for every number that int64 arithmetic could not carry."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _huge_numbers(file, inner, f"{path}.{printable(key)}".lstrip("."))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _huge_numbers(file, inner, f"{path}[{index}]")
-    elif isinstance(value, (int, float)) and not (
-        math.isfinite(value) and abs(value) <= MAX_NUMBER
-    ):
-        msg = f"number out of range in {file.shown}, {path}"
-        yield CodedError("RU114", msg, fix=f"Stay within {MAX_NUMBER} on both sides of 0")
-
-
-def _form(file: RuleFile, document: dict[str, Any], errors: list[CodedError]) -> RuleForm | None:
+def _form(file: TomlFile, document: dict[str, Any], errors: list[CodedError]) -> RuleForm | None:
     try:
         return RuleForm.model_validate(document)
     except ValidationError as wrong:
-        errors += _errors(file, wrong, RuleForm, "")
+        errors += form_errors(file, wrong, RuleForm, "")
         return None
 
 
-def _errors(
-    file: RuleFile, wrong: ValidationError, form: type[BaseModel], inside: str
-) -> Iterator[CodedError]:
-    """Turn pydantic's errors into ours; a key that is only misspelt is not missing as well."""
-    items = wrong.errors()
-    misspelt = set()
-    for *steps, last in (item["loc"] for item in items if item["type"] == "extra_forbidden"):
-        near = get_close_matches(str(last), _fields_at(form, steps), n=1)
-        misspelt.add((*steps, *near))
-    for item in items:
-        if item["type"] != "missing" or item["loc"] not in misspelt:
-            yield _error(file, item, form, inside)
-
-
-def _error(file: RuleFile, item: ErrorDetails, form: type[BaseModel], inside: str) -> CodedError:
-    """Turn one of pydantic's errors into ours; `inside` is the key that `form` describes."""
-    steps = [step for step in item["loc"] if step != "[key]"]
-    path = _key_path([inside, *steps] if inside else steps)
-    where = f"{file.shown}, {path}" if path else file.shown
-    last = str(steps[-1]) if steps else inside
-    if item["type"] == "extra_forbidden":
-        code, kind = ("RU107", "parameter") if inside else ("RU102", "key")
-        near = did_you_mean(last, _fields_at(form, steps[:-1]))
-        return CodedError(code, f"unknown {kind} '{printable(last)}' in {where}", fix=near)
-    if item["type"] == "missing":
-        return CodedError("RU103", f"'{last}' is missing in {where}", fix="Give it")
-    reason = printable(item["msg"].removeprefix("Value error, "))
-    msg = f"wrong value {printable(repr(item['input']))[:60]} in {where}"
-    return CodedError("RU105", msg, why=reason, fix="Mend the value")
-
-
-def _fields_at(form: type[BaseModel], steps: Sequence[str | int]) -> list[str]:
-    """Return the keys that are known at a place inside a form; none where it is free."""
-    for step in steps:
-        if isinstance(step, str):
-            inner = (
-                _form_in(form.model_fields[step].annotation) if step in form.model_fields else None
-            )
-            if inner is None:
-                return []
-            form = inner
-    return list(form.model_fields)
-
-
-def _form_in(annotation: object) -> type[BaseModel] | None:
-    """Find the form inside list[...], Annotated[...] and unions."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = (_form_in(part) for part in get_args(annotation))
-    return next((form for form in inner if form is not None), None)
-
-
-def _key_path(steps: Sequence[str | int]) -> str:
-    path = "".join(f"[{x}]" if isinstance(x, int) else f".{printable(x)}" for x in steps)
-    return path.lstrip(".")
-
-
 def _rule(
-    file: RuleFile, form: RuleForm, practices: Mapping[str, Practice], errors: list[CodedError]
+    file: TomlFile, form: RuleForm, practices: Mapping[str, Practice], errors: list[CodedError]
 ) -> Rule | None:
     """Check what the form alone cannot: names, template, parameters, activities, examples."""
     errors += _file_name_errors(file, form)
@@ -326,7 +196,7 @@ def _rule(
     return None if errors else _built(file, form, params)
 
 
-def _file_name_errors(file: RuleFile, form: RuleForm) -> Iterator[CodedError]:
+def _file_name_errors(file: TomlFile, form: RuleForm) -> Iterator[CodedError]:
     found = _FILE_NAME.fullmatch(file.path.name)
     if (
         found is None
@@ -339,14 +209,14 @@ def _file_name_errors(file: RuleFile, form: RuleForm) -> Iterator[CodedError]:
         yield CodedError("RU110", msg, fix=fix)
 
 
-def _date_errors(file: RuleFile, form: RuleForm) -> Iterator[CodedError]:
+def _date_errors(file: TomlFile, form: RuleForm) -> Iterator[CodedError]:
     if form.valid_until is not None and form.valid_until <= form.valid_from:
         msg = f"valid_until is not after valid_from in {file.shown}"
         yield CodedError("RU119", msg, why="The rule would never be in force", fix="Mend the dates")
 
 
 def _practice(
-    file: RuleFile, form: RuleForm, practices: Mapping[str, Practice], errors: list[CodedError]
+    file: TomlFile, form: RuleForm, practices: Mapping[str, Practice], errors: list[CodedError]
 ) -> Practice | None:
     """Return the practice whose cases the rule judges; note what is unknown."""
     named = {"practice": form.practice}
@@ -361,7 +231,7 @@ def _practice(
     return practices.get(form.case_type or form.practice)
 
 
-def _template(file: RuleFile, form: RuleForm, errors: list[CodedError]) -> Template | None:
+def _template(file: TomlFile, form: RuleForm, errors: list[CodedError]) -> Template | None:
     if form.template not in templates():
         msg = f"unknown template '{form.template}' in {file.shown}, template"
         errors.append(CodedError("RU106", msg, fix=did_you_mean(form.template, templates())))
@@ -369,18 +239,18 @@ def _template(file: RuleFile, form: RuleForm, errors: list[CodedError]) -> Templ
 
 
 def _params(
-    file: RuleFile, form: RuleForm, template: Template, errors: list[CodedError]
+    file: TomlFile, form: RuleForm, template: Template, errors: list[CodedError]
 ) -> TemplateParams | None:
     """Validate the parameters by the template's own form, as data from a file (strict JSON)."""
     try:
         return template.Params.model_validate_json(json.dumps(form.params, default=str))
     except ValidationError as wrong:
-        errors += _errors(file, wrong, template.Params, "params")
+        errors += form_errors(file, wrong, template.Params, "params")
         return None
 
 
 def _unknown_activities(
-    file: RuleFile, form: RuleForm, params: TemplateParams | None, practice: Practice
+    file: TomlFile, form: RuleForm, params: TemplateParams | None, practice: Practice
 ) -> Iterator[CodedError]:
     named = [
         (f"params.{key}", word) for key, word in (params.activities() if params else {}).items()
@@ -394,7 +264,7 @@ def _unknown_activities(
 
 
 def _missing_examples(
-    file: RuleFile, form: RuleForm, template: Template, params: TemplateParams
+    file: TomlFile, form: RuleForm, template: Template, params: TemplateParams
 ) -> Iterator[CodedError]:
     """Yield an error for every verdict that the table can give and no example shows."""
     possible = {row.verdict for row in template.decide(params)} - {Verdict.UNKNOWN}
@@ -405,7 +275,7 @@ def _missing_examples(
             yield CodedError("RU116", msg, fix="Add one under [[examples]]")
 
 
-def _built(file: RuleFile, form: RuleForm, params: TemplateParams | None) -> Rule:
+def _built(file: TomlFile, form: RuleForm, params: TemplateParams | None) -> Rule:
     reference = form.reference
     return Rule(
         code=form.code,
@@ -438,11 +308,6 @@ def _scope(form: ScopeForm) -> Scope:
     return Scope(form.column, one_of, none_of)
 
 
-def plain_text(text: str) -> str:
-    """Return a text as conditions compare it: without case and outer white space."""
-    return text.strip().lower()
-
-
 def _example(form: ExampleForm) -> Example:
     events: list[ExampleEvent] = []
     for event in form.trace:
@@ -453,8 +318,3 @@ def _example(form: ExampleForm) -> Example:
         )
     verdict = Verdict[form.verdict.upper()]
     return Example(verdict, tuple(events), form.case, form.links, form.as_of)
-
-
-def printable(text: str) -> str:
-    """Make a foreign text safe for one line of a message."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -85,7 +85,10 @@ def test_a_good_file(tmp_path: Path) -> None:
     catalogue = load(tmp_path)
     rule = catalogue.rule("ZZZ001")
     assert (rule.severity, rule.case_type, rule.version) == (Severity.HIGH, "incident", 2)
-    assert rule.params.model_dump() == {"before": "Diagnose", "activity": "Resolve"}
+    assert rule.params.model_dump(exclude_defaults=True) == {
+        "before": "Diagnose",
+        "activity": "Resolve",
+    }
     assert rule.path.endswith(f"/{NAME}")
     hours = [event.at_us // 3_600_000_000 for event in rule.examples[0].events]
     assert hours == [0, 26, 27, 28]
