@@ -578,7 +578,7 @@ def translate(
     index = raw.indices.to_numpy(zero_copy_only=False)
     counts = np.bincount(index, minlength=len(said))
     is_foreign = np.array(foreign, dtype=bool)[index]
-    producible = set(vocabulary.words.values()) | set(said)
+    producible = {*vocabulary.words.values(), *meant}  # not what is said: that may mean another
     return Translation(
         log=translated,
         practice=practice,

@@ -49,6 +49,7 @@ NAMES = (
     "release",
     "service_level",
     "feedback",
+    "knowledge",
     "continual_improvement",
 )
 
@@ -294,6 +295,25 @@ RUNS = {
 - Ask_feedback Receive_feedback Expire
 - Receive_feedback Ask_feedback Classify Close
 - Receive_feedback Classify Agree_action Complete_action Contact_customer Close
+""",
+    "knowledge": """
++ Draft Request_review Review Publish Retire
++ Draft Request_review Review Draft Request_review Review Publish Review Publish Review Retire
++ Draft Request_review Review Publish Flag Flag Update Request_review Review Publish Update
+    Request_review Review Publish Flag Retire
++ Draft Request_review Review Publish Retire Draft Request_review Review Publish Draft
+    Request_review Review Publish Retire
++ Draft Request_review Review Draft Cancel
++ Draft Cancel
+- Draft Publish Retire
+- Draft Review Publish Retire
+- Draft Request_review Publish Retire
+- Draft Request_review Review Publish Update Publish Retire
+- Draft Request_review Review Publish Flag Review Publish Retire
+- Draft Request_review Review Publish Cancel
+- Draft Request_review Review Publish Retire Publish Retire
+- Draft Request_review Review Publish Retire Update Request_review Review Publish Retire
+- Draft Request_review Review Publish
 """,
     "continual_improvement": """
 + Register Assess Start Measure_baseline Implement Evaluate Close

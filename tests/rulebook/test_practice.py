@@ -98,8 +98,8 @@ def test_our_own_practices() -> None:
     assert list(practices) == sorted(practices)
     assert list(practices) == [
         *("change", "continual_improvement", "emergency_change", "feedback", "incident"),
-        *("major_incident", "normal_change", "problem", "release", "service_level"),
-        *("service_request", "standard_change"),
+        *("knowledge", "major_incident", "normal_change", "problem", "release"),
+        *("service_level", "service_request", "standard_change"),
     ]
     incident, problem = practices["incident"], practices["problem"]
     assert set(incident.ends) == set(problem.ends) == {"Close", "Cancel"}

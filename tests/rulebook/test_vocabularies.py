@@ -118,6 +118,13 @@ feedback servicenow
 - Complete, Canceled
 feedback zendesk
 - good, offered
+knowledge servicenow
++ Draft, Review, Published, Pending retirement, Published, Pending retirement, Retired
++ draft, review, draft, review, published, draft, review, published, outdated, retired
+- Draft, Published, Retired
+knowledge jira
++ To Do, In Progress, In Review, In Progress, Canceled
+- To Do, In Progress, Done
 continual_improvement register
 + add, start, note, measure baseline, evaluate, note, close
 + add, start, measure baseline, evaluate, evaluate, restart, evaluate, close
@@ -186,6 +193,14 @@ def test_words_without_a_known_meaning_are_counted_and_stay() -> None:
     found = translate(log, practices()["incident"], "servicenow")
     assert dict(found.unmapped) == {"Mothballed": 1}
     assert "Mothballed" in found.log.events[s.ACTIVITY].to_pylist()
+
+
+def test_a_raw_word_that_means_another_word_does_not_show_that_the_source_records_it() -> None:
+    """Jira's "Review" is the assessment of a change: whether one was reviewed it does not tell."""
+    log = log_of([["Open", "Review", "Awaiting CAB approval", "Implementing", "Completed"]])
+    assert "Review" in translate(log, practices()["normal_change"], "jira").unobserved
+    log = log_of([["Draft", "Review", "Published"]])
+    assert "Review" in translate(log, practices()["knowledge"], "servicenow").unobserved
 
 
 # --- kinds of changes, from the file to the verdict
