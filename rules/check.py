@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from process_mining.quality import Defect
+    from rules.doubts import Hanging
     from rules.measuring import Measured
     from rules.spec import Rule
     from rules.templates import Desk
@@ -96,21 +97,15 @@ def check(
 
     Raises RunError EN002 where the engines disagree, and what `engine.judge` and `decide` raise.
     """
-    measured = [measure(desk, rule) for rule in sorted(rules, key=_by_age)]
-    by_engine = engine.judge([one.question for one in measured])
-    concerned = [Concern.of(desk, defect) for defect in doubts if defect.code not in allowed]
-    given = [
-        _given(desk, one, judged, concerned, allowed)
-        for one, judged in zip(measured, by_engine, strict=True)
-    ]
-    groups = _versions(measured, given)
+    given = judge_versions(desk, rules, doubts=doubts, allowed=allowed)
+    groups = _by_code(given)
     ordered = tuple(group[-1].measured.rule for group in groups)
     verdicts = np.empty((len(ordered), desk.log.n_cases), dtype=np.int8)
     for row, group in enumerate(groups):
-        verdicts[row] = _gravest([one.verdicts for one in group])
+        verdicts[row] = gravest([one.verdicts for one in group])
     parts = [
-        findings(desk, one, np.flatnonzero(each.verdicts == Verdict.VIOLATES))
-        for one, each in zip(measured, given, strict=True)
+        findings(desk, one.measured, np.flatnonzero(one.verdicts == Verdict.VIOLATES))
+        for one in given
     ]
     return CheckResult(
         rules=ordered,
@@ -125,13 +120,51 @@ def check(
 
 
 @dataclass(frozen=True, eq=False)
-class _Given:
-    """The verdicts that one version of a rule gives, why some are UNKNOWN, and what took them."""
+class Given:
+    """The verdicts that one version of a rule gives on every case.
+
+    `by_table` is what its decision table says, before doubts take verdicts; `reasons` say for which
+    cases, and why, the verdict is UNKNOWN (each concerns some case).
+    """
 
     measured: Measured
+    by_table: Verdicts
     verdicts: Verdicts
-    causes: tuple[str, ...]
-    taken: Mapping[str, Bools]
+    reasons: tuple[Hanging, ...]
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Why verdicts are UNKNOWN, each cause once."""
+        return tuple(dict.fromkeys(one.cause for one in self.reasons if one.cause))
+
+    @property
+    def taken(self) -> Mapping[str, Bools]:
+        """Which cases each code of the quality gate takes."""
+        taken: dict[str, Bools] = {}
+        for reason in self.reasons:
+            if reason.code:
+                taken[reason.code] = taken.get(reason.code, np.False_) | reason.cases
+        return taken
+
+
+def judge_versions(
+    desk: Desk,
+    rules: Sequence[Rule],
+    *,
+    doubts: Sequence[Defect] = (),
+    allowed: Collection[str] = (),
+) -> list[Given]:
+    """Let both engines judge every case by every version of the rules: by code, the oldest first.
+
+    Raises as `check` does.
+    """
+    measured = [measure(desk, rule) for rule in sorted(rules, key=_by_age)]
+    by_engine = engine.judge([one.question for one in measured])
+    concerned = [Concern.of(desk, defect) for defect in doubts if defect.code not in allowed]
+    return [
+        _given(desk, one, judged, concerned, allowed)
+        for one, judged in zip(measured, by_engine, strict=True)
+    ]
 
 
 def _by_age(rule: Rule) -> tuple[str, object, int]:
@@ -144,29 +177,26 @@ def _given(
     judged: Verdicts,
     concerned: Sequence[Concern],
     allowed: Collection[str],
-) -> _Given:
+) -> Given:
     """Give the verdicts on which both engines agree, less those that hang on what is in doubt."""
     _require_agreement(desk, one, judged)
-    verdicts, causes = judged.copy(), list[str]()
-    taken: dict[str, Bools] = {}
-    for reason in hanging(desk, one, judged, concerned=concerned, allowed=allowed):
-        if reason.cases.any():
-            verdicts[reason.cases] = Verdict.UNKNOWN
-            causes += [reason.cause] * bool(reason.cause)
-            if reason.code:
-                taken[reason.code] = taken.get(reason.code, np.False_) | reason.cases
-    return _Given(one, verdicts, tuple(dict.fromkeys(causes)), taken)
+    verdicts = judged.copy()
+    hung = hanging(desk, one, judged, concerned=concerned, allowed=allowed)
+    reasons = tuple(reason for reason in hung if reason.cases.any())
+    for reason in reasons:
+        verdicts[reason.cases] = Verdict.UNKNOWN
+    return Given(one, judged, verdicts, reasons)
 
 
-def _versions(measured: Sequence[Measured], given: Sequence[_Given]) -> list[list[_Given]]:
+def _by_code(given: Sequence[Given]) -> list[list[Given]]:
     """Group by code what the versions of each rule give, the oldest version first."""
-    groups: dict[str, list[_Given]] = defaultdict(list)
-    for one, each in zip(measured, given, strict=True):
-        groups[one.rule.code].append(each)
+    groups: dict[str, list[Given]] = defaultdict(list)
+    for one in given:
+        groups[one.measured.rule.code].append(one)
     return [groups[code] for code in sorted(groups)]
 
 
-def _gravest(versions: Sequence[Verdicts]) -> Verdicts:
+def gravest(versions: Sequence[Verdicts]) -> Verdicts:
     """Return for each case the verdict that counts among those of several versions."""
     if len(versions) == 1:
         return versions[0]
@@ -175,7 +205,7 @@ def _gravest(versions: Sequence[Verdicts]) -> Verdicts:
     return np.select(conditions, [np.int8(verdict) for verdict in GRAVEST]).astype(np.int8)
 
 
-def _causes(groups: Sequence[Sequence[_Given]]) -> dict[str, str]:
+def _causes(groups: Sequence[Sequence[Given]]) -> dict[str, str]:
     """Say for each rule why verdicts of it are UNKNOWN, each reason once."""
     said = {
         group[-1].measured.rule.code: dict.fromkeys(text for one in group for text in one.causes)
@@ -184,7 +214,7 @@ def _causes(groups: Sequence[Sequence[_Given]]) -> dict[str, str]:
     return {code: "; ".join(texts) for code, texts in said.items() if texts}
 
 
-def _downgraded(groups: Sequence[Sequence[_Given]]) -> dict[str, dict[str, int]]:
+def _downgraded(groups: Sequence[Sequence[Given]]) -> dict[str, dict[str, int]]:
     """Count for each code of the gate and each rule the cases whose verdict it took."""
     taken: dict[str, dict[str, int]] = defaultdict(dict)
     for group in groups:
