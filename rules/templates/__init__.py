@@ -61,6 +61,9 @@ class _ActivityMark:
 Activity = Annotated[str, Field(min_length=1), _ActivityMark()]
 # Not `Activity | None`: pydantic keeps a mark inside a union out of the field's metadata.
 OptionalActivity = Annotated[str | None, Field(min_length=1), _ActivityMark()]
+Activities = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False), _ActivityMark()
+]
 
 
 class TemplateParams(BaseModel):
@@ -74,13 +77,19 @@ class TemplateParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     def activities(self) -> dict[str, str]:
-        """Return the activity named by each parameter that holds one."""
-        return {
-            name: getattr(self, name)
-            for name, info in type(self).model_fields.items()
-            if getattr(self, name) is not None
-            and any(isinstance(mark, _ActivityMark) for mark in info.metadata)
-        }
+        """Return the activity named by each parameter that holds one; of a list each by its place.
+
+        The second of the list `pauses` stands under "pauses[1]".
+        """
+        found: dict[str, str] = {}
+        for name, info in type(self).model_fields.items():
+            if any(isinstance(mark, _ActivityMark) for mark in info.metadata):
+                held = getattr(self, name)
+                if isinstance(held, str):
+                    found[name] = held
+                for place, activity in enumerate(held if isinstance(held, tuple) else ()):
+                    found[f"{name}[{place}]"] = activity
+        return found
 
     def not_read(self) -> frozenset[str]:
         """Return the facts of HINGES that a rule with these parameters does not read."""
@@ -88,7 +97,14 @@ class TemplateParams(BaseModel):
 
     def excuses(self) -> frozenset[str]:
         """Return the activities that can excuse a case."""
-        return frozenset(a for name, a in self.activities().items() if name in self.EXCUSES)
+        return frozenset(a for name, a in self.activities().items() if self._may_excuse(name))
+
+    def accused(self) -> frozenset[str]:
+        """Return the activities that a rule demands or forbids."""
+        return frozenset(a for name, a in self.activities().items() if not self._may_excuse(name))
+
+    def _may_excuse(self, name: str) -> bool:
+        return name.partition("[")[0] in self.EXCUSES
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +155,7 @@ def unobservable(desk: Desk, params: TemplateParams) -> tuple[str, ...]:
     Where there are any, every verdict of the rule is UNKNOWN: what a source cannot record, its
     log cannot show to be missing. Excuses do not count: a case that needs none conforms without.
     """
-    spoken_of = {a for name, a in params.activities().items() if name not in params.EXCUSES}
-    return tuple(sorted(spoken_of & desk.unobserved))
+    return tuple(sorted(params.accused() & desk.unobserved))
 
 
 def not_recorded(desk: Desk, activities: tuple[str, ...]) -> tuple[DecisionTable, Measure]:

@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, START
-from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CONFORMITY, Desk, OptionalActivity, TemplateParams
 from rules.templates._conditions import plain
 from rules.templates._values import CASE_COLUMN, EVENT_COLUMN, Texts, Values
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "G (activity -> column is known & allowed); without activity: at the end it is"
-ONE = Interval(1, 1)
 HINGES = {START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY}
 
 
@@ -113,21 +112,21 @@ def _offends(values: Values, params: Params) -> npt.NDArray[np.bool_]:
 def decide(params: Params) -> DecisionTable:
     """An event keeps what it says; a case may be filled in until it ends."""
     if params.activity is None:
-        ended = {"kept": ONE, "complete": ONE}
+        ended = {"kept": POSITIVE, "complete": POSITIVE}
         return (
             Row(Verdict.UNKNOWN, {"kept": ZERO}),
-            Row(Verdict.PENDING, {"kept": ONE, "complete": ZERO}),
+            Row(Verdict.PENDING, {"kept": POSITIVE, "complete": ZERO}),
             Row(Verdict.VIOLATES, ended | {"bad": POSITIVE}),
             Row(Verdict.CONFORMS, ended | {"bad": ZERO}),
         )
-    asked = {"kept": ONE, "count": POSITIVE}
+    asked = {"kept": POSITIVE, "count": POSITIVE}
     clear = asked | {"bad": ZERO}
     return (
-        Row(Verdict.VACUOUS, {"count": ZERO, "complete": ONE}),
+        Row(Verdict.VACUOUS, {"count": ZERO, "complete": POSITIVE}),
         Row(Verdict.PENDING, {"count": ZERO, "complete": ZERO}),
         Row(Verdict.UNKNOWN, {"kept": ZERO, "count": POSITIVE}),
         Row(Verdict.VIOLATES, asked | {"bad": POSITIVE}),
-        Row(Verdict.CONFORMS, clear | {"complete": ONE}),
+        Row(Verdict.CONFORMS, clear | {"complete": POSITIVE}),
         Row(Verdict.PENDING, clear | {"complete": ZERO}),
     )
 

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
-from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import Desk, TemplateParams
 from rules.templates._conditions import plain
 from rules.templates._values import CASE_COLUMN, Values
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "at the end: result = matrix[rows][columns]"
-ONE = Interval(1, 1)
 HINGES: dict[str, tuple[Verdict, ...]] = {"priority": ()}
 UNREAD = 0
 _NUMBERED = re.compile(r"([0-9]{1,9}) - .*", re.DOTALL)
@@ -175,11 +174,11 @@ def _told(desk: Desk, params: Params) -> pa.Array:
 
 def decide(_: Params) -> DecisionTable:
     """Judge at the end; a missing value matters where it could decide."""
-    ended = {"kept": ONE, "complete": ONE, "known": ONE}
+    ended = {"kept": POSITIVE, "complete": POSITIVE, "known": POSITIVE}
     return (
         Row(Verdict.UNKNOWN, {"kept": ZERO}),
-        Row(Verdict.PENDING, {"kept": ONE, "complete": ZERO}),
-        Row(Verdict.UNKNOWN, {"kept": ONE, "complete": ONE, "known": ZERO}),
+        Row(Verdict.PENDING, {"kept": POSITIVE, "complete": ZERO}),
+        Row(Verdict.UNKNOWN, {"kept": POSITIVE, "complete": POSITIVE, "known": ZERO}),
         Row(Verdict.VIOLATES, ended | {"fits": ZERO}),
         Row(Verdict.UNKNOWN, ended | {"fits": POSITIVE, "differs": POSITIVE}),
         Row(Verdict.CONFORMS, ended | {"fits": POSITIVE, "differs": ZERO}),

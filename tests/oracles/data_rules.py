@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from oracles.finite_trace import Step, Story
+from oracles.finite_trace import Elapsed, Step, Story, wall_clock
 
 Trace = Sequence[Step]
 Holds = Callable[[Trace], bool]
@@ -128,3 +128,67 @@ def level(text: str | None, levels: dict[str, int], most: int = 10**9) -> int | 
     digits, dash, _ = known.partition(" - ")
     number = int(digits) if dash and digits.isdecimal() else 0
     return number if 1 <= number <= most else None
+
+
+# --- resolves_within
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """What `resolves_within` demands, in hours."""
+
+    activity: str
+    within: int
+    since: str | None = None
+    pauses: tuple[str, ...] = ()
+    elapsed: Elapsed = wall_clock
+
+
+def resolves_within(ticket: Ticket, rule: Resolve) -> str:
+    """Walk through the hours from the start to the stop and count those that are open."""
+    inside = [i for i, x in enumerate(ticket.steps) if x.activity not in ticket.outside]
+    begins = inside
+    if rule.since is not None:
+        begins = [i for i, x in enumerate(ticket.steps) if x.activity == rule.since]
+    if not begins:
+        return "vacuous" if ticket.complete else "pending"
+    start = begins[0]
+    if start in ticket.out:
+        return "vacuous"
+    over = ticket.complete and rule.activity not in ticket.outside
+    stop = _stop(ticket, rule, start)
+    if stop is not None:
+        end = ticket.steps[stop].at
+    else:
+        end = ticket.steps[inside[-1]].at if over and inside else ticket.as_of
+    if _running_hours(ticket, rule, start, end) > rule.within:
+        return "violates"
+    if not ticket.complete:
+        return "pending"
+    if stop is not None:
+        return "conforms"
+    return "vacuous" if over else "pending"
+
+
+def _stop(ticket: Ticket, rule: Resolve, start: int) -> int | None:
+    """The last `activity` that neither Reopen nor `since` follows."""
+    stops = [i for i, x in enumerate(ticket.steps) if i >= start and x.activity == rule.activity]
+    if not stops:
+        return None
+    after = [x.activity for x in ticket.steps[stops[-1] + 1 :]]
+    return None if "Reopen" in after or rule.since in after else stops[-1]
+
+
+def _running_hours(ticket: Ticket, rule: Resolve, start: int, end: int) -> int:
+    begin = ticket.steps[start].at
+    return sum(
+        rule.elapsed(hour, hour + 1)
+        for hour in range(begin, end)
+        if _state_at(ticket, start, hour) not in rule.pauses
+    )
+
+
+def _state_at(ticket: Ticket, start: int, hour: int) -> str | None:
+    """The last step of the practice by that hour, from the clock's start on."""
+    seen = [x.activity for x in ticket.steps[start:] if x.at <= hour]
+    return next((a for a in reversed(seen) if a not in ticket.outside), None)
