@@ -5,9 +5,9 @@ A rule is one TOML file (`rules.rule_file` says what it holds), found by lying a
 are sorted by code and version. A code may have several versions, in force one after another (never
 two at a time) under one name; two rules of one name are a mistake.
 
-Cost: a few milliseconds a file. Hidden files, *.bpmn, *.md and *.py are passed by; practice.toml,
-and in a folder service_level calendars.toml and targets.toml, are read by their own modules; any
-other file is a mistake.
+Cost: a few milliseconds a file. Hidden files, *.bpmn, *.md, *.py and rule.schema.json (for editors)
+are passed by; practice.toml, and in a folder service_level calendars.toml and targets.toml, are
+read by their own modules; any other file, and a link to a folder, is a mistake.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rules.spec import Example, ExampleEvent, Reference, Rule
 
 __all__ = [
+    "SCHEMA_FILE",
     "Catalogue",
     "ExampleResult",
     "describe",
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 ITIL: Final = Path(__file__).parent / "itil"
+SCHEMA_FILE: Final = "rule.schema.json"
 _NO_RULES: Final = {"practice.toml"}
 _SERVICE_LEVEL: Final = ("service_level", {"calendars.toml", "targets.toml"})
 _OTHER_SUFFIXES: Final = {".bpmn", ".md", ".py"}
@@ -109,16 +111,20 @@ class Catalogue:
         ]
 
 
-def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
-    """Read our own rules and those of further folders.
+def load_catalogue(extra: Sequence[Path] = (), *, shipped: bool = True) -> Catalogue:
+    """Read our own rules and those of further folders; with `shipped` false the further ones alone.
 
-    Raises CodedError RU101 to RU119 (several: ManyCodedErrors) for everything that is wrong.
+    Our practices are known either way. A rulebook without our rules may be a copy of ours: then a
+    practice of its own takes the place of ours of that name.
+
+    Raises CodedError RU101 to RU126 (several: ManyCodedErrors) for everything that is wrong.
     """
     missing = [folder for folder in extra if not folder.is_dir()]
     raise_all([_no_folder(folder) for folder in missing])
-    practices = load_practices(extra)
+    practices = load_practices(extra, replacing=not shipped)
+    roots = [*([(ITIL, "rules/itil")] if shipped else []), *((f, f.resolve().name) for f in extra)]
     errors: list[CodedError] = []
-    found = [read_rule(file, practices, errors) for file in _files(extra, errors)]
+    found = [read_rule(file, practices, errors) for file in _files(roots, errors)]
     rules = sorted((r for r in found if r), key=lambda rule: (rule.code, rule.version, rule.path))
     errors += [*_versions_errors(rules), *_name_errors(rules)]
     raise_all(errors)
@@ -130,21 +136,33 @@ def _no_folder(folder: Path) -> CodedError:
     return CodedError("RU117", msg, fix="Give --rules a folder of rule files")
 
 
-def _files(extra: Sequence[Path], errors: list[CodedError]) -> Iterator[TomlFile]:
+def _files(roots: Sequence[tuple[Path, str]], errors: list[CodedError]) -> Iterator[TomlFile]:
     """Yield every rule file, in order of its name; note what does not belong there."""
-    roots = [(ITIL, "rules/itil"), *((folder, folder.resolve().name) for folder in extra)]
     for root, name in roots:
         for path in sorted(root.rglob("*")):
             inside = path.relative_to(root)
-            if any(part.startswith((".", "__pycache__")) for part in inside.parts) or path.is_dir():
+            if any(part.startswith((".", "__pycache__")) for part in inside.parts):
                 continue
             shown = f"{name}/{printable(inside.as_posix())}"
-            if path.suffix == ".toml" and path.is_file():
+            if path.is_symlink() and not path.is_file():
+                errors.append(_link_to_folder(shown))
+            elif path.suffix == ".toml" and path.is_file():
                 if not _is_other_toml(path):
                     yield TomlFile(path, shown)
-            elif path.suffix not in _OTHER_SUFFIXES or not path.is_file():
+            elif not path.is_dir() and not _is_no_rule(path):
                 fix = "A rules folder holds CODE-name.toml, practice.toml, *.bpmn, *.md"
                 errors.append(CodedError("RU111", f"unexpected file {shown}", fix=fix))
+
+
+def _link_to_folder(shown: str) -> CodedError:
+    msg = f"{shown} is a link to a folder, or to nothing"
+    fix = "Put the folder itself there, or name it with another --rules"
+    return CodedError("RU124", msg, why="Such links may run in circles; none is followed", fix=fix)
+
+
+def _is_no_rule(path: Path) -> bool:
+    """Tell whether a file may lie among rules without being one."""
+    return path.is_file() and (path.suffix in _OTHER_SUFFIXES or path.name == SCHEMA_FILE)
 
 
 def _is_other_toml(path: Path) -> bool:

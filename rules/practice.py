@@ -264,20 +264,32 @@ _PARTS: Final[dict[str, type[_Form]]] = {
 }
 
 
-def load_practices(extra: Sequence[Path] = ()) -> dict[str, Practice]:
+def load_practices(extra: Sequence[Path] = (), *, replacing: bool = False) -> dict[str, Practice]:
     """Read our own practices and those below further folders, by name, sorted.
+
+    With `replacing` a practice of a further folder takes the place of ours of that name.
 
     Raises CodedError RU201 to RU208 and RU213 to RU217, every mistake of every file at once.
     """
     errors: list[CodedError] = []
-    files = [path for root in (BUILT_IN, *extra) for path in sorted(root.rglob(FILE_NAME))]
-    forms = [(path, form) for path in files if (form := _read(path, errors)) is not None]
+    own, *others = [_forms(root, errors) for root in (BUILT_IN, *extra)]
+    further = [one for forms in others for one in forms]
+    if replacing:
+        taken = {form.name for _, form in further}
+        own = [(path, form) for path, form in own if form.name not in taken]
+    forms = [*own, *further]
     named = {form.name: form for _, form in reversed(forms)}
     found = [_practice(path, form, named, errors) for path, form in forms]
     practices = sorted((one for one in found if one), key=lambda one: (one.name, str(one.path)))
     errors += _twice(practices)
     raise_all(errors)
     return {practice.name: practice for practice in practices}
+
+
+def _forms(root: Path, errors: list[CodedError]) -> list[tuple[Path, PracticeForm]]:
+    """Read every practice file below a folder."""
+    found = ((path, _read(path, errors)) for path in sorted(root.rglob(FILE_NAME)))
+    return [(path, form) for path, form in found if form is not None]
 
 
 def _practice(
