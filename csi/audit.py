@@ -30,6 +30,7 @@ from rules.check import check, merge
 from rules.doubts import UNMAPPED_WORDS, doubtful_cases
 from rules.practice import ENOUGH, prepare_desk, translate, unmapped_words, words_known
 from rules.service_level import clocks, load_service_levels
+from rules.waivers import load_waivers, waive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from rules.practice import Practice, PreparedDesk, Translation, Vocabulary
     from rules.service_level import ServiceLevels
     from rules.spec import Severity
+    from rules.waivers import WaiverUse
 
 
 REJECTS_SHOWN = 3
@@ -69,6 +71,7 @@ class AuditRequest:
     as_of: dt.datetime | None = None
     fail_on: Severity | None = None
     allow: tuple[str, ...] = ()
+    waivers: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,11 @@ class PracticeAudit:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """Everything that an audit found; `result` joins the verdicts of all practices."""
+    """Everything that an audit found.
+
+    `result` joins the verdicts of all practices; waivers are applied to it, and to it alone.
+    `waivers` says what became of each.
+    """
 
     request: AuditRequest
     log: EventLog
@@ -99,6 +106,7 @@ class Audit:
     practices: tuple[PracticeAudit, ...]
     result: CheckResult
     feedback: Feedback | None
+    waivers: tuple[WaiverUse, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -106,7 +114,9 @@ class Audit:
         limit = self.request.fail_on
         if limit is None:
             return 0
-        return int(any(t.violates and t.rule.severity >= limit for t in self.result.tallies))
+        return int(
+            any(t.violates > t.waived and t.rule.severity >= limit for t in self.result.tallies)
+        )
 
 
 def audit(request: AuditRequest, step: Callable[[str], None] = lambda _: None) -> Audit:
@@ -130,6 +140,7 @@ def audit_log(
     step("rulebook")
     catalogue = load_catalogue(request.rules)
     levels = load_service_levels(request.targets)
+    waivers = () if request.waivers is None else load_waivers(request.waivers)
     surveys = request.surveys
     feedback = read_surveys(surveys) if surveys is not None else None
     if feedback is not None and not request.read.allow_rejects:
@@ -148,6 +159,12 @@ def audit_log(
         if UNMAPPED_WORDS in request.allow:
             prepared = replace(prepared, desk=replace(prepared.desk, unmapped=None))
         parts.append(_judged(translation, prepared, catalogue, doubts, request.allow))
+    result, uses = waive(
+        merge([part.result for part in parts]),
+        waivers,
+        cases=log.cases,
+        as_of_us=as_of_us if log.timed else None,
+    )
     return Audit(
         request=request,
         log=log,
@@ -156,8 +173,9 @@ def audit_log(
         catalogue=catalogue,
         service_levels=levels,
         practices=tuple(parts),
-        result=merge([part.result for part in parts]),
+        result=result,
         feedback=feedback,
+        waivers=uses,
     )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from process_mining.eventlog import EventLog
     from process_mining.quality import Defect, Quality
     from rules.spec import Tally
+    from rules.waivers import WaiverUse
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 FILES: Final = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", "report.html")
@@ -56,6 +57,7 @@ def summary_of(audit: Audit) -> dict[str, Any]:
         "findings": audit.result.findings.num_rows,
         "quality": [_defect(defect, audit) for defect in audit.quality.defects],
         "allowed": sorted(audit.request.allow),
+        "waivers": [_waiver(use) for use in audit.waivers],
         "service_levels": [row for part in audit.practices for row in _levels(part, audit)],
         "feedback": _feedback(audit),
         "exit_code": audit.exit_code,
@@ -104,7 +106,8 @@ def write_audit(
     with whole_set(out, (*FILES, PROVENANCE)) as aside:
         write_json(aside / "summary.json", summary)
         write_parquet(aside / "findings.parquet", audit.result.findings)
-        write_csv(aside / "findings.csv", audit.result.findings)
+        # in the table `seen` says in words what `evidence` holds
+        write_csv(aside / "findings.csv", audit.result.findings.drop_columns(["evidence"]))
         write_parquet(aside / "cases.parquet", cases_of(audit))
         date = None if moment_shown is None else moment_shown.date()
         write_text(aside / "report.html", audit_page(audit, summary, date))
@@ -119,6 +122,7 @@ def _read_files(audit: Audit) -> list[dict[str, Any]]:
         ("mapping", request.read.mapping),
         ("model", request.model),
         ("targets", request.targets),
+        ("waivers", request.waivers),
         ("surveys", request.surveys),
     ]
     folders = [path for folder in request.rules for path in sorted(folder.rglob("*.toml"))]
@@ -197,7 +201,7 @@ def _levels(part: PracticeAudit, audit: Audit) -> list[dict[str, Any]]:
 
 
 def _rule(tally: Tally, audit: Audit) -> dict[str, Any]:
-    rule, interval = tally.rule, tally.interval
+    rule, interval, net = tally.rule, tally.interval, tally.net_interval
     return {
         "code": rule.code,
         "name": rule.name,
@@ -215,8 +219,28 @@ def _rule(tally: Tally, audit: Audit) -> dict[str, Any]:
         "waived": tally.waived,
         "rate": tally.rate,
         "interval": None if interval is None else list(interval),
+        "net_rate": tally.net_rate,
+        "net_interval": None if net is None else list(net),
         "excess_us": _excess(rule.code, audit.result.findings),
         "unknown_because": audit.result.causes.get(rule.code, ""),
+    }
+
+
+def _waiver(use: WaiverUse) -> dict[str, Any]:
+    """One waiver as it was granted, how it stands, and what it covered."""
+    waiver = use.waiver
+    return {
+        "id": waiver.id,
+        "rule": waiver.rule,
+        "reason": waiver.reason,
+        "approver": waiver.approver,
+        "granted": waiver.granted.isoformat(),
+        "expires": waiver.expires.isoformat(),
+        "scope": {name: sorted(texts) for name, texts in sorted(waiver.scope.items())},
+        "state": use.state,
+        "findings": use.findings,
+        "cases": use.cases,
+        "orphan": use.orphan or None,
     }
 
 

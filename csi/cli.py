@@ -150,6 +150,7 @@ def judge_options(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--model", type=IN_FILE, help="Reference model (BPMN, PNML) instead of ours."),
         click.option("--process", help="The process of --model, where its file holds several."),
         click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules."),
+        click.option("--waivers", type=IN_FILE, help="Offences that are allowed (TOML)."),
         click.option("--targets", type=IN_FILE, help="Service-level targets (TOML)."),
         click.option("--surveys", type=IN_FILE, help="Survey rows (CSV)."),
         click.option("--as-of", callback=_moment, help="Judge open cases at this time."),
@@ -196,6 +197,7 @@ def _request(options: dict[str, Any]) -> AuditRequest:
         as_of=options["as_of"],
         fail_on=Severity[fail_on.upper()] if fail_on else None,
         allow=tuple(options["allow"]),
+        waivers=options["waivers"],
     )
 
 
@@ -230,7 +232,7 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
     from csi.audit_outputs import FILES, PROVENANCE, summary_of, write_audit
     from csi.console import audit_lines, steps
 
-    inputs = [*options["logs"], options["surveys"], options["targets"]]
+    inputs = [*options["logs"], options["surveys"], options["targets"], options["waivers"]]
     _keep_inputs(inputs, options["out"], (*FILES, PROVENANCE))
     with steps("audit") as step:
         result = audit(_request(options), step)

@@ -83,7 +83,30 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     unknown = [row["code"] for row in summary["rules"] if row["unknown"]]
     if unknown:
         lines += ["", f"Not decidable on some cases for want of data: {', '.join(unknown)}."]
+    lines += _waiver_lines(summary["waivers"])
     return [*lines, "", f"Look at {out / 'report.html'}"]
+
+
+def _waiver_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what each waiver covers, and which have expired or cover nothing."""
+    if not rows:
+        return []
+    cells = [
+        (
+            row["id"],
+            row["rule"],
+            row["state"],
+            f"covers {row['findings']:,} findings"
+            if not row["orphan"]
+            else f"orphan: {row['orphan']}",
+        )
+        for row in rows
+    ]
+    return [
+        "",
+        "Waivers",
+        *(f"  {line}" for line in table_lines(("id", "rule", "state", ""), cells)),
+    ]
 
 
 def conform_lines(summary: dict[str, Any], out: Path) -> list[str]:

@@ -53,12 +53,15 @@ class ManyCodedErrors(CodedError):  # noqa: N818 - it is a set of errors
         self.args = ("\n".join(str(error) for error in errors),)
 
 
+def many(errors: Sequence[CodedError]) -> CodedError:
+    """Return the one error, or all of them as one; there is at least one."""
+    return errors[0] if len(errors) == 1 else ManyCodedErrors(errors)
+
+
 def raise_all(errors: Sequence[CodedError]) -> None:
     """Raise the one error, or all of them together; do nothing when there are none."""
-    if len(errors) == 1:
-        raise errors[0]
     if errors:
-        raise ManyCodedErrors(errors)
+        raise many(errors)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

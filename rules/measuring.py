@@ -117,11 +117,12 @@ def _cases_in_force(desk: Desk, rule: Rule, found: Measure, *, everywhere: bool)
 
 
 def _inside(at_us: Ints, rule: Rule) -> Bools:
-    inside = np.asarray(at_us >= _midnight_us(rule.valid_from))
-    return inside if rule.valid_until is None else inside & (at_us < _midnight_us(rule.valid_until))
+    inside = np.asarray(at_us >= midnight_us(rule.valid_from))
+    return inside if rule.valid_until is None else inside & (at_us < midnight_us(rule.valid_until))
 
 
-def _midnight_us(day: dt.date) -> int:
+def midnight_us(day: dt.date) -> int:
+    """Return when a day begins in UTC, in microseconds since 1970-01-01."""
     return (day - _EPOCH).days * s.US_PER_DAY
 
 

@@ -210,7 +210,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Tally:
-    """How often a rule gave each verdict."""
+    """How often a rule gave each verdict; `waived` of the violating cases have leave to violate.
+
+    Raw figures take every case as it is; net ones leave the waived cases out of both sides.
+    """
 
     rule: Rule
     conforms: int
@@ -226,14 +229,29 @@ class Tally:
         return self.conforms + self.violates
 
     @property
+    def net_n(self) -> int:
+        """Cases on which the rule was decided, the waived ones left out."""
+        return self.n - self.waived
+
+    @property
     def rate(self) -> float | None:
         """Share of decided cases that conform; None where none was decided."""
         return self.conforms / self.n if self.n else None
 
     @property
+    def net_rate(self) -> float | None:
+        """The same without waived cases."""
+        return self.conforms / self.net_n if self.net_n else None
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """Wilson score interval of the rate, 95 %."""
         return wilson(self.conforms, self.n) if self.n else None
+
+    @property
+    def net_interval(self) -> tuple[float, float] | None:
+        """Wilson score interval of the net rate, 95 %."""
+        return wilson(self.conforms, self.net_n) if self.net_n else None
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:

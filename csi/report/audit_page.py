@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
@@ -19,13 +18,13 @@ from csi.report.deviation_words import anchors, groups, marks_of, meanings, rest
 from csi.report.drawings.bpmn import draw_bpmn, width_of
 from csi.report.drawings.process_map import draw_process_map
 from csi.report.inspect_page import defect_words, privacy_words
+from csi.report.offences import BAR, control_rows, offence, waiver_row
 from csi.report.page import render
-from csi.report.words import duration, moment, number, percent, plural, range_of_shares
+from csi.report.words import duration, number, percent, plural, range_of_shares
 from process_mining import schema as s
 from process_mining.discovery import process_map, rework
 from process_mining.model import SOUND
 from process_mining.organisation import handover_summary
-from rules.catalogue import describe
 from rules.durations import duration_words
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from process_mining.discovery import ProcessMap
     from process_mining.eventlog import EventLog
     from process_mining.organisation import Handover, HandoverSummary
-    from rules.spec import Rule, Tally
 
 TICKETS_SHOWN = 8
 EVENTS_SHOWN = 40
@@ -61,6 +59,8 @@ class AuditPage:
     levels_note: str
     feedback: Sequence[tuple[str, str]]
     offences: Sequence[dict[str, Any]]
+    controls: Sequence[dict[str, Any]]
+    waivers: Sequence[dict[str, str]]
     quality_note: str
     defects: Sequence[dict[str, str]]
     provenance: Sequence[tuple[str, str]]
@@ -85,9 +85,9 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
         levels=[_level(row) for row in summary["service_levels"]],
         levels_note=_levels_note(summary),
         feedback=_feedback(summary["feedback"]),
-        offences=[
-            _offence(part, tally) for part in audit.practices for tally in part.result.tallies
-        ],
+        offences=[offence(audit, tally) for tally in audit.result.tallies],
+        controls=control_rows(audit),
+        waivers=[waiver_row(use) for use in audit.waivers],
         quality_note=_quality_note(summary),
         defects=[defect_words(row) for row in summary["quality"]],
         provenance=_provenance(summary),
@@ -197,11 +197,10 @@ def _parts(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
     parts += [(part.practice.name, part.practice.title) for part in audit.practices]
     parts += [("levels", "Service levels")] * bool(summary["service_levels"])
     parts += [("feedback", "Feedback")] * bool(summary["feedback"])
+    parts += [("controls", "Change controls")] * bool(control_rows(audit))
+    parts += [("waivers", "Waivers")] * bool(audit.waivers)
     parts += [("offences", "Offences and tickets"), ("quality", "Quality of the log")]
     return [{"id": key, "name": name} for key, name in parts]
-
-
-BAR = (("c", "conforms"), ("v", "violates"), ("p", "pending"), ("u", "unknown"), ("e", "vacuous"))
 
 
 def _rule_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -214,9 +213,18 @@ def _rule_row(row: dict[str, Any]) -> dict[str, Any]:
         "severity": row["severity"],
         "rate": percent(row["rate"]) if decided else "",
         "interval": range_of_shares(*row["interval"]) if decided else "",
+        "net": _net(row),
         "bar": [(cls, round(100 * row[name] / total, 2)) for cls, name in BAR] if total else [],
         "spoken": ", ".join(f"{shown[name]} {name}" for _, name in BAR),
     }
+
+
+def _net(row: dict[str, Any]) -> str:
+    """Say the rate without waived tickets, where there are any."""
+    if not row["waived"]:
+        return ""
+    rate = "none decided" if row["net_rate"] is None else percent(row["net_rate"])
+    return f"net {rate}, {number(row['waived'])} waived"
 
 
 def _practice(part: PracticeAudit) -> dict[str, Any]:
@@ -353,78 +361,6 @@ def _handover_note(hands: HandoverSummary) -> str:
         f"{number(hands.ping_pongs)} times a ticket went straight back (ping-pong), in "
         f"{number(hands.cases_with_ping_pong)} tickets."
     )
-
-
-def _offence(part: PracticeAudit, tally: Tally) -> dict[str, Any]:
-    rule = tally.rule
-    tickets = _tickets(part, rule)
-    shown = f"{len(tickets)} of {plural(tally.violates, 'ticket')} shown; findings.csv has all."
-    return {
-        "code": rule.code,
-        "title": rule.title,
-        "severity": rule.severity.word,
-        "verdicts": _verdicts(tally),
-        "demand": describe(rule),
-        "why": rule.why,
-        "remedy": rule.remedy,
-        "owner": rule.owner,
-        "reference": _reference(rule),
-        "known": " ".join(rule.known_problems),
-        "cause": part.result.causes.get(rule.code, ""),
-        "tickets": tickets,
-        "shown": shown,
-    }
-
-
-def _verdicts(tally: Tally) -> str:
-    words = [f"{number(getattr(tally, name))} {name}" for _, name in BAR]
-    rate = ""
-    if tally.interval is not None:
-        rate = f" Rate {percent(tally.rate or 0.0, tally.interval)}, n = {number(tally.n)}."
-    return ", ".join(words) + "." + rate
-
-
-def _reference(rule: Rule) -> str:
-    parts = [f"ITIL 4 {rule.reference.itil}"]
-    parts += [f"ISO/IEC 20000-1 {rule.reference.iso20000}"] * bool(rule.reference.iso20000)
-    parts += [f"FitSM {clause}" for clause in rule.reference.fitsm]
-    return ", ".join(parts)
-
-
-def _tickets(part: PracticeAudit, rule: Rule) -> list[dict[str, Any]]:
-    """The tickets furthest over the limit, else the first by id, each with its events."""
-    findings = part.result.findings.filter(pc.equal(part.result.findings["rule"], rule.code))
-    frame = findings.select(["case_id", "seqs", "message", "measured", "limit"]).to_pandas()
-    frame["excess"] = (frame["measured"] - frame["limit"]).abs().fillna(0)
-    frame = frame.sort_values(["excess", "case_id"], ascending=[False, True]).head(TICKETS_SHOWN)
-    columns = (frame[name] for name in ("case_id", "seqs", "message"))
-    return [_ticket(part, case, set(seqs), said) for case, seqs, said in zip(*columns, strict=True)]
-
-
-def _ticket(part: PracticeAudit, case_id: str, seqs: set[int], message: str) -> dict[str, Any]:
-    log = part.translation.log
-    case = pc.index(log.cases[s.CASE_ID], pa.scalar(case_id)).as_py()
-    first, last = log.arrays.offsets[case : case + 2]
-    events = log.events.slice(first, min(last - first, EVENTS_SHOWN)).to_pylist()
-    hidden = (last - first) - len(events)
-    return {
-        "case_id": case_id,
-        "message": message,
-        "events": [_event(event, seqs) for event in events],
-        "more": f"{hidden} further events are not shown." if hidden else "",
-    }
-
-
-def _event(event: dict[str, Any], seqs: set[int]) -> dict[str, Any]:
-    step = event[s.ACTIVITY] or f"(update in {event[s.RAW_ACTIVITY]})"
-    return {
-        "seq": event[s.SEQ],
-        "at": "" if event[s.AT] is None else moment(event[s.AT])[:16].replace("T", " "),
-        "step": step,
-        "team": event[s.TEAM] or "",
-        "actor": event[s.ACTOR] or "",
-        "hit": event[s.SEQ] in seqs,
-    }
 
 
 def _level(row: dict[str, Any]) -> dict[str, str]:
