@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 from process_mining import schema as s
 from rules.durations import duration_words
 from rules.spec import NO_EVENT, Verdict
-from rules.templates import templates
+from rules.templates import NOT_MEASURED, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,9 @@ def findings(desk: Desk, one: Measured, cases: Ints) -> pa.Table:
     evidence = _evidence(desk, one.measure.events, cases)
     case_ids = desk.log.cases[s.CASE_ID].take(pa.array(cases)).combine_chunks()
     measured, limit = (
-        pa.nulls(n, pa.int64()) if values is None else pa.array(values[cases])
+        pa.nulls(n, pa.int64())
+        if values is None
+        else pa.array(values[cases], mask=values[cases] == NOT_MEASURED)
         for values in (one.measure.measured, one.measure.limit)
     )
     decisive = pa.array(evidence.decisive, mask=evidence.decisive == NO_EVENT)

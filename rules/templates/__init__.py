@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 CLAIMS: Final = (Verdict.CONFORMS, Verdict.VIOLATES)
 VIOLATION: Final = (Verdict.VIOLATES,)
 CONFORMITY: Final = (Verdict.CONFORMS,)
+NOT_MEASURED: Final = -(2**63)  # in Measure.measured: of this case there is nothing to show
 
 
 class _ActivityMark:

@@ -8,8 +8,9 @@ that they could have. Nothing of the product is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from oracles.finite_trace import Elapsed, Step, Story, wall_clock
 
@@ -192,3 +193,59 @@ def _state_at(ticket: Ticket, start: int, hour: int) -> str | None:
     """The last step of the practice by that hour, from the clock's start on."""
     seen = [x.activity for x in ticket.steps[start:] if x.at <= hour]
     return next((a for a in reversed(seen) if a not in ticket.outside), None)
+
+
+# --- preceded_within, and what missing attributes leave open
+
+
+Where = tuple[str, int | None, int | None]
+
+
+def meant(step: Step, where: Where | None) -> bool | None:
+    """Whether an attribute is a whole number within bounds; None where it cannot be told."""
+    if where is None:
+        return True
+    name, least, most = where
+    text = step.attributes.get(name)
+    if text is None or not text.removeprefix("-").isdecimal():
+        return None
+    return (least is None or int(text) >= least) and (most is None or int(text) <= most)
+
+
+def worlds(ticket: Ticket, activity: str, where: Where | None) -> Iterator[list[int]]:
+    """Every way in which the events of an activity can be meant, in force ones only."""
+    asking = [(i, meant(ticket.steps[i], where)) for i in ticket.asking(ticket.steps, activity)]
+    gaps = [i for i, told in asking if told is None]
+    for guess in product([False, True], repeat=len(gaps)):
+        guessed = dict(zip(gaps, guess, strict=True))
+        yield [i for i, told in asking if guessed.get(i, told)]
+
+
+def over_worlds(found: Sequence[str]) -> str:
+    """Violates in every world, or in none; the first world has the fewest events."""
+    if "violates" in found:
+        return "violates" if set(found) == {"violates"} else "unknown"
+    return "pending" if "pending" in found else found[0]
+
+
+def preceded_within(  # noqa: PLR0913 - the parameters of the template
+    ticket: Ticket,
+    before: str,
+    activity: str,
+    within: int,
+    *,
+    where: Where | None = None,
+    elapsed: Elapsed = wall_clock,
+) -> str:
+    def in_time(i: int) -> bool:
+        now = ticket.steps[i].at
+        return any(x.activity == before and elapsed(x.at, now) <= within for x in ticket.steps[:i])
+
+    def verdict(asking: Sequence[int]) -> str:
+        if not all(in_time(i) for i in asking):
+            return "violates"
+        if not ticket.complete:
+            return "pending"
+        return "conforms" if asking else "vacuous"
+
+    return over_worlds([verdict(asking) for asking in worlds(ticket, activity, where)])

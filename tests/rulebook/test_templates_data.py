@@ -28,9 +28,12 @@ from process_mining import schema as s
 from process_mining.eventlog import EventLog, LogMeta
 from process_mining.quality import RECORDED
 from rules import engine
+from rules.catalogue import load_catalogue
+from rules.findings import findings
+from rules.measuring import measure
 from rules.service_level import load_service_levels
 from rules.spec import Verdict, decide
-from rules.templates import Desk, templates
+from rules.templates import NOT_MEASURED, Desk, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,6 +158,25 @@ SCENARIOS: dict[str, Scenario] = {
         "resolves_within",
         {"activity": "o", "since": "a", "within": "2d", **ALWAYS},
         lambda x: oracle.resolves_within(x, oracle.Resolve("o", 48, "a")),
+    ),
+    "preceded within two days": Scenario(
+        "preceded_within",
+        {"before": "a", "activity": "b", "within": "2d", **ALWAYS},
+        lambda x: oracle.preceded_within(x, "a", "b", 48),
+    ),
+    "preceded within office hours, of some score": Scenario(
+        "preceded_within",
+        {
+            "before": "a",
+            "activity": "b",
+            "within": "10h",
+            "where": {"attribute": "score", "at_least": 3},
+            **OFFICE,
+        },
+        lambda x: oracle.preceded_within(
+            x, "a", "b", 10, where=("score", 3, None), elapsed=office_hours
+        ),
+        frozenset({*CLAIM_AND_MORE, "unknown"}),
     ),
 }
 
@@ -307,7 +329,8 @@ def test_a_violation_names_its_events_and_exceeds_its_limit(name: str) -> None:
     assert found.limit is not None
     assert found.unit
     if SCENARIOS[name].template != "responds_within":  # there a case may end before its limit does
-        assert (found.measured[rows] > found.limit[rows]).all()
+        shown = rows[found.measured[rows] != NOT_MEASURED]
+        assert (found.measured[shown] > found.limit[shown]).all()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -337,6 +360,20 @@ def test_every_template_explains_itself(name: str) -> None:
 def test_without_times_a_time_limit_is_unknown(name: str) -> None:
     desk = desk_of(tickets(15, 50), timed=False)
     assert set(verdicts(desk, SCENARIOS[name])) == {"unknown"}
+
+
+def test_a_finding_without_a_measured_time_shows_none() -> None:
+    steps = ((Step("b", 9),), (Step("a", 0), Step("b", 100)))
+    desk = desk_of([Ticket(some, complete=True, as_of=AS_OF) for some in steps])
+    params = templates()["preceded_within"].Params.model_validate(
+        {"before": "a", "activity": "b", "within": "1d", **ALWAYS}
+    )
+    rule = replace(load_catalogue().rules[0], template="preceded_within", params=params, scope=())
+    found = findings(desk, measure(desk, rule), np.array([0, 1])).to_pylist()
+    assert [x["measured"] for x in found] == [None, 100 * s.US_PER_HOUR]
+    assert found[0]["message"] == rule.title
+    assert "limit 24 h" in found[1]["message"]
+    assert [x["seqs"] for x in found] == [[0], [0, 1]]
 
 
 # --- hinges
@@ -437,6 +474,9 @@ GRID = {"rows": "attr.i", "columns": "attr.u", "matrix": [[1]]}
         ("resolves_within", {**SOON, "since": "a", "pauses": ["a"]}, "starts the clock"),
         ("resolves_within", {**SOON, "pauses": ["a", "a"]}, "twice"),
         ("resolves_within", {**SOON, "within": "5d"}, "write open hours"),
+        ("preceded_within", {**SOON, "before": "b"}, "same activity"),
+        ("preceded_within", {**SOON, "before": "a", "within": "1w"}, "write open hours"),
+        ("preceded_within", {**SOON, "before": "a", "where": {"attribute": "x"}}, "bounds nothing"),
         ("matches_matrix", {**GRID, "matrix": [[1, 2], [3]]}, "not equally long"),
         ("matches_matrix", {**GRID, "matrix": []}, "at least 1 item"),
         ("matches_matrix", {**GRID, "matrix": [[0]]}, "greater than or equal to 1"),

@@ -1,0 +1,137 @@
+"""Does one activity only happen a short time after another?
+
+Declare's `precedence` with a metric bound (past MTL; Koymans 1990; O is the past operator "once"):
+each occurrence of `activity` has a `before` earlier in its case, at most `within` of the calendar's
+open time ago; exactly `within` ago is in time. The latest `before` counts, and one may serve
+several occurrences. `where` narrows the occurrences by an event attribute.
+
+An occurrence without a `before` in time is final: open cases violate. Nothing that happened allows
+all that may come, so an open case without an offence is pending. An occurrence whose attribute is
+missing may or may not be meant: where it has no `before` in time the case is unknown, unless
+another occurrence violates. Logs without times are unknown. Where a case has words that the
+vocabulary does not map, the `before` that is missing may be one of them: unknown instead of a
+violation.
+
+Not checked: that a `before` belongs to this occurrence and no other; what happened between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from process_mining.clock import business_us
+from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
+from rules.durations import Duration, format_duration, refuse_days
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
+from rules.templates import (
+    CLAIMS,
+    CONFORMITY,
+    NOT_MEASURED,
+    VIOLATION,
+    WORDS,
+    Activity,
+    Desk,
+    TemplateParams,
+)
+from rules.templates._conditions import Where, asking, causes
+
+if TYPE_CHECKING:
+    from process_mining.eventlog import Ints
+    from rules.spec import DecisionTable
+
+FORMULA = "G ((activity & where) -> O[0, within] before)"
+HINGES = {
+    ORDER: CLAIMS,
+    TIME: CLAIMS,
+    RECORDED: CLAIMS,
+    START: CLAIMS,
+    MIDDLE: CLAIMS,
+    END: CONFORMITY,
+    WORDS: VIOLATION,
+}
+
+
+class Params(TemplateParams):
+    """Each `activity` (`where` …) has a `before` at most `within` a calendar's time earlier."""
+
+    before: Activity = Field(description="the activity that must have happened")
+    activity: Activity = Field(description="the activity that needs it")
+    within: Duration = Field(description="how long ago it may be at most, such as '30d'")
+    calendar: str = Field(min_length=1, description="the calendar whose open time counts")
+    where: Where | None = Field(default=None, description="which occurrences of the activity")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_days_of_open_hours(cls, params: object) -> object:
+        return refuse_days(params, limit="within")
+
+    @model_validator(mode="after")
+    def _two_activities(self) -> Params:
+        if self.before == self.activity:
+            msg = "before and activity are the same activity"
+            raise ValueError(msg)
+        return self
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Look back from every occurrence; the one with the longest way back is the evidence."""
+    arrays = desk.log.arrays
+    wanted, asks = desk.mask(params.before), asking(desk, params.activity, params.where)
+    asks = asks.judged(desk)
+    latest = segments.previous_position(arrays, wanted)
+    elapsed = _elapsed_us(desk, params, latest)
+    missing = latest == segments.NONE
+    too_late = missing | (elapsed > params.within)
+    late = asks.sure & too_late
+    none_late = segments.count(arrays, late)[arrays.case_of] == 0
+    way = np.where(missing, np.iinfo(np.int64).max, elapsed)
+    worst = segments.argmax(arrays, late | (asks.sure & none_late), way)
+    return Measure(
+        facts={
+            "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
+            "late": segments.count(arrays, late),
+            "unsure": segments.count(arrays, asks.unsure & too_late),
+            "count": segments.count(arrays, asks.sure),
+            "complete": desk.complete.astype(np.int64),
+        },
+        events=(segments.take(latest, worst, fill=segments.NONE), worst),
+        measured=segments.take(np.where(missing, NOT_MEASURED, elapsed), worst, fill=NOT_MEASURED),
+        limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
+        unit="us",
+        cause=causes(params.where) if desk.log.timed else "the log has no times",
+        starts=wanted,
+        stops=asks.possible,
+        judged=asks.possible,
+    )
+
+
+def _elapsed_us(desk: Desk, params: Params, latest: Ints) -> Ints:
+    """Return the open time from an earlier event to each event; 0 where there is none."""
+    at = desk.log.arrays.at
+    since = np.where(latest == segments.NONE, at, segments.take(at, latest, fill=0))
+    return business_us(since, at, desk.service_levels.calendar(params.calendar))
+
+
+def decide(_: Params) -> DecisionTable:
+    """Too long ago violates for good; then what is unsure, then what may still come."""
+    timed = {"timed": POSITIVE}
+    sure = timed | {"late": ZERO, "unsure": ZERO}
+    return (
+        Row(Verdict.UNKNOWN, {"timed": ZERO}),
+        Row(Verdict.VIOLATES, timed | {"late": POSITIVE}),
+        Row(Verdict.UNKNOWN, timed | {"late": ZERO, "unsure": POSITIVE}),
+        Row(Verdict.PENDING, sure | {"complete": ZERO}),
+        Row(Verdict.CONFORMS, sure | {"complete": POSITIVE, "count": POSITIVE}),
+        Row(Verdict.VACUOUS, sure | {"complete": POSITIVE, "count": ZERO}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    condition = "" if params.where is None else params.where.words()
+    limit = f"at most {format_duration(params.within)} (calendar {params.calendar})"
+    return f"Every '{params.activity}'{condition} happens {limit} after a '{params.before}'."
