@@ -28,6 +28,20 @@ library's traps is met:
 - A worker that dies, hangs or says nonsense: EN005, EN006, EN007 with the rule concerned.
 
 No text of a rule reaches the worker: fields are f0, f1 ..., rows and tables are numbers.
+
+A second kind of sheet is a chain (`rules.chain`): facts lead to facts, which durable-rules asserts
+inside the actions, level by level, until nothing new fires. `chain` returns all facts and which
+rule fired on which; `rules.chain.follow` is the independent evaluator. Besides the above:
+
+- Here facts wait beside each other, with ids 1, 2 ... anew for each session. No two of the ids up
+  to MAX_FACTS have the same 32-bit hash (tested); a session with more facts ends the worker.
+- One session at a time; all its facts are retracted before the next, and none may stay.
+- A derived fact on which nothing fires raises in the action ("unmatched"): that is no error there.
+- A fact is derived once, however many rules lead to it; a rule that fires twice on one fact ends
+  the worker. Rulesets that a program is spread over get every fact, the other ones from outside
+  the action, so that no call nests deeper than one.
+- Counts are kept by the actions: the library's own (count, cap) hand facts out in batches whose
+  order is not defined.
 """
 
 from __future__ import annotations
@@ -40,18 +54,20 @@ from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
 import numpy as np
 
 from process_mining.errors import RunError
+from rules.chain import Chained, Firing, require_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
     from process_mining.eventlog import Ints
+    from rules.chain import ChainProgram, ChainRule, Fact
     from rules.spec import DecisionTable, Interval
 
     Bound = tuple[int, int | None, int | None]  # field number, lowest rank, highest rank
@@ -59,10 +75,14 @@ if TYPE_CHECKING:
     Vector = tuple[int, ...]
 
 MAX_CONDITIONS: Final = 50
+MAX_FACTS: Final = 20_000
+MAX_FIELDS: Final = 250
 TIMEOUT_S: Final = 60.0
 SECONDS_PER_FACT: Final = 0.001
 WORKER: Final = (sys.executable, "-P", "-m", "rules.engine")
 _INT64: Final = np.iinfo(np.int64)
+_FIRING_PARTS: Final = len(Firing._fields)
+_NO: Final = (None, None)
 _DENSE: Final = 8  # up to so many possible codes a case, a look-up array beats sorting
 
 
@@ -93,6 +113,19 @@ class _Sheet:
     vectors: dict[Vector, int]
 
 
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """One line to the worker, how many facts it holds, what it is about, how its answer reads.
+
+    `read` returns None where the answer makes no sense.
+    """
+
+    about: str
+    line: Mapping[str, object]
+    size: int
+    read: Callable[[dict[str, Any]], Any]
+
+
 def judge(
     questions: Sequence[Question],
     *,
@@ -108,11 +141,47 @@ def judge(
     """
     asked = [_signatures(question) for question in questions]
     sheets = _sheets(questions, asked)
-    hits = _ask(tuple(sheets.values()), timeout_s=timeout_s, command=command) if sheets else {}
+    tasks = [_judging(sheet) for sheet in sheets.values()]
+    rows = _ask(tasks, timeout_s=timeout_s, command=command) if tasks else []
+    hits = {
+        ranks: dict(zip(sheet.vectors, found, strict=True))
+        for (ranks, sheet), found in zip(sheets.items(), rows, strict=True)
+    }
     return [
         _verdicts(question, one, [hits[one.ranks][vector] for vector in one.vectors])
         for question, one in zip(questions, asked, strict=True)
     ]
+
+
+def chain(
+    program: ChainProgram,
+    sessions: Sequence[Sequence[Fact]],
+    *,
+    about: str,
+    timeout_s: float = TIMEOUT_S,
+    command: Sequence[str] = WORKER,
+) -> list[Chained]:
+    """Let durable-rules draw every conclusion from the facts of each session, in one worker.
+
+    Sessions know nothing of each other; equal ones (as sets of facts) are followed once. `about`
+    names the chain in messages. Raises RunError: EN004 to EN008 as `judge` does.
+    """
+    _require_room(about, program.width)
+    asked = [tuple(sorted(set(session))) for session in sessions]
+    distinct = list(dict.fromkeys(asked))
+    for session in distinct:
+        require_facts(program, session)
+    if not distinct:
+        return []
+    task = _Task(
+        about=about,
+        line={"chain": [_chain_line(program, rule) for rule in program.rules], "facts": distinct},
+        size=sum(map(len, distinct)),
+        read=lambda answer: _chained(answer, program, distinct),
+    )
+    (found,) = _ask([task], timeout_s=timeout_s, command=command)
+    by_session = dict(zip(distinct, found, strict=True))
+    return [by_session[session] for session in asked]
 
 
 def _verdicts(
@@ -160,7 +229,15 @@ def _columns(question: Question, names: Sequence[str]) -> tuple[list[Ints], int]
         msg = f"rule {question.rule}: the facts do not fit its decision table"
         why = f"lacking {lacking}, lengths {sorted(lengths)}, types {sorted(map(str, kinds))}"
         raise RunError("EN008", msg, why=why, fix="Mend the template")
+    _require_room(f"rule {question.rule}", len(names))
     return [question.facts[name] for name in names], lengths.pop()
+
+
+def _require_room(about: str, n_fields: int) -> None:
+    """A message of durable-rules holds 255 properties: ours, its own, and three of ours besides."""
+    if n_fields > MAX_FIELDS:
+        msg = f"{about} reads {n_fields} fields, durable-rules takes {MAX_FIELDS}"
+        raise RunError("EN008", msg, why="The facts would be lost", fix="Mend the template")
 
 
 def _cuts(table: DecisionTable, name: str) -> list[int]:
@@ -218,22 +295,16 @@ def _sheets(questions: Sequence[Question], asked: Sequence[_Signatures]) -> dict
 # --- the parent's side of the worker
 
 
-def _ask(
-    sheets: Sequence[_Sheet], *, timeout_s: float, command: Sequence[str]
-) -> dict[Ranks, dict[Vector, list[int]]]:
-    """Run the worker once over all sheets; return the rows that fired for every vector."""
-    asked = [{"rows": sheet.ranks, "facts": list(sheet.vectors)} for sheet in sheets]
-    text = "".join(json.dumps(line) + "\n" for line in asked)
-    limit = timeout_s + SECONDS_PER_FACT * sum(len(sheet.vectors) for sheet in sheets)
+def _ask(tasks: Sequence[_Task], *, timeout_s: float, command: Sequence[str]) -> list[Any]:
+    """Run the worker once over all tasks; return its answers as each task reads them."""
+    text = "".join(json.dumps(task.line) + "\n" for task in tasks)
+    limit = timeout_s + SECONDS_PER_FACT * sum(task.size for task in tasks)
     out, ending, late = _run(command, text, limit)
     lines = out.split("\n")[:-1]  # what follows the last newline was cut short
-    hits = {
-        sheet.ranks: dict(zip(sheet.vectors, _reply(line, sheet), strict=True))
-        for sheet, line in zip(sheets, lines, strict=False)
-    }
-    if len(hits) < len(sheets):
-        _raise_unanswered(sheets[len(hits)].rule, ending, late_s=limit if late else None)
-    return hits
+    answers = [_reply(line, task) for task, line in zip(tasks, lines, strict=False)]
+    if len(answers) < len(tasks):
+        _raise_unanswered(tasks[len(answers)].about, ending, late_s=limit if late else None)
+    return answers
 
 
 def _run(command: Sequence[str], text: str, limit_s: float) -> tuple[str, str, bool]:
@@ -256,19 +327,35 @@ def _run(command: Sequence[str], text: str, limit_s: float) -> tuple[str, str, b
     return done.stdout.decode(errors="replace"), f"exit code {done.returncode}: {last}", False
 
 
-def _raise_unanswered(rule: str, ending: str, *, late_s: float | None) -> None:
+def _raise_unanswered(about: str, ending: str, *, late_s: float | None) -> None:
     if late_s is not None:
-        msg = f"durable-rules gave no answer for rule {rule} within {late_s:.0f} s"
+        msg = f"durable-rules gave no answer for {about} within {late_s:.0f} s"
         raise RunError("EN006", msg, fix="Run it again; if it stays, report the rule as a defect")
-    msg = f"the durable-rules worker ended while it judged rule {rule}"
+    msg = f"the durable-rules worker ended while it judged {about}"
     raise RunError("EN005", msg, why=ending, fix="Run it again; if it stays, report it as a defect")
 
 
-def _reply(line: str, sheet: _Sheet) -> list[list[int]]:
-    """Check one answer: for every fact a list of row numbers."""
+def _reply(line: str, task: _Task) -> Any:  # noqa: ANN401 - what the task makes of it
+    """Read one answer, or say that it makes no sense."""
     answer = _parsed(line)
     if "load_error" in answer:
         _raise_unloadable(str(answer["load_error"]))
+    found = task.read(answer)
+    if found is None:
+        msg = f"the durable-rules worker gave an unusable answer for {task.about}"
+        raise RunError("EN007", msg, why=line[:200], fix="Report it as a defect")
+    return found
+
+
+def _judging(sheet: _Sheet) -> _Task:
+    """Ask which rows of a table fire on each of its vectors."""
+    vectors = list(sheet.vectors)
+    line = {"rows": sheet.ranks, "facts": vectors}
+    return _Task(f"rule {sheet.rule}", line, len(vectors), lambda answer: _hits(answer, sheet))
+
+
+def _hits(answer: dict[str, Any], sheet: _Sheet) -> list[list[int]] | None:
+    """Check one answer: for every fact a list of row numbers."""
     hits = answer.get("hits")
     known = range(len(sheet.ranks))
     if (
@@ -276,9 +363,65 @@ def _reply(line: str, sheet: _Sheet) -> list[list[int]]:
         or len(hits) != len(sheet.vectors)
         or not all(isinstance(rows, list) and all(_is_row(r, known) for r in rows) for rows in hits)
     ):
-        msg = f"the durable-rules worker gave an unusable answer for rule {sheet.rule}"
-        raise RunError("EN007", msg, why=line[:200], fix="Report it as a defect")
+        return None
     return hits
+
+
+def _chain_line(program: ChainProgram, rule: ChainRule) -> dict[str, object]:
+    """Write one rule of a chain in numbers; a field's place is that in the fact, 0 its level."""
+    return {
+        "on": rule.on,
+        "bounds": [[program.place(name), x.lo, x.hi] for name, x in sorted(rule.when.items())],
+        "to": [
+            rule.to,
+            *(v if type(v := rule.then.get(f, 0)) is int else 0 for f in program.fields),
+        ],
+        "copy": sorted(
+            [program.place(name), program.place(v)]
+            for name, v in rule.then.items()
+            if isinstance(v, str)
+        ),
+        "tally": None if rule.tally is None else program.place(rule.tally),
+    }
+
+
+def _chained(
+    answer: dict[str, Any], program: ChainProgram, sessions: Sequence[tuple[Fact, ...]]
+) -> list[Chained] | None:
+    """Check the answer to a chain: for every session the derived facts and the firings."""
+    found = answer.get("chains")
+    if not isinstance(found, list) or len(found) != len(sessions):
+        return None
+    chains = []
+    for facts, one in zip(sessions, found, strict=True):
+        derived, firings = (one.get("facts"), one.get("firings")) if isinstance(one, dict) else _NO
+        if not _are_vectors(derived, program.width) or not _are_firings(firings, program):
+            return None
+        chains.append(
+            Chained(
+                frozenset(facts) | frozenset(map(tuple, derived)),
+                frozenset(Firing(rule, tuple(on), tuple(to)) for rule, on, to in firings),
+            )
+        )
+    return chains
+
+
+def _are_vectors(value: object, width: int) -> TypeGuard[list[list[int]]]:
+    return isinstance(value, list) and all(
+        isinstance(one, list) and len(one) == width and all(type(x) is int for x in one)
+        for one in value
+    )
+
+
+def _are_firings(value: object, program: ChainProgram) -> TypeGuard[list[tuple[int, Any, Any]]]:
+    known = range(len(program.rules))
+    return isinstance(value, list) and all(
+        isinstance(one, list)
+        and len(one) == _FIRING_PARTS
+        and _is_row(one[0], known)
+        and _are_vectors(one[1:], program.width)
+        for one in value
+    )
 
 
 def _parsed(line: str) -> dict[str, Any]:
@@ -322,9 +465,14 @@ def main() -> None:
     host = type("QuietHost", (durable.Host,), {"_run": lambda _: None})()
     for number, line in enumerate(sys.stdin):
         sheet = json.loads(line)
-        judged = Judged(host, durable.MessageNotHandledException, number, sheet["rows"])
-        hits = [judged.rows_for(vector) for vector in sheet["facts"]]
-        print(json.dumps({"hits": hits}), file=answers, flush=True)
+        answer: dict[str, object]
+        if "chain" in sheet:
+            following = Following(host, durable.MessageNotHandledException, number, sheet["chain"])
+            answer = {"chains": [following.follow(facts) for facts in sheet["facts"]]}
+        else:
+            judged = Judged(host, durable.MessageNotHandledException, number, sheet["rows"])
+            answer = {"hits": [judged.rows_for(vector) for vector in sheet["facts"]]}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 class Host(Protocol):
@@ -353,7 +501,8 @@ class Judged:
         self._host, self._unmatched = host, unmatched
         self._fired: list[int] = []
         self._names = []
-        for part, numbers in enumerate(_parts(rows)):
+        sizes = [max(1, len(list(_tests(bounds)))) for bounds in rows]
+        for part, numbers in enumerate(_parts(sizes)):
             name = f"t{number}p{part}"
             host.register_rulesets({name: {f"r{n}": self._rule(n, rows[n]) for n in numbers}})
             self._names.append(name)
@@ -397,6 +546,120 @@ class Judged:
         return {"all": [{"m": {"$and": tests} if len(tests) > 1 else tests[0]}], "run": run}
 
 
+class Context(Protocol):
+    """What is used of the context that an action gets; `m` is the fact that it fires on."""
+
+    m: Mapping[str, int]
+
+    def assert_fact(self, fact: dict[str, int]) -> None:
+        """Assert a fact in the same ruleset; its rules fire after this action."""
+
+
+class Following:
+    """A chain program as rulesets of durable-rules, in the worker."""
+
+    def __init__(
+        self, host: Host, unmatched: type[Exception], number: int, rules: list[dict[str, Any]]
+    ) -> None:
+        """Register the rules; `unmatched` is what the library raises when none fires."""
+        self._host, self._unmatched = host, unmatched
+        self._names: list[str] = []
+        tests = [list(_tests([[0, rule["on"], rule["on"]], *rule["bounds"]])) for rule in rules]
+        for part, numbers in enumerate(_parts([len(one) for one in tests])):
+            name = f"c{number}p{part}"
+            definition = {f"r{n}": self._rule(n, name, rules[n], tests[n]) for n in numbers}
+            host.register_rulesets({name: definition})
+            self._names.append(name)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the last session."""
+        self._messages: dict[Vector, dict[str, int]] = {}
+        self._waiting: list[tuple[str, dict[str, int]]] = []
+        self._broken = ""
+        self._firings: set[tuple[int, Vector, Vector]] = set()
+        self._counted: dict[tuple[int, Vector], set[Vector]] = {}
+
+    def follow(self, given: list[list[int]]) -> dict[str, object]:
+        """Assert the facts of one session, one by one, with all that follows; take them back."""
+        self._begin()
+        for fact in map(tuple, given):
+            self._stated(fact)
+            while self._waiting:
+                self._assert_one(*self._waiting.pop())
+        self._retract_all()
+        derived = sorted(self._messages.keys() - set(map(tuple, given)))
+        return {"facts": derived, "firings": sorted(self._firings)}
+
+    def _rule(
+        self, number: int, name: str, rule: dict[str, Any], tests: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Write one rule as durable-rules reads it; its action asserts what follows."""
+
+        def run(context: Context) -> None:
+            try:
+                fact = tuple(context.m[f"f{place}"] for place in range(len(rule["to"])))
+                message = self._stated(self._noted(number, rule, fact), inside=name)
+                if message is not None:
+                    with suppress(self._unmatched):
+                        context.assert_fact(dict(message))
+            except Exception as error:
+                self._broken = repr(error)  # the library's own words leave out what kind it was
+                raise
+
+        return {"all": [{"m": {"$and": tests} if len(tests) > 1 else tests[0]}], "run": run}
+
+    def _noted(self, number: int, rule: dict[str, Any], fact: Vector) -> Vector:
+        """Note that a rule fired, and return the fact that follows."""
+        derived = list(rule["to"])
+        for place, source in rule["copy"]:
+            derived[place] = fact[source]
+        firing = (number, fact, tuple(derived))
+        if firing in self._firings:
+            msg = f"rule {number} fired twice on {fact}"
+            raise RuntimeError(msg)
+        self._firings.add(firing)
+        tally = rule["tally"]
+        if tally is not None:
+            led = self._counted.setdefault((tally, tuple(derived)), set())
+            led.add(fact)
+            derived[tally] = len(led)
+        return tuple(derived)
+
+    def _stated(self, fact: Vector, inside: str = "") -> dict[str, int] | None:
+        """Return the message of a fact that is new, and let all other rulesets wait for it."""
+        if fact in self._messages:
+            return None
+        if len(self._messages) >= MAX_FACTS:
+            msg = f"a session holds more than {MAX_FACTS} facts"
+            raise RuntimeError(msg)
+        message = {"id": len(self._messages) + 1} | {f"f{i}": x for i, x in enumerate(fact)}
+        self._messages[fact] = message
+        self._waiting += [(name, message) for name in self._names if name != inside]
+        return message
+
+    def _assert_one(self, name: str, message: dict[str, int]) -> None:
+        """Assert one fact from outside, let its rules and theirs fire, notice every failure."""
+        try:
+            state = self._host.assert_fact(name, dict(message))
+        except self._unmatched:
+            return
+        if self._broken or (state is not None and "exception" in state):
+            msg = f"an action failed: {self._broken or state}"
+            raise RuntimeError(msg)
+
+    def _retract_all(self) -> None:
+        if not self._messages:
+            return  # a session that never held a fact cannot be asked for its facts
+        for name in self._names:
+            for message in self._messages.values():
+                with suppress(self._unmatched):
+                    self._host.retract_fact(name, dict(message))
+            if self._host.get_facts(name):
+                msg = "a fact stayed after it was retracted"
+                raise RuntimeError(msg)
+
+
 def _tests(bounds: list[list[int]]) -> Iterator[dict[str, dict[str, int]]]:
     for field, lo, hi in bounds:
         if lo is not None:
@@ -405,12 +668,11 @@ def _tests(bounds: list[list[int]]) -> Iterator[dict[str, dict[str, int]]]:
             yield {"$lte": {f"f{field}": hi}}
 
 
-def _parts(rows: list[list[list[int]]]) -> list[list[int]]:
-    """Spread rows over rulesets of at most MAX_CONDITIONS conditions, in order."""
+def _parts(sizes: list[int]) -> list[list[int]]:
+    """Spread rows of so many conditions over rulesets of at most MAX_CONDITIONS, in order."""
     parts: list[list[int]] = [[]]
     used = 0
-    for number, bounds in enumerate(rows):
-        size = max(1, len(list(_tests(bounds))))
+    for number, size in enumerate(sizes):
         if parts[-1] and used + size > MAX_CONDITIONS:
             parts.append([])
             used = 0
