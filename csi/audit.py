@@ -135,30 +135,25 @@ def audit_log(
     step: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Judge a log that has been read; `vocabularies` fixes those of practices, by name."""
-    require_codes(request.allow)
-    _require_calendar_years(log)
     step("rulebook")
     catalogue = load_catalogue(request.rules)
-    levels = load_service_levels(request.targets)
     waivers = () if request.waivers is None else load_waivers(request.waivers)
     surveys = request.surveys
     feedback = read_surveys(surveys) if surveys is not None else None
     if feedback is not None and not request.read.allow_rejects:
         _require_whole(feedback)
-    model = None if request.model is None else read_model(request.model, process=request.process)
-    quality = inspect(log)
-    doubts = quality.doubts(request.allow)
+    ready = make_ready(
+        log,
+        request,
+        catalogue.practices,
+        as_of_us=as_of_us,
+        vocabularies=vocabularies,
+        step=step,
+    )
     parts = []
-    shares = split_by_practice(log, catalogue.practices, request.practice)
-    if model is not None:
-        require_fit(model, [practice for practice, _ in shares])
-    for practice, part in shares:
-        step(practice.name)
-        translation = translate(part, practice, vocabularies.get(practice.name))
-        prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
-        if UNMAPPED_WORDS in request.allow:
-            prepared = replace(prepared, desk=replace(prepared.desk, unmapped=None))
-        parts.append(_judged(translation, prepared, catalogue, doubts, request.allow))
+    for share in ready.shares:
+        step(f"{share.practice.name}, rules")
+        parts.append(_judged(share, catalogue, ready.doubts, request.allow))
     result, uses = waive(
         merge([part.result for part in parts]),
         waivers,
@@ -169,14 +164,69 @@ def audit_log(
         request=request,
         log=log,
         as_of_us=as_of_us,
-        quality=with_words(quality, [part.translation for part in parts]),
+        quality=with_words(ready.quality, [part.translation for part in parts]),
         catalogue=catalogue,
-        service_levels=levels,
+        service_levels=ready.service_levels,
         practices=tuple(parts),
         result=result,
         feedback=feedback,
         waivers=uses,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """One practice's share of a log, in its words, on a desk that rules can be asked about."""
+
+    translation: Translation
+    prepared: PreparedDesk
+
+    @property
+    def practice(self) -> Practice:
+        """Whose cases they are."""
+        return self.translation.practice
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyLog:
+    """A log that rules can judge: what the gate says of it, and each practice's share of it.
+
+    `doubts` are the findings of the gate that verdicts may hang on.
+    """
+
+    quality: Quality
+    doubts: tuple[Defect, ...]
+    service_levels: ServiceLevels
+    shares: tuple[Share, ...]
+
+
+def make_ready(  # noqa: PLR0913 - what an audit knows before it judges
+    log: EventLog,
+    request: AuditRequest,
+    practices: Mapping[str, Practice],
+    *,
+    as_of_us: int,
+    vocabularies: Mapping[str, Vocabulary] = MappingProxyType({}),
+    step: Callable[[str], None] = lambda _: None,
+) -> ReadyLog:
+    """Ask the gate about a log, and put each practice's share of it on a desk of its own."""
+    require_codes(request.allow)
+    _require_calendar_years(log)
+    levels = load_service_levels(request.targets)
+    model = None if request.model is None else read_model(request.model, process=request.process)
+    quality = inspect(log)
+    found = []
+    shares = split_by_practice(log, practices, request.practice)
+    if model is not None:
+        require_fit(model, [practice for practice, _ in shares])
+    for practice, part in shares:
+        step(practice.name)
+        translation = translate(part, practice, vocabularies.get(practice.name))
+        prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
+        if UNMAPPED_WORDS in request.allow:
+            prepared = replace(prepared, desk=replace(prepared.desk, unmapped=None))
+        found.append(Share(translation, prepared))
+    return ReadyLog(quality, tuple(quality.doubts(request.allow)), levels, tuple(found))
 
 
 def _require_calendar_years(log: EventLog) -> None:
@@ -313,21 +363,17 @@ def require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
 
 
 def _judged(
-    translation: Translation,
-    prepared: PreparedDesk,
-    catalogue: Catalogue,
-    doubts: Sequence[Defect],
-    allowed: tuple[str, ...],
+    share: Share, catalogue: Catalogue, doubts: Sequence[Defect], allowed: tuple[str, ...]
 ) -> PracticeAudit:
-    practice, sha256 = translation.practice, translation.log.meta.sha256
-    rules = catalogue.for_cases(practice.name)
+    practice, desk = share.practice, share.prepared.desk
+    rules, sha256 = catalogue.for_cases(practice.name), share.translation.log.meta.sha256
     return PracticeAudit(
         practice=practice,
-        translation=translation,
-        prepared=prepared,
-        result=check(prepared.desk, rules, log_sha256=sha256, doubts=doubts, allowed=allowed),
-        in_doubt=doubtful_cases(prepared.desk, doubts, PATH),
-        clocks=clocks(prepared.desk, practice=practice.case_type),
+        translation=share.translation,
+        prepared=share.prepared,
+        result=check(desk, rules, log_sha256=sha256, doubts=doubts, allowed=allowed),
+        in_doubt=doubtful_cases(desk, doubts, PATH),
+        clocks=clocks(desk, practice=practice.case_type),
     )
 
 
