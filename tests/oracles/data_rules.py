@@ -9,7 +9,7 @@ that they could have. Nothing of the product is imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from oracles.finite_trace import Elapsed, Step, Story, wall_clock
@@ -249,3 +249,46 @@ def preceded_within(  # noqa: PLR0913 - the parameters of the template
         return "conforms" if asking else "vacuous"
 
     return over_worlds([verdict(asking) for asking in worlds(ticket, activity, where)])
+
+
+# --- different_team
+
+
+def different_team(ticket: Ticket, first: str, second: str, update: str) -> str:
+    """Try every team that a missing one could be: each known one, or a new one."""
+
+    def state(trace: Trace) -> str | None:
+        return next((x.activity for x in reversed(trace) if x.activity != update), None)
+
+    def holds(trace: Trace) -> bool:
+        return not any(
+            i < j and trace[i].team == trace[j].team
+            for j in ticket.asking(trace, second)
+            for i in range(j)
+            if state(trace[: i + 1]) == first
+        )
+
+    def activated(trace: Trace) -> bool:
+        seen = [x.activity for x in trace]
+        return any(first in seen[:j] for j in ticket.asking(trace, second))
+
+    relevant = [
+        state(ticket.steps[: i + 1]) == first or x.activity == second
+        for i, x in enumerate(ticket.steps)
+    ]
+    told = list(_teams(ticket, relevant))
+    broken = {not holds(steps) for steps in told}
+    if broken == {True, False}:
+        return "unknown"
+    futures = [[Step(first, team="t9")], [Step(first, team="t9"), Step(second, team="t9")]]
+    return judge(replace(ticket, steps=told[0]), holds, activated, futures)
+
+
+def _teams(ticket: Ticket, relevant: Sequence[bool]) -> Iterator[tuple[Step, ...]]:
+    known = sorted({x.team for x in ticket.steps if x.team is not None})
+    gaps = [i for i, x in enumerate(ticket.steps) if x.team is None and relevant[i]]
+    for names in product(*[[f"new{i}", *known, "some team"] for i in gaps]):
+        steps = list(ticket.steps)
+        for i, name in zip(gaps, names, strict=True):
+            steps[i] = replace(steps[i], team=name)
+        yield tuple(steps)

@@ -178,6 +178,13 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         frozenset({*CLAIM_AND_MORE, "unknown"}),
     ),
+    "different teams": Scenario(
+        "different_team",
+        {"first": "a", "second": "b"},
+        lambda x: oracle.different_team(x, "a", "b", UPDATE),
+        frozenset({*CLAIM_AND_MORE, "unknown"}),
+        updates=True,
+    ),
 }
 
 
@@ -383,7 +390,7 @@ def test_a_finding_without_a_measured_time_shows_none() -> None:
 def contradicted(fact: str) -> dict[str, Counter[str]]:
     """For each scenario, how often a claim on the spoilt case is contradicted by the full one."""
     rng = random.Random(fact)  # noqa: S311 - no secret
-    full = [ticket for ticket in tickets(21, 3000) if ticket.steps]
+    full = [ticket for ticket in tickets(21, 5000) if ticket.steps]
     spoilt = [SPOIL[fact](ticket, rng) for ticket in full]
     whole, damaged = desk_of(full), desk_of(spoilt)
     return {
@@ -437,7 +444,7 @@ def test_every_claim_that_is_named_is_contradicted_somewhere() -> None:
 def test_a_time_recorded_too_late_misleads_only_through_a_start_or_a_stop() -> None:
     """A violation then rests on a stop, conformity on a start: what `check` takes, and no more."""
     rng = random.Random(RECORDED)  # noqa: S311 - no secret
-    full = [ticket for ticket in tickets(21, 3000) if ticket.steps]
+    full = [ticket for ticket in tickets(21, 5000) if ticket.steps]
     which = [rng.randrange(len(ticket.steps)) for ticket in full]
     late = [
         at_another_time(ticket, rng, at, ticket.steps[at].at)
@@ -477,6 +484,7 @@ GRID = {"rows": "attr.i", "columns": "attr.u", "matrix": [[1]]}
         ("preceded_within", {**SOON, "before": "b"}, "same activity"),
         ("preceded_within", {**SOON, "before": "a", "within": "1w"}, "write open hours"),
         ("preceded_within", {**SOON, "before": "a", "where": {"attribute": "x"}}, "bounds nothing"),
+        ("different_team", {"first": "a", "second": "a"}, "same activity"),
         ("matches_matrix", {**GRID, "matrix": [[1, 2], [3]]}, "not equally long"),
         ("matches_matrix", {**GRID, "matrix": []}, "at least 1 item"),
         ("matches_matrix", {**GRID, "matrix": [[0]]}, "greater than or equal to 1"),
