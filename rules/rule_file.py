@@ -267,7 +267,8 @@ def _missing_examples(
     file: TomlFile, form: RuleForm, template: Template, params: TemplateParams
 ) -> Iterator[CodedError]:
     """Yield an error for every verdict that the table can give and no example shows."""
-    possible = {row.verdict for row in template.decide(params)} - {Verdict.UNKNOWN}
+    unshown: frozenset[Verdict] = getattr(template, "UNSHOWN", frozenset())
+    possible = {row.verdict for row in template.decide(params)} - {Verdict.UNKNOWN} - unshown
     shown = {example.verdict for example in form.examples}
     for verdict in sorted(possible | {Verdict.CONFORMS, Verdict.VIOLATES}):
         if verdict.word not in shown:

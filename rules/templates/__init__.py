@@ -14,7 +14,12 @@ A template module is named after its kind and holds
                UNKNOWN itself. What is not named cannot be wrong for that reason; a verdict that
                claims nothing (VACUOUS, PENDING) is never in doubt.
 
-and a head-note that says what it does not check. `Desk` is everything that a template may read.
+and a head-note that says what it does not check. A module may also hold
+
+    UNSHOWN    verdicts that stand in its table to make it complete, and that no trace can show: a
+               rule needs no example of them
+
+`Desk` is everything that a template may read.
 Modules whose name begins with an underscore are shared parts, no templates.
 
 A rule may be one of several versions of a code, each in force for a time. A template judges only

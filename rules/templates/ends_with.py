@@ -29,6 +29,7 @@ FORMULA = (
     "G (!X true -> activity | or_else)   that is: the step that none comes after is one of them"
 )
 ONE = Interval(1, 1)
+UNSHOWN = frozenset({Verdict.VACUOUS})  # a case ends with a step
 HINGES = {ORDER: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: CLAIMS}
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FORMULA = "G (!Y true -> activity)   that is: the step that none comes before is the activity"
 ONE = Interval(1, 1)
+UNSHOWN = frozenset({Verdict.VACUOUS})  # a case ends with a step
 HINGES = {ORDER: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, WORDS: CLAIMS}
 
 
