@@ -292,3 +292,34 @@ def _teams(ticket: Ticket, relevant: Sequence[bool]) -> Iterator[tuple[Step, ...
         for i, name in zip(gaps, names, strict=True):
             steps[i] = replace(steps[i], team=name)
         yield tuple(steps)
+
+
+# --- consistent_value
+
+
+def consistent_value(
+    ticket: Ticket, column: str, *, after: str | None = None, until: str | None = None
+) -> str:
+    """Read the case from left to right, remembering the last value named."""
+    state, last, named, changes = "before", None, False, False
+    if after is None and ticket.steps:
+        state = "inside"
+    for i, x in enumerate(ticket.steps):
+        if state == "inside" and x.activity == until:
+            state = "over" if i > 0 or after is not None else "never"
+            break
+        said = plain(x.attributes.get(column.removeprefix("attr.")))
+        said = {"team": x.team, "actor": x.actor}.get(column, said)
+        if said is not None:
+            differs = last is not None and said != last
+            changes |= state == "inside" and differs and i not in ticket.out
+            last, named = said, True
+        if state == "before" and x.activity == after:
+            state = "inside"
+    if changes:
+        return "violates"
+    if state in ("before", "never"):
+        return "vacuous" if ticket.complete or state == "never" else "pending"
+    if not named:
+        return "unknown"
+    return "conforms" if ticket.complete or state == "over" else "pending"

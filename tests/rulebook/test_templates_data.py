@@ -185,6 +185,34 @@ SCENARIOS: dict[str, Scenario] = {
         frozenset({*CLAIM_AND_MORE, "unknown"}),
         updates=True,
     ),
+    "the same risk after a until b": Scenario(
+        "consistent_value",
+        {"column": "attr.risk", "after": "a", "until": "b"},
+        lambda x: oracle.consistent_value(x, "attr.risk", after="a", until="b"),
+        frozenset({*CLAIM_AND_MORE, "unknown"}),
+        updates=True,
+    ),
+    "the same team until b": Scenario(
+        "consistent_value",
+        {"column": "team", "until": "b"},
+        lambda x: oracle.consistent_value(x, "team", until="b"),
+        frozenset({*CLAIM_AND_MORE, "unknown"}),
+        updates=True,
+    ),
+    "the same actor after c": Scenario(
+        "consistent_value",
+        {"column": "actor", "after": "c"},
+        lambda x: oracle.consistent_value(x, "actor", after="c"),
+        frozenset({*CLAIM_AND_MORE, "unknown"}),
+        updates=True,
+    ),
+    "an attribute that nobody keeps stays": Scenario(
+        "consistent_value",
+        {"column": "attr.none"},
+        lambda x: oracle.consistent_value(x, "attr.none"),
+        frozenset({"unknown", "vacuous"}),
+        updates=True,
+    ),
 }
 
 
@@ -485,6 +513,8 @@ GRID = {"rows": "attr.i", "columns": "attr.u", "matrix": [[1]]}
         ("preceded_within", {**SOON, "before": "a", "within": "1w"}, "write open hours"),
         ("preceded_within", {**SOON, "before": "a", "where": {"attribute": "x"}}, "bounds nothing"),
         ("different_team", {"first": "a", "second": "a"}, "same activity"),
+        ("consistent_value", {"column": "team", "after": "a", "until": "a"}, "same activity"),
+        ("consistent_value", {"column": "priority"}, "should match pattern"),
         ("matches_matrix", {**GRID, "matrix": [[1, 2], [3]]}, "not equally long"),
         ("matches_matrix", {**GRID, "matrix": []}, "at least 1 item"),
         ("matches_matrix", {**GRID, "matrix": [[0]]}, "greater than or equal to 1"),

@@ -1,0 +1,168 @@
+"""Does a value stay what it is during a part of the case, such as the risk of an approved change?
+
+A data condition over time (first-order LTL with one rigid variable). `column` is an attribute of
+events, their team or their actor; an event that names none says nothing and changes nothing, so the
+value at any moment is the last one named. The part begins with the first `after` (else with the
+case) and ends before the first later `until` (else with the case): what the `after` event itself
+says is the value that must stay, what the `until` event says is free. Any event in between may show
+a change, a step or an update, and one that changes the value back is a change too. The first value
+ever named is no change. Attributes are compared trimmed and without case.
+
+A change is final, and after `until` nothing can go wrong any more; before it an open case may still
+change its value and is pending. A case without `after` is vacuous. A case that names no value up
+to the end of the part is unknown, open or not; so is every such case of a log that lacks the
+column.
+
+`until` only excuses: where the source never records it, or a word of the case is unmapped and could
+be it, a change is unknown.
+
+Not checked: a second `after` once the first part has ended; who changed the value and why; changes
+that the source does not record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from process_mining import schema as s
+from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, ORDER, START
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
+from rules.templates import CLAIMS, CONFORMITY, Desk, OptionalActivity, TemplateParams
+from rules.templates._conditions import mask_of
+from rules.templates._values import Values
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Codes, Ints
+    from rules.spec import DecisionTable
+
+    Mask = npt.NDArray[np.bool_]
+
+FORMULA = "for every value v: G ((after & !O after & value = v) -> (value = v W until))"
+NONE = segments.NONE
+HINGES = {
+    ORDER: CLAIMS,
+    START: CLAIMS,
+    MIDDLE: CLAIMS,
+    END: CONFORMITY,
+    "actor": (),
+    "team": (),
+}
+
+
+class Params(TemplateParams):
+    """The value of `column` does not change from the first `after` to the next `until`."""
+
+    EXCUSES: ClassVar[frozenset[str]] = frozenset({"until"})
+
+    column: str = Field(
+        pattern=r"^(actor|team|attr\..+)$", description="what must stay: actor, team or attr.NAME"
+    )
+    after: OptionalActivity = Field(
+        default=None, description="the activity from which on it must (default: the beginning)"
+    )
+    until: OptionalActivity = Field(
+        default=None, description="the activity that lets it change again (default: the end)"
+    )
+
+    @model_validator(mode="after")
+    def _two_activities(self) -> Params:
+        if self.after is not None and self.after == self.until:
+            msg = "after and until are the same activity"
+            raise ValueError(msg)
+        return self
+
+    def not_read(self) -> frozenset[str]:
+        """Of actor and team a rule reads the one that it names."""
+        return frozenset({s.ACTOR, s.TEAM} - {self.column})
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Count the changes inside the part; the first one decides, shown with the value before it."""
+    arrays = desk.log.arrays
+    codes = _codes(desk, params.column)
+    part = _Part.of(desk, params)
+    here = np.arange(len(arrays.at))
+    before_end = here < part.end[arrays.case_of]
+    judged = desk.judged(before_end & (here > part.begin[arrays.case_of]))
+    changed = judged & segments.changes(arrays, codes)
+    decisive = segments.first(arrays, changed)
+    before = segments.previous_position(arrays, codes >= 0)
+    changes = segments.count(arrays, changed)
+    return Measure(
+        facts={
+            "begun": part.begun.astype(np.int64),
+            "named": segments.count(arrays, before_end & (codes >= 0)),
+            "changes": changes,
+            "over": (desk.complete | (part.end < arrays.offsets[1:])).astype(np.int64),
+        },
+        events=(segments.take(before, decisive, fill=NONE), decisive),
+        measured=changes,
+        limit=np.zeros_like(changes),
+        unit="changes",
+        cause=f"no event of the case says its '{params.column}'",
+        judged=judged,
+    )
+
+
+def _codes(desk: Desk, column: str) -> Codes | Ints:
+    """Return what each event says, as a code; below 0 where it says nothing."""
+    arrays = desk.log.arrays
+    if column == s.ACTOR:
+        return arrays.actor
+    return arrays.team if column == s.TEAM else Values.of(desk.log.events, column).codes
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The part of each case that counts: the events after `begin` and before `end` (positions).
+
+    `begun`: there is such a part; its beginning is the event at `begin`, or the case's.
+    """
+
+    begin: Ints
+    end: Ints
+    begun: Mask
+
+    @classmethod
+    def of(cls, desk: Desk, params: Params) -> _Part:
+        """Find each case's part."""
+        arrays = desk.log.arrays
+        first_after = segments.first(arrays, mask_of(desk, params.after))
+        begun = first_after != NONE
+        ends = arrays.offsets[1:]
+        begin = np.where(begun, first_after, ends)
+        if params.after is None:
+            begin = arrays.offsets[:-1] - 1
+        later = np.arange(len(arrays.at)) > begin[arrays.case_of]
+        until = segments.first(arrays, mask_of(desk, params.until) & later)
+        end = np.where(until == NONE, ends, until)
+        if params.after is None:
+            begun = end - begin > 1
+        return cls(begin, end, begun)
+
+
+def decide(_: Params) -> DecisionTable:
+    """A change violates for good; an end of the part without one is just as final."""
+    begun = {"changes": ZERO, "begun": POSITIVE}
+    return (
+        Row(Verdict.VIOLATES, {"changes": POSITIVE}),
+        Row(Verdict.PENDING, {"changes": ZERO, "begun": ZERO, "over": ZERO}),
+        Row(Verdict.VACUOUS, {"changes": ZERO, "begun": ZERO, "over": POSITIVE}),
+        Row(Verdict.UNKNOWN, begun | {"named": ZERO}),
+        Row(Verdict.PENDING, begun | {"named": POSITIVE, "over": ZERO}),
+        Row(Verdict.CONFORMS, begun | {"named": POSITIVE, "over": POSITIVE}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    since = "" if params.after is None else f" after the first '{params.after}'"
+    until = "" if params.until is None else f" until '{params.until}'"
+    return f"The value of '{params.column}' does not change{since}{until}."
