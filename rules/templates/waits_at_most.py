@@ -50,9 +50,9 @@ HINGES = {
 class Params(TemplateParams):
     """Each stay in `activity` lasts at most `limit` of the calendar's time."""
 
-    activity: Activity
-    limit: Duration
-    calendar: str = Field(min_length=1)
+    activity: Activity = Field(description="the state")
+    limit: Duration = Field(description="how long each stay may last, such as '50h'")
+    calendar: str = Field(min_length=1, description="the calendar whose open time counts")
 
     @model_validator(mode="before")
     @classmethod
@@ -73,22 +73,24 @@ def measure(desk: Desk, params: Params) -> Measure:
     """Clock every stay; the longest one over the limit is the evidence, its end decides."""
     arrays = desk.log.arrays
     waits = _waits(desk, params)
-    over = waits.enters & (waits.elapsed_us > params.limit)
-    worst = segments.argmax(arrays, waits.enters, waits.elapsed_us)
+    judged = desk.judged(waits.enters)
+    over = judged & (waits.elapsed_us > params.limit)
+    worst = segments.argmax(arrays, judged, waits.elapsed_us)
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
             "over": segments.count(arrays, over),
-            "count": segments.count(arrays, waits.enters),
+            "count": segments.count(arrays, judged),
             "complete": desk.complete.astype(np.int64),
         },
         events=(worst, segments.take(waits.leaves, worst, fill=segments.NONE)),
         measured=segments.take(waits.elapsed_us, worst, fill=0),
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
         unit="us",
-        starts=waits.enters,
-        stops=_named(waits.leaves[waits.enters], len(waits.enters)),
+        starts=judged,
+        stops=_named(waits.leaves[judged], len(judged)),
         cause="the log has no times",
+        judged=judged,
     )
 
 
