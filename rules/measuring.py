@@ -17,6 +17,8 @@ UNKNOWN, unless it would be VACUOUS anyway. Both are rows of the decision table 
 judge, over one more fact, `asked` (0 no, 1 yes, 2 perhaps), which a table has only where not all
 cases are asked about.
 
+Rules that read nothing but the steps of a case and their order are measured once a distinct trace.
+
 Not checked: what was in force in whose part of a company; scopes that change during a case (only
 the last value of a column is known).
 """
@@ -40,6 +42,7 @@ from rules.templates import not_recorded, templates, unobservable
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from process_mining.columnar.distinct import DistinctTraces
     from process_mining.eventlog import Ints
     from rules.spec import DecisionTable, Measure, Rule, Scope
     from rules.templates import Desk
@@ -77,14 +80,18 @@ def measure(desk: Desk, rule: Rule) -> Measured:
     A rule about an activity that the log's source never records is UNKNOWN for every case.
     """
     events = _events_in_force(desk, rule)
+    always = events is None and _in_force_at_the_end(desk, rule)
     silent = unobservable(desk, rule.params)
     if silent:
         table, found = not_recorded(desk, silent)
     else:
         template = templates()[rule.template]
         table = template.decide(rule.params)
-        found = template.measure(replace(desk, in_force=events), rule.params)
-    in_force = _cases_in_force(desk, rule, found, everywhere=events is None)
+        if always and rule.params.by_trace():
+            found = _of_cases(desk.traces, template.measure(desk.by_trace, rule.params))
+        else:
+            found = template.measure(replace(desk, in_force=events), rule.params)
+    in_force = _cases_in_force(desk, rule, found, always=always)
     asked = np.where(in_force, scoped(desk, rule.scope), NO)
     if not np.all(asked == YES):
         table, found = _with_asked(table, found, asked, rule)
@@ -93,18 +100,42 @@ def measure(desk: Desk, rule: Rule) -> Measured:
 
 def _events_in_force(desk: Desk, rule: Rule) -> Bools | None:
     """Tell for each event whether the version is in force at it; None where it is at all."""
-    if not desk.log.timed:
-        return None
-    inside = _inside(desk.log.arrays.at, rule)
+    inside = in_force_at(desk, rule)
     return None if inside.all() else inside
 
 
-def _cases_in_force(desk: Desk, rule: Rule, found: Measure, *, everywhere: bool) -> Bools:
+def in_force_at(desk: Desk, rule: Rule) -> Bools:
+    """Tell for each event whether the version is in force at it; in a log without times it is."""
+    if not desk.log.timed:
+        return np.ones(desk.log.n_events, dtype=bool)
+    return _inside(desk.log.arrays.at, rule)
+
+
+def _of_cases(traces: DistinctTraces, found: Measure) -> Measure:
+    """Give every case what was measured of the representative of its trace.
+
+    Which events were judged is left out: only versions that are in force at all times get here.
+    """
+    of_case = traces.group_of_case
+    return replace(
+        found,
+        facts={name: values[of_case] for name, values in found.facts.items()},
+        events=tuple(traces.expand(positions) for positions in found.events),
+        measured=None if found.measured is None else found.measured[of_case],
+        limit=None if found.limit is None else found.limit[of_case],
+        judged=None,
+    )
+
+
+def _in_force_at_the_end(desk: Desk, rule: Rule) -> bool:
+    """Tell whether the version is in force when open cases are judged."""
+    return not desk.log.timed or bool(_inside(np.array([desk.as_of_us]), rule)[0])
+
+
+def _cases_in_force(desk: Desk, rule: Rule, found: Measure, *, always: bool) -> Bools:
     """Tell for each case whether the version judges an event of it, or is in force at its end."""
     arrays = desk.log.arrays
-    if not desk.log.timed:
-        return np.ones(arrays.n_cases, dtype=bool)
-    if everywhere and _inside(np.array([desk.as_of_us]), rule)[0]:
+    if always:
         return np.ones(arrays.n_cases, dtype=bool)
     last = segments.last(arrays, desk.steps)
     last = np.where(last == segments.NONE, segments.last_event(arrays), last)
@@ -147,6 +178,16 @@ def _holds(desk: Desk, condition: Scope) -> tuple[Bools, Bools]:
     found = pc.is_in(plain, value_set=listed).to_numpy(zero_copy_only=False)
     known = text.is_valid().to_numpy(zero_copy_only=False)
     return np.asarray(found if condition.one_of else ~found, dtype=bool), np.asarray(known)
+
+
+def unmet(desk: Desk, scope: tuple[Scope, ...], case: int) -> list[tuple[Scope, str]]:
+    """Return the conditions that one case surely does not meet, with what it says instead."""
+    found = []
+    for condition in scope:
+        holds, known = _holds(desk, condition)
+        if known[case] and not holds[case]:
+            found.append((condition, str(desk.log.cases[condition.column][case].as_py())))
+    return found
 
 
 def _with_asked(

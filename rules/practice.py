@@ -668,6 +668,24 @@ def prepare_desk(
     return _aligned(desk, _skippable(model, translation.vocabulary.implied), costs)
 
 
+def desk_for(
+    prepared: PreparedDesk, practice: Practice, log: EventLog, unmapped: Bools | None
+) -> Desk:
+    """Put another log of the same source, in the practice's words, on a desk like a prepared one.
+
+    `unmapped` has one entry a case of that log. The model and what the source records are the same.
+    """
+    desk = replace(
+        prepared.desk,
+        log=log,
+        complete=ended(log, practice.ends, outside=practice.outside_model),
+        unmapped=unmapped,
+        alignment=None,
+        deviations=None,
+    )
+    return desk if prepared.model is None else _aligned(desk, prepared.model, None).desk
+
+
 def _skippable(model: ReferenceModel, activities: Collection[str]) -> ReferenceModel:
     """Return the model in which these activities may also leave no event."""
     unseen = tuple(
