@@ -32,13 +32,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, cast
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from process_mining.columnar.distinct import distinct_traces
 from process_mining.quality import WORDS as WORDS  # templates name it in HINGES
 from rules.spec import ZERO, Measure, Row, Verdict
 
@@ -46,9 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     from process_mining.alignment import CaseAlignment
+    from process_mining.columnar.distinct import DistinctTraces
     from process_mining.eventlog import EventLog
     from rules.service_level import ServiceLevels
     from rules.spec import DecisionTable
@@ -75,10 +77,12 @@ Activities = Annotated[
 class TemplateParams(BaseModel):
     """Base of every template's parameters: frozen, strict, unknown names refused.
 
-    EXCUSES names the parameters whose activity can only excuse a case, never accuse it.
+    EXCUSES names the parameters whose activity can only excuse a case, never accuse it. BY_TRACE
+    says that no rule of the template reads more than the steps of a case (see `by_trace`).
     """
 
     EXCUSES: ClassVar[frozenset[str]] = frozenset()
+    BY_TRACE: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -100,6 +104,15 @@ class TemplateParams(BaseModel):
     def not_read(self) -> frozenset[str]:
         """Return the facts of HINGES that a rule with these parameters does not read."""
         return frozenset()
+
+    def by_trace(self) -> bool:
+        """Tell whether the rule reads of a case nothing but its steps, their order, and its end.
+
+        Whether the case has words that the vocabulary does not map is known to it too.
+
+        Such a rule is measured once for all cases that took the same steps.
+        """
+        return self.BY_TRACE
 
     def excuses(self) -> frozenset[str]:
         """Return the activities that can excuse a case."""
@@ -146,6 +159,27 @@ class Desk:
         """Tell for each event whether it is a step of that activity."""
         arrays = self.log.arrays
         return np.asarray(arrays.activity == arrays.code_of(activity))
+
+    @cached_property
+    def traces(self) -> DistinctTraces:
+        """The distinct traces of the log, apart by what else a rule by trace may read of a case."""
+        unmapped = np.zeros(self.log.n_cases, bool) if self.unmapped is None else self.unmapped
+        besides = self.complete.astype(np.int64) + 2 * unmapped
+        return distinct_traces(self.log.arrays, besides)
+
+    @cached_property
+    def by_trace(self) -> Desk:
+        """A desk of one case for each distinct trace, for rules that read no more."""
+        found = self.traces
+        log = replace(
+            self.log,
+            events=self.log.events.take(pa.array(found.rows)),
+            cases=self.log.cases.take(pa.array(found.representative)),
+            links=self.log.links.slice(0, 0),
+        )
+        kept = found.representative
+        unmapped = None if self.unmapped is None else self.unmapped[kept]
+        return replace(self, log=log, complete=self.complete[kept], unmapped=unmapped)
 
     @property
     def steps(self) -> npt.NDArray[np.bool_]:

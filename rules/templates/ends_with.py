@@ -36,6 +36,7 @@ HINGES = {ORDER: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: CLAIMS}
 class Params(TemplateParams):
     """The last step is `activity`, or `or_else`."""
 
+    BY_TRACE: ClassVar[bool] = True
     EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
 
     activity: Activity = Field(description="the step that comes last")

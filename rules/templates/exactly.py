@@ -10,7 +10,7 @@ Not checked: when it happens, and by whom.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +30,8 @@ HINGES = {COUNT: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: VIOL
 
 class Params(TemplateParams):
     """`activity` happens `times` times."""
+
+    BY_TRACE: ClassVar[bool] = True
 
     activity: Activity = Field(description="the step that is counted")
     times: int = Field(ge=1, le=1000, description="how often it happens in a case")

@@ -31,6 +31,7 @@ HINGES = {START: VIOLATION, MIDDLE: VIOLATION, END: VIOLATION, WORDS: VIOLATION}
 class Params(TemplateParams):
     """`activity`, or `or_else`, must happen at least once."""
 
+    BY_TRACE: ClassVar[bool] = True
     EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
 
     activity: Activity = Field(description="the step that every case contains")

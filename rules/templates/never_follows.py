@@ -44,6 +44,7 @@ HINGES = {ORDER: CLAIMS, START: CONFORMITY, MIDDLE: CLAIMS, END: CONFORMITY}
 class Params(TemplateParams):
     """After `activity` no `then` happens, unless `unless` happens in between."""
 
+    BY_TRACE: ClassVar[bool] = True
     EXCUSES: ClassVar[frozenset[str]] = frozenset({"unless"})
 
     activity: Activity = Field(description="the step after which the ban holds")

@@ -10,7 +10,7 @@ Not checked: in which order and how often they happen, and whether one was taken
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -30,6 +30,8 @@ HINGES = {START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY}
 
 class Params(TemplateParams):
     """A case has `first` or `second`, never both."""
+
+    BY_TRACE: ClassVar[bool] = True
 
     first: Activity = Field(description="one of two steps that exclude each other")
     second: Activity = Field(description="the other")

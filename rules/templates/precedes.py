@@ -104,6 +104,10 @@ class Params(TemplateParams):
             raise ValueError(msg)
         return self
 
+    def by_trace(self) -> bool:
+        """Neither attributes nor people are read where nothing narrows or ties the occurrences."""
+        return self.where is None and self.match is None
+
     def not_read(self) -> frozenset[str]:
         """Where any earlier predecessor will do, doubles and lost endings change nothing."""
         free = {COUNT} if self.form == "any" else set()

@@ -105,6 +105,10 @@ class Params(TemplateParams):
             raise ValueError(msg)
         return self
 
+    def by_trace(self) -> bool:
+        """Neither attributes nor people are read where nothing narrows or ties the occurrences."""
+        return self.where is None and self.match is None
+
     def not_read(self) -> frozenset[str]:
         """Where any later answer will do, doubles and lost beginnings change nothing."""
         free = {COUNT} if self.form == "any" else set()

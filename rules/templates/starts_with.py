@@ -10,7 +10,7 @@ Not checked: that the log begins where the case began (the log-quality gate look
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,8 @@ HINGES = {ORDER: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, WORDS: CLAIMS}
 
 class Params(TemplateParams):
     """The first step is `activity`."""
+
+    BY_TRACE: ClassVar[bool] = True
 
     activity: Activity = Field(description="the step that comes first")
 

@@ -14,7 +14,7 @@ Not checked: how soon, by whom; in the form `any` one occurrence may serve sever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -54,6 +54,8 @@ HINGES = {
 
 class Params(TemplateParams):
     """`first` is followed by `second`, and `second` happens only after `first`."""
+
+    BY_TRACE: ClassVar[bool] = True
 
     first: Activity = Field(description="the step that comes first")
     second: Activity = Field(description="the step that follows it")

@@ -27,6 +27,7 @@ from rules.check import NOT_JUDGED, CheckResult, check, merge
 from rules.doubts import UNMAPPED
 from rules.durations import duration_words
 from rules.findings import FINDINGS_SCHEMA
+from rules.measuring import measure
 from rules.practice import prepare_desk, translate
 from rules.service_level import load_service_levels
 from rules.spec import Reference, Rule, Scope, Severity, Verdict, decide
@@ -490,3 +491,31 @@ def test_speed_of_20_rules_on_100_000_cases(capsys: pytest.CaptureFixture[str]) 
     with capsys.disabled():
         print(f"\n{said}, {result.findings.num_rows:,} findings")  # noqa: T201 - a benchmark prints
     assert seconds < 60
+
+
+def test_what_is_measured_by_trace_is_what_is_measured_case_by_case() -> None:
+    """On real problems, with updates between the steps; both ways through `measure`."""
+    if not BPI13.exists():
+        pytest.skip(f"{BPI13} is not here")
+    practice = load_catalogue().practices["problem"]
+    translation = translate(open_log([BPI13], ReadOptions()), practice)
+    desk = prepare_desk(translation, service_levels=load_service_levels(), as_of_us=0).desk
+    desk = replace(desk, as_of_us=int(desk.log.arrays.at.max()))
+    rules = [rule for rule in load_catalogue().rules if rule.params.by_trace()]
+    rules += [
+        rule_of("ZZZ001", "precedes", before="Wait", activity="Close"),
+        rule_of("ZZZ002", "responds", activity="Wait", then="Investigate", form="chain"),
+        rule_of("ZZZ003", "at_most", activity="Investigate", limit=2),
+    ]
+    for rule in rules:
+        kinds = templates()[rule.template]
+        direct = kinds.measure(desk, rule.params)
+        found = measure(desk, replace(rule, valid_from=dt.date(1990, 1, 1))).measure
+        if "recorded" in found.facts:
+            continue  # the source does not record what the rule speaks of
+        for name, values in direct.facts.items():
+            assert np.array_equal(found.facts[name], values), (rule.code, name)
+        for mine, plain in zip(found.events, direct.events, strict=True):
+            assert np.array_equal(mine, plain), rule.code
+        assert np.array_equal(found.measured, direct.measured), rule.code
+    assert len(desk.traces.representative) < desk.log.n_cases / 4
