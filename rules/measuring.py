@@ -90,7 +90,8 @@ def measure(desk: Desk, rule: Rule) -> Measured:
         if always and rule.params.by_trace():
             found = _of_cases(desk.traces, template.measure(desk.by_trace, rule.params))
         else:
-            found = template.measure(replace(desk, in_force=events), rule.params)
+            dated = desk if events is None else replace(desk, in_force=events)
+            found = template.measure(dated, rule.params)
     in_force = _cases_in_force(desk, rule, found, always=always)
     asked = np.where(in_force, scoped(desk, rule.scope), NO)
     if not np.all(asked == YES):

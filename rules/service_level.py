@@ -48,7 +48,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +87,7 @@ if TYPE_CHECKING:
 
 Metric = Literal["respond", "resolve"]
 ReopenPolicy = Literal["continues", "pauses"]
+METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 REOPEN: Final = "Reopen"
 STOPS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -42,6 +42,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from process_mining.columnar.distinct import distinct_traces
 from process_mining.quality import WORDS as WORDS  # templates name it in HINGES
+from rules.service_level import METRICS, case_clock
 from rules.spec import ZERO, Measure, Row, Verdict
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from process_mining.alignment import CaseAlignment
     from process_mining.columnar.distinct import DistinctTraces
     from process_mining.eventlog import EventLog
-    from rules.service_level import ServiceLevels
+    from rules.service_level import CaseClock, ServiceLevels
     from rules.spec import DecisionTable
 
 
@@ -104,6 +105,11 @@ class TemplateParams(BaseModel):
     def not_read(self) -> frozenset[str]:
         """Return the facts of HINGES that a rule with these parameters does not read."""
         return frozenset()
+
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Return what verdicts of a rule with these parameters hang on, of all that HINGES names."""
+        not_read = self.not_read()
+        return {fact: verdicts for fact, verdicts in named.items() if fact not in not_read}
 
     def by_trace(self) -> bool:
         """Tell whether the rule reads of a case nothing but its steps, their order, and its end.
@@ -159,6 +165,11 @@ class Desk:
         """Tell for each event whether it is a step of that activity."""
         arrays = self.log.arrays
         return np.asarray(arrays.activity == arrays.code_of(activity))
+
+    @cached_property
+    def clocks(self) -> Mapping[str, CaseClock]:
+        """The service-level clock of every case, by metric; they run once for all rules."""
+        return {metric: case_clock(self, metric) for metric in METRICS}
 
     @cached_property
     def traces(self) -> DistinctTraces:

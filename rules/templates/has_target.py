@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from process_mining.columnar import segments
-from rules.service_level import case_clock
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import Desk, OptionalActivity, TemplateParams
 
@@ -42,10 +41,10 @@ class Params(TemplateParams):
 def measure(desk: Desk, params: Params) -> Measure:
     """Count the metrics without a target; the first event of the case is the evidence."""
     arrays = desk.log.arrays
-    clocks = [case_clock(desk, metric) for metric in desk.service_levels.metrics]
     promised = np.zeros(arrays.n_cases, np.int64)
     missing, unknown = promised.copy(), promised.copy()
-    for clock in clocks:
+    for metric in desk.service_levels.metrics:
+        clock = desk.clocks[metric]
         promised += clock.promised
         missing += clock.promised & ~clock.has_target
         unknown |= clock.unprioritised

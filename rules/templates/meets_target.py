@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
-from rules.service_level import case_clock
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import CLAIMS, VIOLATION, WORDS, Desk, TemplateParams
 
@@ -50,7 +49,7 @@ class Params(TemplateParams):
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Run the clock; its start and, where there is one, its stop are the evidence."""
-    clock = case_clock(desk, params.metric)
+    clock = desk.clocks[params.metric]
     over = np.where(clock.has_target & clock.started, clock.elapsed_us - clock.limit_us, 0)
     facts = {
         "known": clock.known,

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, model_validator
 
-from process_mining.clock import business_us
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import CLAIMS, CONFORMITY, WORDS, Activity, Desk, TemplateParams
+from rules.templates._time import open_time_us
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -110,9 +110,9 @@ def _waits(desk: Desk, params: Params) -> _Waits:
     leaves = segments.next_position(arrays, others)
     still = np.where(desk.complete[arrays.case_of], arrays.at, desk.as_of_us)
     stop = np.where(leaves == segments.NONE, still, segments.take(arrays.at, leaves, fill=0))
-    calendar = desk.service_levels.calendar(params.calendar)
-    elapsed = business_us(arrays.at, np.maximum(stop, arrays.at), calendar)
-    return _Waits(enters=state & (here_before <= left_before), leaves=leaves, elapsed_us=elapsed)
+    enters = desk.judged(state & (here_before <= left_before))
+    elapsed = open_time_us(desk, params.calendar, start=arrays.at, stop=stop, of=enters)
+    return _Waits(enters=enters, leaves=leaves, elapsed_us=elapsed)
 
 
 def decide(_: Params) -> DecisionTable:
