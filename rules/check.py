@@ -153,12 +153,13 @@ def judge_versions(
     *,
     doubts: Sequence[Defect] = (),
     allowed: Collection[str] = (),
+    by_trace: bool = True,
 ) -> list[Given]:
     """Let both engines judge every case by every version of the rules: by code, the oldest first.
 
-    Raises as `check` does.
+    Without `by_trace` the measures say which events were judged. Raises as `check` does.
     """
-    measured = [measure(desk, rule) for rule in sorted(rules, key=_by_age)]
+    measured = [measure(desk, rule, by_trace=by_trace) for rule in sorted(rules, key=_by_age)]
     by_engine = engine.judge([one.question for one in measured])
     concerned = [Concern.of(desk, defect) for defect in doubts if defect.code not in allowed]
     return [

@@ -74,10 +74,11 @@ class Measured:
         return engine.Question(self.rule.code, self.table, self.measure.facts)
 
 
-def measure(desk: Desk, rule: Rule) -> Measured:
+def measure(desk: Desk, rule: Rule, *, by_trace: bool = True) -> Measured:
     """Let the rule's template measure every case of the desk, and say which cases are asked about.
 
-    A rule about an activity that the log's source never records is UNKNOWN for every case.
+    A rule about an activity that the log's source never records is UNKNOWN for every case. What is
+    measured once a trace does not say which events were judged; without `by_trace` nothing is.
     """
     events = _events_in_force(desk, rule)
     always = events is None and _in_force_at_the_end(desk, rule)
@@ -87,7 +88,7 @@ def measure(desk: Desk, rule: Rule) -> Measured:
     else:
         template = templates()[rule.template]
         table = template.decide(rule.params)
-        if always and rule.params.by_trace():
+        if by_trace and always and rule.params.by_trace():
             found = _of_cases(desk.traces, template.measure(desk.by_trace, rule.params))
         else:
             dated = desk if events is None else replace(desk, in_force=events)
