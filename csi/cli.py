@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -125,10 +126,11 @@ def _duration(_: click.Context, option: click.Parameter, value: str | None) -> i
         raise click.BadParameter(str(error), param=option) from error
 
 
-def log_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Add the options that say how a log is read."""
+def log_options(command: Callable[..., object], *, required: bool = True) -> Callable[..., object]:
+    """Add the options that say how a log is read; without `required` no log need be named."""
+    shown = "LOG..." if required else "[LOG]..."
     options = [
-        click.argument("logs", nargs=-1, required=True, type=IN_FILE, metavar="LOG..."),
+        click.argument("logs", nargs=-1, required=required, type=IN_FILE, metavar=shown),
         click.option("--source", help="How to read it, where the content does not tell."),
         click.option("--mapping", help="Mapping TOML, or the name of one that ships."),
         click.option("--timezone", help="IANA zone of times that carry none."),
@@ -143,23 +145,36 @@ def log_options(command: Callable[..., object]) -> Callable[..., object]:
     return command
 
 
-def judge_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Add the options that say by what a log is judged."""
+def ready_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that say how a log is made ready to be judged."""
     options = [
         click.option("--practice", help="Judge the tickets that name this practice or none."),
         click.option("--model", type=IN_FILE, help="Reference model (BPMN, PNML) instead of ours."),
         click.option("--process", help="The process of --model, where its file holds several."),
-        click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules."),
-        click.option("--waivers", type=IN_FILE, help="Offences that are allowed (TOML)."),
         click.option("--targets", type=IN_FILE, help="Service-level targets (TOML)."),
-        click.option("--surveys", type=IN_FILE, help="Survey rows (CSV)."),
         click.option("--as-of", callback=_moment, help="Judge open cases at this time."),
-        click.option("--fail-on", type=SEVERITIES, help="Exit 1 from this severity on."),
         click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+RULES = click.option("--rules", multiple=True, type=IN_FILE, help="Folder with further rules.")
+WAIVERS = click.option("--waivers", type=IN_FILE, help="Offences that are allowed (TOML).")
+
+
+def judge_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that say by what a log is judged."""
+    further = [
+        RULES,
+        WAIVERS,
+        click.option("--surveys", type=IN_FILE, help="Survey rows (CSV)."),
+        click.option("--fail-on", type=SEVERITIES, help="Exit 1 from this severity on."),
+    ]
+    for option in reversed(further):
+        command = option(command)
+    return ready_options(command)
 
 
 def _read_options(options: dict[str, Any]) -> ReadOptions:
@@ -180,24 +195,24 @@ def _read_options(options: dict[str, Any]) -> ReadOptions:
 
 
 def _request(options: dict[str, Any]) -> AuditRequest:
-    """Turn the options of a command into what `csi.audit` takes."""
+    """Turn the options of a command into what `csi.audit` takes; some commands have not all."""
     from csi.audit import AuditRequest
     from rules.spec import Severity
 
-    fail_on = options["fail_on"]
+    fail_on = options.get("fail_on")
     return AuditRequest(
         logs=tuple(options["logs"]),
         read=_read_options(options),
         practice=options["practice"],
         model=options["model"],
         process=options["process"],
-        rules=tuple(options["rules"]),
+        rules=tuple(options.get("rules", ())),
         targets=options["targets"],
-        surveys=options["surveys"],
+        surveys=options.get("surveys"),
         as_of=options["as_of"],
         fail_on=Severity[fail_on.upper()] if fail_on else None,
         allow=tuple(options["allow"]),
-        waivers=options["waivers"],
+        waivers=options.get("waivers"),
     )
 
 
@@ -503,17 +518,46 @@ def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
 
 @rules.command("explain")
 @click.argument("code")
-@RULE_FOLDERS
-def rules_explain(code: str, folders: tuple[Path, ...]) -> None:
-    """Say in words what a rule demands, why, and what to do.
+@partial(log_options, required=False)
+@click.option("--case", "case_id", help="Say why the rule fired on this case of the log, or not.")
+@RULES
+@WAIVERS
+@ready_options
+@click.option("--json", "as_json", is_flag=True)
+def rules_explain(code: str, case_id: str | None, *, as_json: bool, **options: Any) -> None:
+    """Say in words what a rule demands, why, and what to do; with a log, why it fired on a case.
 
     \b
-    Example:
+    Examples:
       trueloop rules explain INC002
+      trueloop rules explain INC002 incidents.csv --mapping ours.toml --case INC0000057
     """
+    from csi.console import explain_lines, steps
+    from csi.explanation import explain
+
+    if bool(options["logs"]) != (case_id is not None):
+        msg = "a log and --case go together: name both, or none of them"
+        raise CodedError("CL032", msg, fix="See trueloop rules explain --help")
+    if case_id is None:
+        _explain_rule(code, options["rules"], as_json=as_json)
+        return
+    with steps("explain") as step:
+        found = explain(code, case_id, _request(options), step)
+    echo_result(found, explain_lines(found), as_json=as_json)
+
+
+def _explain_rule(code: str, folders: tuple[Path, ...], *, as_json: bool) -> None:
+    """Explain all versions of a rule without a log, the one that comes into force last first."""
+    from csi.outputs import to_json
+    from csi.rule_pages import as_data
     from rules.catalogue import explain, load_catalogue
 
-    click.echo(printable(explain(load_catalogue(folders).rule(code))))
+    catalogue = load_catalogue(folders)
+    versions = catalogue.versions(catalogue.rule(code).code)[::-1]
+    if as_json:
+        click.echo(to_json([as_data(rule) for rule in versions]), nl=False)
+    else:
+        click.echo(printable("\n".join(explain(rule) for rule in versions)))
 
 
 @rules.command("test")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from csi.ranking import worst_rules
 from process_mining.model import SOUND
+from rules.durations import duration_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -278,3 +279,117 @@ def entry_lines(entry: Entry) -> list[str]:
     return lines + [
         f"{r.seq:>4}  {r.at}  {r.kind:<9} {r.actor}  {r.hash[:12]}" for r in entry.history
     ]
+
+
+def explain_lines(told: dict[str, Any]) -> list[str]:
+    """Say why a rule fired on a case, or why not: verdict, versions, and the events in order."""
+    lines = [
+        f"{told['rule']} {told['name']}: {told['verdict'].upper()} on case {told['case']}",
+        f"{told['title']}. Severity {told['severity']}.",
+        f"The case is of {told['practice']} and has ended."
+        if told["ended"]
+        else f"The case is of {told['practice']} and still open. {_judged(told['as_of'])}",
+    ]
+    lines += [f"Allowed by waiver {name}." for name in told["waived_by"]]
+    for one in told["versions"]:
+        lines += ["", *_version_lines(one)]
+    several = len(told["versions"]) > 1
+    cells = [_event_cells(event, several=several) for event in told["events"]]
+    head = (
+        "seq",
+        "when",
+        "what",
+        "team",
+        "who",
+        *(["version"] * several),
+        "what the rule makes of it",
+    )
+    lines += ["", f"The {len(cells)} events of the case" if cells else "The case has no events."]
+    return lines + [f"  {line}" for line in table_lines(head, cells)] * bool(cells)
+
+
+def _version_lines(one: dict[str, Any]) -> list[str]:
+    """Lay out what one version of a rule says of a case."""
+    until = f" until {one['valid_until']} (excluded)" if one["valid_until"] else ""
+    lines = [
+        f"Version {one['version']}, in force from {one['valid_from']}{until}: {one['verdict']}",
+        f"  demanded: {one['expected']}",
+    ]
+    lines += [f"  only for cases whose {words}" for words in one["only_for"]]
+    lines += [f"  {line}" for line in _outcome_lines(one)]
+    lines += ["  What was measured"]
+    cells = [(fact["name"], fact["value"], fact["meaning"]) for fact in one["facts"]]
+    lines += [f"    {line}" for line in table_lines(("fact", "is", "which says"), cells)]
+    lines += ["  The decision table; exactly one row holds"]
+    rows = [
+        (
+            "->" if row["holds"] else "",
+            row["verdict"],
+            ", ".join(map(_condition, row["conditions"])),
+        )
+        for row in one["table"]
+    ]
+    return lines + [f"    {line}" for line in table_lines(("", "verdict", "where"), rows)]
+
+
+def _condition(one: dict[str, Any]) -> str:
+    return f"{one['fact']} {one['demanded']}" + ("" if one["holds"] else " (no)")
+
+
+def _outcome_lines(one: dict[str, Any]) -> list[str]:
+    """Say what was measured against which limit, and what the verdict rests on."""
+    lines = []
+    if one["finding"] is not None:
+        lines += [f"found: {one['finding']['message']}", f"seen: {one['finding']['seen']}"]
+    elif one["measured"] is not None:
+        limit = "" if one["limit"] is None else f", limit {_amount(one['limit'], one['unit'])}"
+        lines.append(f"measured: {_amount(one['measured'], one['unit'])}{limit}")
+    if one["judged_events"] is not None:
+        lines.append(f"events that this version judged: {one['judged_events']}")
+    if one["by_table"] != one["verdict"]:
+        lines.append(f"the measured facts alone would say: {one['by_table']}")
+    lines += [
+        f"unknown because {why['text']}" + (f" ({why['code']})" if why["code"] else "")
+        for why in one["unknown_because"]
+    ]
+    lines += [f"vacuous because {why}" for why in one["vacuous_because"]]
+    return lines + ([] if one["pending"] is None else _pending_lines(one["pending"]))
+
+
+def _amount(value: int, unit: str) -> str:
+    return duration_words(value) if unit == "us" else f"{value:,} {unit}".rstrip()
+
+
+def _pending_lines(ahead: dict[str, Any]) -> list[str]:
+    """Say until when a case may stay as it is, and what each next step would lead to."""
+    if ahead["until"] is None:
+        lines = ["pending: it stays so as long as nothing more happens"]
+    else:
+        lines = [f"pending until {ahead['until']}; if nothing more happens, then {ahead['then']}"]
+    by_verdict: dict[str, list[str]] = {}
+    for step in ahead["next"]:
+        who = "" if step["by"] is None else f" by {step['by']}"
+        by_verdict.setdefault(step["verdict"], []).append(f"{step['activity']}{who}")
+    return lines + [
+        f"if the next step is {' or '.join(steps)}: {verdict}"
+        for verdict, steps in by_verdict.items()
+    ]
+
+
+def _event_cells(event: dict[str, Any], *, several: bool) -> tuple[str, ...]:
+    """Lay out one event; what a version makes of it names the version where there are several."""
+    marks = [
+        f"{mark['mark']} (version {mark['version']})" if several else mark["mark"]
+        for mark in event["marks"]
+    ]
+    what = event["activity"] or f"(update: {event['raw']})"
+    version = [str(event["version"] or "none")] * several
+    return (
+        str(event["seq"]),
+        event["at"] or "",
+        what,
+        event["team"] or "",
+        event["actor"] or "",
+        *version,
+        ", ".join(marks),
+    )

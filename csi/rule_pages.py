@@ -6,10 +6,11 @@ that are committed, so a page can never say anything else than the files.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from csi.outputs import write_text
-from rules.catalogue import explain
+from rules.catalogue import describe, explain
+from rules.templates import templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,3 +129,34 @@ def _vocabulary_lines(vocabulary: Vocabulary) -> str:
     if vocabulary.implied:
         lines += [f"- may leave no event: {', '.join(vocabulary.implied)}"]
     return "\n".join([*lines, ""])
+
+
+def as_data(rule: Rule) -> dict[str, Any]:
+    """Return one version of a rule as plain data."""
+    reference = rule.reference
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "version": rule.version,
+        "title": rule.title,
+        "practice": rule.practice,
+        "case_type": rule.case_type,
+        "severity": rule.severity.word,
+        "control": rule.control,
+        "template": rule.template,
+        "formula": templates()[rule.template].FORMULA,
+        "demanded": describe(rule),
+        "only_for": [condition.words for condition in rule.scope],
+        "valid_from": rule.valid_from.isoformat(),
+        "valid_until": None if rule.valid_until is None else rule.valid_until.isoformat(),
+        "why": " ".join(rule.why.split()),
+        "remedy": " ".join(rule.remedy.split()),
+        "known_problems": list(rule.known_problems),
+        "owner": rule.owner,
+        "reference": {
+            "itil": reference.itil,
+            "iso20000": reference.iso20000,
+            "fitsm": list(reference.fitsm),
+        },
+        "file": rule.path,
+    }
