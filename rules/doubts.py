@@ -215,9 +215,8 @@ def _too_near(one: Measured, verdicts: Verdicts, unsure_us: int) -> Bools:
 
 
 def _hinges(rule: Rule) -> Mapping[str, tuple[Verdict, ...]]:
-    """What a rule's verdicts hang on: its template's HINGES, less what the rule does not read."""
-    not_read = rule.params.not_read()
-    hinges = dict(templates()[rule.template].HINGES)
+    """What a rule's verdicts hang on: its template's HINGES, as far as its parameters go."""
+    hinges: dict[str, tuple[Verdict, ...]] = rule.params.hinges(templates()[rule.template].HINGES)
     if any(condition.column == s.PRIORITY for condition in rule.scope):
         hinges.setdefault(s.PRIORITY, ())
-    return {fact: verdicts for fact, verdicts in hinges.items() if fact not in not_read}
+    return hinges

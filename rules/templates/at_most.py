@@ -1,14 +1,24 @@
-"""Does an activity, or a change of team, happen at most so many times in a case?
+"""Does an activity, or a change of team, happen at most so many times, in a case or in a window?
 
 Declare's `absence(n + 1)` (Pesic, van der Aalst 2006); a limit of 0 forbids the activity. With
 `what = "team_changes"` the count is of events whose known team differs from the last known team
-before it in the case: an event without a team says nothing and changes nothing.
+before it in the case: an event without a team says nothing and changes nothing. `where` narrows the
+occurrences of an activity by an event attribute.
+
+With `within` no window of that much open time of the `calendar` holds more than `limit`
+occurrences: metric temporal logic with counting (Hirshfeld, Rabinovich 2004). The window is closed:
+two occurrences that lie exactly `within` apart share one. The occurrence that goes over the limit
+offends; those before it may lie outside the time of the rule's version.
 
 Going over the limit is final. An open case within the limit may still go over it, so it is
-pending. A case that names no team at all is unknown, not free of changes.
+pending. A case that names no team at all is unknown, not free of changes. An occurrence whose
+attribute is missing may or may not count: where that decides, the case is unknown. So is every case
+of a log without times where there is a window.
+
+Complexity: O(events); with a window O(n log n) in the occurrences.
 
 Not checked: why a team changed, whether a change back to an earlier team was right, teams between
-two events.
+two events; with a window, that a clock which is cut to minutes may lengthen or shorten it by one.
 """
 
 from __future__ import annotations
@@ -18,24 +28,36 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from process_mining.clock import business_us
 from process_mining.columnar import segments
-from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
-from rules.spec import ZERO, Interval, Measure, Row, Verdict
+from process_mining.quality import COUNT, END, MIDDLE, ORDER, RECORDED, START, TIME
+from rules.durations import Duration, format_duration, refuse_days
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CLAIMS, CONFORMITY, VIOLATION, Desk, OptionalActivity, TemplateParams
+from rules.templates._conditions import Asking, Where, asking, causes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
+    from process_mining.eventlog import Ints
     from rules.spec import DecisionTable
 
-FORMULA = "!(F (a & X F (a & ... )))  with limit + 1 times a; a = activity, or a change of team"
-ONE = Interval(1, 1)
+    Mask = npt.NDArray[np.bool_]
+
+FORMULA = (
+    "!(F (a & X F (a & ... )))  with limit + 1 times a; a = activity, or a change of team"
+    "   with within: !(F (a & X F (a & ...))) for every limit + 1 times a in a window of that time"
+)
 HINGES = {
     ORDER: CLAIMS,
     COUNT: VIOLATION,
     START: CONFORMITY,
-    MIDDLE: CONFORMITY,
+    MIDDLE: CLAIMS,  # a change of team that is not seen may be seen later, nearer to another one
     END: CONFORMITY,
+    TIME: CLAIMS,
+    RECORDED: CLAIMS,
     "team": (),
 }
 
@@ -43,63 +65,153 @@ HINGES = {
 class Params(TemplateParams):
     """Either an `activity` or `what = "team_changes"` happens at most `limit` times."""
 
-    activity: OptionalActivity = None
-    what: Literal["activity", "team_changes"] = "activity"
-    limit: int = Field(ge=0, le=1000)
+    activity: OptionalActivity = Field(default=None, description="the activity that is counted")
+    what: Literal["activity", "team_changes"] = Field(
+        default="activity", description="what is counted: an activity, or changes of team"
+    )
+    limit: int = Field(ge=0, le=1000, description="how often it may happen")
+    where: Where | None = Field(default=None, description="which occurrences of the activity count")
+    within: Duration | None = Field(
+        default=None, description="the length of the window, such as '10h' (default: the case)"
+    )
+    calendar: str | None = Field(
+        default=None, min_length=1, description="the calendar whose open time counts"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_days_of_open_hours(cls, params: object) -> object:
+        return refuse_days(params, limit="within")
 
     @model_validator(mode="after")
     def _one_thing_is_counted(self) -> Params:
         if (self.activity is None) == (self.what == "activity"):
             msg = 'name an activity, or say what = "team_changes", not both and not neither'
             raise ValueError(msg)
+        if self.where is not None and self.activity is None:
+            msg = "where narrows an activity, and changes of team are counted"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _a_window_has_a_calendar(self) -> Params:
+        if (self.within is None) != (self.calendar is None):
+            msg = "a window needs both, within and calendar"
+            raise ValueError(msg)
+        if self.within is not None and self.limit == 0:
+            msg = "a limit of 0 forbids it everywhere, so a window says nothing"
+            raise ValueError(msg)
         return self
 
     def not_read(self) -> frozenset[str]:
-        """A rule that counts an activity reads no team."""
-        return frozenset() if self.activity is None else frozenset({"team"})
+        """A rule that counts an activity reads no team, and one without a window no time."""
+        no_team = frozenset() if self.activity is None else frozenset({"team"})
+        return no_team if self.within is not None else no_team | {TIME, RECORDED}
+
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Only a change of team can move into a window when something before it is missing."""
+        found = super().hinges(named)
+        moving = self.activity is None and self.within is not None
+        return found if moving else found | {MIDDLE: CONFORMITY}
 
 
 def measure(desk: Desk, params: Params) -> Measure:
-    """Count; the event that goes over the limit decides, the first one is shown with it."""
+    """Count; the event that goes over the limit decides, shown with the first that is counted."""
     arrays = desk.log.arrays
-    mask, known = _counted(desk, params)
-    count = segments.count(arrays, mask)
-    facts = {"known": known, "count": count, "complete": desk.complete.astype(np.int64)}
+    counted, known = _counted(desk, params)
+    first, count = _counts(desk, params, counted.sure)
+    perhaps = _counts(desk, params, counted.possible)[1]
+    judged = counted.judged(desk)
+    over, unsure = judged.sure & (count > params.limit), judged.possible & (perhaps > params.limit)
+    decisive = segments.first(arrays, over)
+    most = segments.argmax(arrays, judged.sure, count)
+    timed = params.within is None or desk.log.timed
     return Measure(
-        facts=facts,
-        events=(segments.first(arrays, mask), segments.nth(arrays, mask, params.limit + 1)),
-        measured=count,
+        facts={
+            "timed": np.full(arrays.n_cases, int(timed), dtype=np.int64),
+            "known": known,
+            "over": segments.count(arrays, over),
+            "unsure": segments.count(arrays, unsure),
+            "complete": desk.complete.astype(np.int64),
+        },
+        events=(segments.take(first, decisive, fill=segments.NONE), decisive),
+        measured=segments.take(count, most, fill=0),
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
-        unit="times" if params.activity is not None else "team changes",
-        cause="" if params.activity is not None else "no event of the case names a team",
+        unit=_unit(params),
+        cause=_cause(params, timed=timed),
+        starts=counted.possible,
+        stops=counted.possible,
+        judged=judged.possible,
     )
 
 
-def _counted(desk: Desk, params: Params) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+def _counted(desk: Desk, params: Params) -> tuple[Asking, Ints]:
     """The events that count, and for each case whether they can be counted."""
     arrays = desk.log.arrays
     if params.activity is not None:
-        return desk.mask(params.activity), np.ones(arrays.n_cases, dtype=np.int64)
+        countable = np.ones(arrays.n_cases, dtype=np.int64)
+        return asking(desk, params.activity, params.where), countable
+    changes = segments.changes(arrays, arrays.team)
     named = segments.count(arrays, arrays.team >= 0) > 0
-    return segments.changes(arrays, arrays.team), named.astype(np.int64)
+    return Asking(sure=changes, unsure=np.zeros_like(changes)), named.astype(np.int64)
 
 
-def decide(params: Params) -> DecisionTable:
+def _counts(desk: Desk, params: Params, mask: Mask) -> tuple[Ints, Ints]:
+    """Per marked event: how many marked ones its window holds up to it, and the first of them.
+
+    Without a window all of its case so far. What is said of other events means nothing.
+    """
+    arrays = desk.log.arrays
+    first = segments.first(arrays, mask)[arrays.case_of]
+    count = segments.count_before(arrays, mask) + 1
+    if params.within is None or params.calendar is None or not desk.log.timed:
+        return first, count
+    place = np.flatnonzero(mask)
+    if not len(place):
+        return first, count
+    at, calendar = arrays.at[place], desk.service_levels.calendar(params.calendar)
+    clock = business_us(np.full_like(at, at.min()), at, calendar)
+    rank = np.unique(np.concatenate([clock, clock - params.within]), return_inverse=True)[1]
+    keys = arrays.case_of[place] * len(rank) + rank.reshape(2, -1)
+    oldest = np.searchsorted(keys[0], keys[1], side="left")
+    first[place], count[place] = place[oldest], np.arange(len(place)) - oldest + 1
+    return first, count
+
+
+def _unit(params: Params) -> str:
+    thing = "times" if params.activity is not None else "team changes"
+    return thing if params.within is None else f"{thing} within {format_duration(params.within)}"
+
+
+def _cause(params: Params, *, timed: bool) -> str:
+    if not timed:
+        return "the log has no times"
+    return causes(params.where) if params.activity else "no event of the case names a team"
+
+
+def decide(_: Params) -> DecisionTable:
     """Over the limit violates for good; within it the end of the case decides."""
-    within = {"known": ONE, "count": Interval(None, params.limit)}
+    known = {"timed": POSITIVE, "known": POSITIVE}
+    within = known | {"over": ZERO, "unsure": ZERO}
     return (
-        Row(Verdict.UNKNOWN, {"known": ZERO}),
-        Row(Verdict.VIOLATES, {"known": ONE, "count": Interval(params.limit + 1, None)}),
-        Row(Verdict.CONFORMS, within | {"complete": ONE}),
+        Row(Verdict.UNKNOWN, {"timed": ZERO}),
+        Row(Verdict.UNKNOWN, {"timed": POSITIVE, "known": ZERO}),
+        Row(Verdict.VIOLATES, known | {"over": POSITIVE}),
+        Row(Verdict.UNKNOWN, known | {"over": ZERO, "unsure": POSITIVE}),
+        Row(Verdict.CONFORMS, within | {"complete": POSITIVE}),
         Row(Verdict.PENDING, within | {"complete": ZERO}),
     )
 
 
 def describe(params: Params) -> str:
     """Say what must hold."""
-    thing = "The team" if params.activity is None else f"'{params.activity}'"
+    condition = "" if params.where is None else params.where.words()
+    thing = "The team" if params.activity is None else f"'{params.activity}'{condition}"
     verb = "changes" if params.activity is None else "happens"
     if params.limit == 0:
         return f"{thing} never {verb}."
     times = "once" if params.limit == 1 else f"{params.limit} times"
-    return f"{thing} {verb} at most {times} in a case."
+    place = "in a case"
+    if params.within is not None:
+        place = f"within {format_duration(params.within)} (calendar {params.calendar})"
+    return f"{thing} {verb} at most {times} {place}."

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, model_validator
 
-from process_mining.clock import business_us
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
@@ -38,9 +37,9 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import Where, asking, causes
+from rules.templates._time import open_time_us
 
 if TYPE_CHECKING:
-    from process_mining.eventlog import Ints
     from rules.spec import DecisionTable
 
 FORMULA = "G ((activity & where) -> O[0, within] before)"
@@ -83,8 +82,14 @@ def measure(desk: Desk, params: Params) -> Measure:
     wanted, asks = desk.mask(params.before), asking(desk, params.activity, params.where)
     asks = asks.judged(desk)
     latest = segments.previous_position(arrays, wanted)
-    elapsed = _elapsed_us(desk, params, latest)
     missing = latest == segments.NONE
+    elapsed = open_time_us(
+        desk,
+        params.calendar,
+        start=segments.take(arrays.at, latest, fill=0),
+        stop=arrays.at,
+        of=asks.possible & ~missing,
+    )
     too_late = missing | (elapsed > params.within)
     late = asks.sure & too_late
     none_late = segments.count(arrays, late)[arrays.case_of] == 0
@@ -107,13 +112,6 @@ def measure(desk: Desk, params: Params) -> Measure:
         stops=asks.possible,
         judged=asks.possible,
     )
-
-
-def _elapsed_us(desk: Desk, params: Params, latest: Ints) -> Ints:
-    """Return the open time from an earlier event to each event; 0 where there is none."""
-    at = desk.log.arrays.at
-    since = np.where(latest == segments.NONE, at, segments.take(at, latest, fill=0))
-    return business_us(since, at, desk.service_levels.calendar(params.calendar))
 
 
 def decide(_: Params) -> DecisionTable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import pairwise, product
 
 from oracles.finite_trace import Elapsed, Step, Story, wall_clock
 
@@ -323,3 +323,42 @@ def consistent_value(
     if not named:
         return "unknown"
     return "conforms" if ticket.complete or state == "over" else "pending"
+
+
+# --- at_most, in a case or in a window
+
+
+def at_most(  # noqa: PLR0913 - the parameters of the template
+    ticket: Ticket,
+    activity: str,
+    limit: int,
+    *,
+    within: int | None = None,
+    where: Where | None = None,
+    elapsed: Elapsed = wall_clock,
+) -> str:
+    """Each event in force closes no group of more than `limit` that share a window."""
+    free = replace(ticket, out=frozenset())
+    found = []
+    for counted in worlds(free, activity, where):
+        ats = {i: ticket.steps[i].at for i in counted}
+        groups = [
+            [j for j in counted if j <= i and (within is None or elapsed(ats[j], ats[i]) <= within)]
+            for i in counted
+            if i not in ticket.out
+        ]
+        over = any(len(group) > limit for group in groups)
+        found.append("violates" if over else "conforms" if ticket.complete else "pending")
+    return over_worlds(found)
+
+
+def team_changes(ticket: Ticket, limit: int, within: int, elapsed: Elapsed = wall_clock) -> str:
+    """Say each change of team as an event of its own, then count those."""
+    known = [(i, x) for i, x in enumerate(ticket.steps) if x.team is not None]
+    if not known:
+        return "unknown"
+    changes = [(i, x) for (_, old), (i, x) in pairwise(known) if old.team != x.team]
+    steps = tuple(replace(x, activity="change") for _, x in changes)
+    out = frozenset(new for new, (old, _) in enumerate(changes) if old in ticket.out)
+    told = replace(ticket, steps=steps, out=out)
+    return at_most(told, "change", limit, within=within, elapsed=elapsed)

@@ -105,7 +105,8 @@ def contradicted(fact: str) -> dict[str, Counter[str]]:
 @pytest.mark.parametrize("fact", SPOIL)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_claim_is_contradicted_that_is_not_named(fact: str, name: str) -> None:
-    hinges = templates()[SCENARIOS[name][0]].HINGES
+    module = templates()[SCENARIOS[name][0]]
+    hinges = module.Params.model_validate(SCENARIOS[name][1]).hinges(module.HINGES)
     named = {verdict.word for verdict in hinges.get(fact, ())}
     assert set(contradicted(fact)[name]) <= named, contradicted(fact)[name]
 
@@ -138,7 +139,8 @@ def test_a_time_recorded_too_late_misleads_only_through_a_start_or_a_stop() -> N
     whole, spoilt = desk_of(full), desk_of(late)
     positions = spoilt.log.arrays.offsets[:-1] + np.array(which)
     for name, (template, given, _) in SCENARIOS.items():
-        if RECORDED not in templates()[template].HINGES:
+        module = templates()[template]
+        if RECORDED not in module.Params.model_validate(given).hinges(module.HINGES):
             continue
         found = ask(spoilt, template, given)[1]
         assert found.starts is not None
