@@ -37,12 +37,8 @@ from rules.templates._conditions import mask_of
 from rules.templates._values import Values
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from process_mining.eventlog import Codes, Ints
     from rules.spec import DecisionTable
-
-    Mask = npt.NDArray[np.bool_]
 
 FORMULA = "for every value v: G ((after & !O after & value = v) -> (value = v W until))"
 NONE = segments.NONE
@@ -90,14 +86,15 @@ def measure(desk: Desk, params: Params) -> Measure:
     part = _Part.of(desk, params)
     here = np.arange(len(arrays.at))
     before_end = here < part.end[arrays.case_of]
-    judged = desk.judged(before_end & (here > part.begin[arrays.case_of]))
-    changed = judged & segments.changes(arrays, codes)
+    inside = before_end & (here > part.begin[arrays.case_of])
+    judged = desk.judged(inside | (here == part.begin[arrays.case_of]))
+    changed = judged & inside & segments.changes(arrays, codes)
     decisive = segments.first(arrays, changed)
     before = segments.previous_position(arrays, codes >= 0)
     changes = segments.count(arrays, changed)
     return Measure(
         facts={
-            "begun": part.begun.astype(np.int64),
+            "begun": segments.count(arrays, judged),
             "named": segments.count(arrays, before_end & (codes >= 0)),
             "changes": changes,
             "over": (desk.complete | (part.end < arrays.offsets[1:])).astype(np.int64),
@@ -123,29 +120,24 @@ def _codes(desk: Desk, column: str) -> Codes | Ints:
 class _Part:
     """The part of each case that counts: the events after `begin` and before `end` (positions).
 
-    `begun`: there is such a part; its beginning is the event at `begin`, or the case's.
+    `begin` is the first `after`, where there is one; a case without it has an empty part.
     """
 
     begin: Ints
     end: Ints
-    begun: Mask
 
     @classmethod
     def of(cls, desk: Desk, params: Params) -> _Part:
         """Find each case's part."""
         arrays = desk.log.arrays
-        first_after = segments.first(arrays, mask_of(desk, params.after))
-        begun = first_after != NONE
         ends = arrays.offsets[1:]
-        begin = np.where(begun, first_after, ends)
+        first_after = segments.first(arrays, mask_of(desk, params.after))
+        begin = np.where(first_after == NONE, ends, first_after)
         if params.after is None:
             begin = arrays.offsets[:-1] - 1
         later = np.arange(len(arrays.at)) > begin[arrays.case_of]
         until = segments.first(arrays, mask_of(desk, params.until) & later)
-        end = np.where(until == NONE, ends, until)
-        if params.after is None:
-            begun = end - begin > 1
-        return cls(begin, end, begun)
+        return cls(begin, np.where(until == NONE, ends, until))
 
 
 def decide(_: Params) -> DecisionTable:
