@@ -584,6 +584,25 @@ def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
     ctx.exit(1 if wrong else 0)
 
 
+@rules.command("schema")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
+def rules_schema(out: Path | None) -> None:
+    """Print the JSON Schema of a rule file, by which editors check and complete one.
+
+    \b
+    Example:
+      trueloop rules schema --out my-rules/rule.schema.json
+    """
+    from csi.outputs import to_json, write_json
+    from rules.rule_schema import rule_schema
+
+    if out is None:
+        click.echo(to_json(rule_schema()), nl=False)
+        return
+    write_json(out, rule_schema())
+    click.echo(f"the schema of rule files in {out}")
+
+
 @rules.command("docs")
 @RULE_FOLDERS
 @click.option("--out", type=OUT_DIR, default=Path("docs/rules"), show_default=True)

@@ -71,4 +71,7 @@ def duration_words(us: int) -> str:
     return sign + " ".join(parts) if parts else "under 1 s"
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration), Field(gt=0)]
+_Written = Annotated[str, Field(pattern=r"^[0-9]{1,6}[smhdw]$", examples=["4h"])]
+Duration = Annotated[
+    int, Field(gt=0), BeforeValidator(parse_duration, json_schema_input_type=_Written)
+]

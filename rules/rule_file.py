@@ -79,7 +79,12 @@ def _as_event(item: object) -> object:
     return {"activity": item} if isinstance(item, str) else item
 
 
-Offset = Annotated[int, BeforeValidator(_parse_offset), Field(le=3650 * s.US_PER_DAY)]
+_WrittenOffset = Annotated[str, Field(pattern=r"^\+([0-9]{1,6}[smhd])+$", examples=["+1d2h"])]
+Offset = Annotated[
+    int,
+    Field(le=3650 * s.US_PER_DAY),
+    BeforeValidator(_parse_offset, json_schema_input_type=_WrittenOffset),
+]
 FitsmClause = Annotated[str, Field(pattern=r"^(PR|GR)[0-9]{1,2}(\.[0-9]{1,2})?$")]
 IsoClause = Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,2}){0,3}$")]
 CaseColumn = Annotated[str, Field(pattern=r"^(priority|category|service|attr\.[A-Za-z0-9_]+)$")]
@@ -89,37 +94,58 @@ Column = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 class ReferenceForm(Form):
     """`[reference]`."""
 
-    itil: Line
-    iso20000: IsoClause | Literal[""] = ""
-    fitsm: list[FitsmClause] = Field(default_factory=list)
+    itil: Line = Field(description="the ITIL 4 practice, by name")
+    iso20000: IsoClause | Literal[""] = Field(
+        default="", description="the clause of ISO/IEC 20000-1:2018, such as 8.6.1"
+    )
+    fitsm: list[FitsmClause] = Field(
+        default_factory=list, description="requirements of FitSM-1, such as PR9.3"
+    )
 
 
 class EventForm(Form):
     """One entry of a trace."""
 
-    activity: Line
-    at: Offset | None = None
-    actor: Line | None = None
-    team: Line | None = None
-    attributes: dict[Column, Line] = Field(default_factory=dict)
+    activity: Line = Field(description="a word of the practice")
+    at: Offset | None = Field(
+        default=None, description="time since the start of the example; default: 1 h after the last"
+    )
+    actor: Line | None = Field(default=None, description="who did it")
+    team: Line | None = Field(default=None, description="the team in charge")
+    attributes: dict[Column, Line] = Field(
+        default_factory=dict, description="what else the event says, by name without 'attr.'"
+    )
+
+
+TraceEvent = Annotated[
+    EventForm, BeforeValidator(_as_event, json_schema_input_type=Line | EventForm)
+]
 
 
 class ExampleForm(Form):
     """One `[[examples]]`."""
 
-    verdict: Literal["conforms", "violates", "pending", "vacuous", "unknown"]
-    trace: list[Annotated[EventForm, BeforeValidator(_as_event)]] = Field(min_length=1)
-    case: dict[CaseColumn, Line] = Field(default_factory=dict)
-    links: dict[Line, Line] = Field(default_factory=dict)
-    as_of: Offset | None = None
+    verdict: Literal["conforms", "violates", "pending", "vacuous", "unknown"] = Field(
+        description="what the rule must say of it"
+    )
+    trace: list[TraceEvent] = Field(min_length=1, description="the events in order")
+    case: dict[CaseColumn, Line] = Field(
+        default_factory=dict, description="columns of the case: priority, category, attr.NAME, ..."
+    )
+    links: dict[Line, Line] = Field(
+        default_factory=dict, description="another ticket that the case names, by the kind of link"
+    )
+    as_of: Offset | None = Field(
+        default=None, description="the moment of judging; default: that of the last event"
+    )
 
 
 class ScopeForm(Form):
     """One `[[scope]]`."""
 
-    column: CaseColumn
-    one_of: list[Line] = Field(default_factory=list)
-    none_of: list[Line] = Field(default_factory=list)
+    column: CaseColumn = Field(description="a column of the case")
+    one_of: list[Line] = Field(default_factory=list, description="texts of which it holds one")
+    none_of: list[Line] = Field(default_factory=list, description="texts of which it holds none")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ScopeForm:
@@ -132,25 +158,47 @@ class ScopeForm(Form):
 class RuleForm(Form):
     """A rule file."""
 
-    code: Annotated[str, Field(pattern=r"^[A-Z]{3}[0-9]{3}$")]
-    name: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    title: Line
-    practice: Line
-    case_type: Line | None = None
-    template: Line
-    severity: Literal["low", "medium", "high", "critical"]
-    version: Annotated[int, Field(ge=1, le=100_000)]
-    valid_from: dt.date
-    valid_until: dt.date | None = None
-    owner: Line
-    why: Text
-    remedy: Text
-    known_problems: list[Text] = Field(default_factory=list)
-    control: Control | None = None
-    scope: list[ScopeForm] = Field(default_factory=list)
-    params: dict[str, Any] = Field(default_factory=dict)
-    reference: ReferenceForm
-    examples: list[ExampleForm] = Field(default_factory=list)
+    code: Annotated[str, Field(pattern=r"^[A-Z]{3}[0-9]{3}$")] = Field(
+        description="three capitals and three digits; never used again for another rule"
+    )
+    name: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")] = Field(
+        description="states the offence, such as resolved-before-diagnosed"
+    )
+    title: Line = Field(description="the offence in one sentence, as findings show it")
+    practice: Line = Field(description="the practice that the rule belongs to")
+    case_type: Line | None = Field(
+        default=None, description="the practice whose cases it judges; default: practice"
+    )
+    template: Line = Field(description="the kind of constraint; [params] are its parameters")
+    severity: Literal["low", "medium", "high", "critical"] = Field(
+        description="how much a violation matters"
+    )
+    version: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        description="the number of this version of the rule"
+    )
+    valid_from: dt.date = Field(description="the first day on which this version is in force (UTC)")
+    valid_until: dt.date | None = Field(
+        default=None, description="the day from which on it is no longer in force"
+    )
+    owner: Line = Field(description="the role that has to act")
+    why: Text = Field(description="why a violation matters")
+    remedy: Text = Field(description="what to do about it")
+    known_problems: list[Text] = Field(
+        default_factory=list, description="where the rule is wrong, or asks too much"
+    )
+    control: Control | None = Field(
+        default=None, description="the change control that the rule serves"
+    )
+    scope: list[ScopeForm] = Field(
+        default_factory=list, description="the cases that the rule is about; all must hold"
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="the parameters of the template"
+    )
+    reference: ReferenceForm = Field(description="the norms that the rule rests on")
+    examples: list[ExampleForm] = Field(
+        default_factory=list, description="traces, and what the rule must say of them"
+    )
 
 
 # --- one file
