@@ -11,8 +11,9 @@ makes words of their own:
     measure baseline   before the first `evaluate` that names a baseline window (no own record)
 
 A baseline may be measured from the past at any time before it is used, so when it was measured is
-not asked; an evaluation without a window was compared with nothing. The order is the register's own
-(`seq`); the actors are roles, no people. O(records).
+not asked; an evaluation without a window was compared with nothing. A case carries the KPI of its
+improvement (`attr.kpi`). The order is the register's own (`seq`); the actors are roles, no people.
+The register records no assessment, and not when an improvement was carried out. O(records).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 PRACTICE: Final = "continual_improvement"
 BASELINE: Final = "measure baseline"
+KPI: Final = f"{s.ATTRIBUTE_PREFIX}kpi"
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -47,7 +49,8 @@ class _Step(NamedTuple):
 def register_log(register: Register) -> EventLog:
     """Return the log of a register; RG1xx where its chain is broken, RG130 where it is empty."""
     register.require_intact()
-    steps = [step for entry in register.list() for step in _steps(entry)]
+    entries = register.list()
+    steps = [step for entry in entries for step in _steps(entry)]
     if not steps:
         raise CodedError("RG130", "the register is empty", fix="Add an improvement first")
     case_ids, words, ats, actors, positions = map(list, zip(*steps, strict=True))
@@ -60,8 +63,13 @@ def register_log(register: Register) -> EventLog:
             POSITION: pa.array(positions, pa.int64()),
         }
     )
-    ids = sorted(set(case_ids))
-    cases = pa.table({s.CASE_ID: ids, s.PRACTICE: [PRACTICE] * len(ids)})
+    cases = pa.table(
+        {
+            s.CASE_ID: [entry.id for entry in entries],
+            s.PRACTICE: [PRACTICE] * len(entries),
+            KPI: [entry.improvement.kpi for entry in entries],
+        }
+    )
     meta = LogMeta("register", rows_in=len(steps), clear_names=True)
     return EventLog.build(events, cases=cases, meta=meta)
 

@@ -94,12 +94,36 @@ def test_the_audit_finds_what_was_skipped(register: Register, tmp_path: Path) ->
     done = CliRunner().invoke(cli, [*args, "--fail-on", "low"], catch_exceptions=False)
     assert done.exit_code == 1
     summary = json.loads((out / "summary.json").read_text())
-    (rule,) = summary["rules"]
-    assert (rule["conforms"], rule["violates"], rule["pending"]) == (2, 2, 1)
-    found = pq.read_table(out / "findings.parquet")
-    told = dict(zip(found["case_id"].to_pylist(), found["message"].to_pylist(), strict=True))
-    assert set(told) == {no_baseline, not_evaluated}
-    assert not {kept, withdrawn, still_open} & set(told)
+    rules = {rule["code"]: rule for rule in summary["rules"]}
+    model = rules["CSI001"]
+    assert (model["conforms"], model["violates"], model["pending"]) == (2, 2, 1)
+    found = pq.read_table(out / "findings.parquet").to_pylist()
+    assert {(row["rule"], row["case_id"]) for row in found} == {
+        ("CSI001", no_baseline),
+        ("CSI001", not_evaluated),
+        ("CSI002", no_baseline),
+    }
+    assert not {kept, withdrawn, still_open} & {row["case_id"] for row in found}
+    told = {row["case_id"]: row["message"] for row in found if row["rule"] == "CSI001"}
     assert "Measure baseline was skipped" in told[no_baseline]
     assert "Evaluate was skipped" in told[not_evaluated]
-    assert WHO in {*pq.read_table(out / "findings.parquet")["actor"].to_pylist()}
+    assert WHO in {row["actor"] for row in found}
+
+
+def test_what_the_register_does_not_record_is_unknown_and_no_offence(
+    register: Register, tmp_path: Path
+) -> None:
+    """It tells no assessment and no carrying out; it never takes an entry without a KPI."""
+    keep(register, "start", "evaluate", "close")
+    keep(register, "start")
+    out = tmp_path / "out"
+    args = ["register", "audit", str(tmp_path / "register.sqlite"), "--out", str(out)]
+    as_of = ["--as-of", "2025-03-01T12:00:00Z"]  # a year later no deadline is left
+    assert CliRunner().invoke(cli, [*args, *as_of], catch_exceptions=False).exit_code == 0
+    rules = {one["code"]: one for one in json.loads((out / "summary.json").read_text())["rules"]}
+    assert {code for code, one in rules.items() if one["unknown"] == 2} == {
+        *("CSI003", "CSI004", "CSI005", "CSI006")
+    }
+    decided = {code: (one["conforms"], one["pending"]) for code, one in rules.items()}
+    assert decided["CSI002"] == decided["CSI007"] == (1, 1)
+    assert all(one["violates"] == 0 for one in rules.values())

@@ -120,11 +120,13 @@ feedback zendesk
 - good, offered
 knowledge servicenow
 + Draft, Review, Published, Pending retirement, Published, Pending retirement, Retired
-+ draft, review, draft, review, published, draft, review, published, outdated, retired
++ draft, review, draft, review, published, outdated
++ Draft, Review, Published, Draft, Review, Published, Retired
 - Draft, Published, Retired
 knowledge jira
 + To Do, In Progress, In Review, In Progress, Canceled
 - To Do, In Progress, Done
+- To Do, Done, Canceled
 continual_improvement register
 + add, start, note, measure baseline, evaluate, note, close
 + add, start, measure baseline, evaluate, evaluate, restart, evaluate, close
