@@ -107,7 +107,7 @@ class TemplateParams(BaseModel):
         return frozenset()
 
     def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
-        """Return what verdicts of a rule with these parameters hang on, of all that HINGES names."""
+        """Return what verdicts of a rule with these parameters hang on, of all in HINGES."""
         not_read = self.not_read()
         return {fact: verdicts for fact, verdicts in named.items() if fact not in not_read}
 

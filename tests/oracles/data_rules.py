@@ -301,7 +301,7 @@ def consistent_value(
     ticket: Ticket, column: str, *, after: str | None = None, until: str | None = None
 ) -> str:
     """Read the case from left to right, remembering the last value named."""
-    state, last, named, changes = "before", None, False, False
+    state, last, named, changes, asked = "before", None, False, False, False
     if after is None and ticket.steps:
         state = "inside"
     for i, x in enumerate(ticket.steps):
@@ -316,10 +316,11 @@ def consistent_value(
             last, named = said, True
         if state == "before" and x.activity == after:
             state = "inside"
+        asked |= state == "inside" and i not in ticket.out
     if changes:
         return "violates"
-    if state in ("before", "never"):
-        return "vacuous" if ticket.complete or state == "never" else "pending"
+    if state in ("before", "never") or not asked:
+        return "vacuous" if ticket.complete or state in ("never", "over") else "pending"
     if not named:
         return "unknown"
     return "conforms" if ticket.complete or state == "over" else "pending"
