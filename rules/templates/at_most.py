@@ -60,6 +60,11 @@ HINGES = {
     RECORDED: CLAIMS,
     "team": (),
 }
+EXPLAIN = {
+    "known": "whether the case tells enough to count (1 yes, 0 no)",
+    "over": "times it happened once too often",
+    "unsure": "times it may have happened once too often",
+}
 
 
 class Params(TemplateParams):

@@ -50,6 +50,12 @@ HINGES = {
     "actor": (),
     "team": (),
 }
+EXPLAIN = {
+    "begun": "whether the part in which the value must stay has begun (1 yes, 0 no)",
+    "named": "events of that part that say '{column}'",
+    "changes": "changes of the value inside that part",
+    "over": "whether that part is over (1 yes, 0 no)",
+}
 
 
 class Params(TemplateParams):

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 FORMULA = "for every team t: G ((first | (update & state = first)) by t -> !F (second by t))"
 HINGES = {ORDER: CLAIMS, START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY, "team": ()}
+EXPLAIN = {
+    "same": "times '{second}' was done by a team that had done '{first}'",
+    "unsure": "times it cannot be told whether '{second}' was, for want of a team",
+    "count": "times '{second}' came after '{first}'",
+}
 
 
 class Params(TemplateParams):

@@ -31,6 +31,10 @@ FORMULA = (
 ONE = Interval(1, 1)
 UNSHOWN = frozenset({Verdict.VACUOUS})  # a case ends with a step
 HINGES = {ORDER: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: CLAIMS}
+EXPLAIN = {
+    "after": "steps after the last one that may end the case (all, where there is none)",
+    "steps": "steps of the case",
+}
 
 
 class Params(TemplateParams):

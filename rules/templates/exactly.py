@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 FORMULA = "F (a & X F (a & ... ))  with `times` times a, and not with once more; a = activity"
 ONE = Interval(1, 1)
 HINGES = {COUNT: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: VIOLATION}
+EXPLAIN = {
+    "count": "times '{activity}' happened",
+}
 
 
 class Params(TemplateParams):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 FORMULA = "F (activity | or_else)"
 HINGES = {START: VIOLATION, MIDDLE: VIOLATION, END: VIOLATION, WORDS: VIOLATION}
+EXPLAIN = {
+    "count": "times '{activity}', or what will do instead, happened",
+}
 
 
 class Params(TemplateParams):

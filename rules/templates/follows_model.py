@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 FORMULA = "the trace, or for an open case some continuation of it, is in the language of the model"
 ONE = Interval(1, 1)
 HINGES = {ORDER: CLAIMS, COUNT: VIOLATION, START: CLAIMS, MIDDLE: CLAIMS, END: CLAIMS, WORDS: ()}
+EXPLAIN = {
+    "known": "whether there is a model, and its words are all that the case has (1 yes, 0 no)",
+    "lower": "steps by which the case departs from the model, at least",
+    "upper": "the same, at most",
+}
 
 
 class Params(TemplateParams):

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 FORMULA = "for every actor p: G ((first | (update & state = first)) by p -> !F (second by p))"
 HINGES = {ORDER: CLAIMS, START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY, "actor": ()}
+EXPLAIN = {
+    "same": "times '{second}' was done by somebody who had done '{first}'",
+    "unsure": "times it cannot be told whether '{second}' was, for want of a name",
+    "count": "times '{second}' came after '{first}'",
+}
 
 
 class Params(TemplateParams):

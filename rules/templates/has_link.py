@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 FORMULA = "F activity -> the case has a link of the kind"
 ONE = Interval(1, 1)
 HINGES: dict[str, tuple[Verdict, ...]] = {}
+EXPLAIN = {
+    "recorded": "whether the log has any link of kind '{kind}' (1 yes, 0 no)",
+    "count": "times '{activity}' happened",
+    "links": "links of kind '{kind}' that the case has",
+}
 
 
 class Params(TemplateParams):

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 FORMULA = "start -> a target of each promised metric is in force; or F unless"
 ONE = Interval(1, 1)
 HINGES: dict[str, tuple[Verdict, ...]] = {"priority": ()}
+EXPLAIN = {
+    "exempt": "whether the case is withdrawn, and owes nothing (1 yes, 0 no)",
+    "unknown": "whether its priority is missing (1 yes, 0 no)",
+    "promised": "metrics that are promised to such cases",
+    "missing": "those of them for which no target is in force",
+}
 
 
 class Params(TemplateParams):

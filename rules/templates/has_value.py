@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 FORMULA = "G (activity -> column is known & allowed); without activity: at the end it is"
 HINGES = {START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY}
+EXPLAIN = {
+    "kept": "whether the log has '{column}' anywhere (1 yes, 0 no)",
+    "bad": "values that are missing or not allowed",
+    "count": "events, or cases, that have to carry a value",
+}
 
 
 class Params(TemplateParams):

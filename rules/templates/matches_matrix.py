@@ -49,6 +49,12 @@ _NUMBERED = re.compile(r"([0-9]{1,9}) - .*", re.DOTALL)
 Level = Annotated[int, Field(ge=1, le=1000)]
 Levels = Annotated[dict[Annotated[str, Field(min_length=1)], Level], Field(max_length=200)]
 Line = Annotated[tuple[Level, ...], Field(strict=False, min_length=1, max_length=20)]
+EXPLAIN = {
+    "kept": "whether the log has all three columns (1 yes, 0 no)",
+    "known": "whether '{result}' names a level (1 yes, 0 no)",
+    "fits": "cells of the matrix, of those that the case leaves possible, that say the same",
+    "differs": "those that say something else",
+}
 
 
 class Params(TemplateParams):

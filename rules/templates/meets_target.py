@@ -39,6 +39,13 @@ HINGES = {
     "priority": (),
     WORDS: (),
 }
+EXPLAIN = {
+    "known": "whether its priority, its times and its steps are known (1 yes, 0 no)",
+    "target": "whether a target is in force for the case (1 yes, 0 no)",
+    "stopped": "whether its clock has stopped (1 yes, 0 no)",
+    "ended": "whether it can stop no more (1 yes, 0 no)",
+    "over_us": "time by which the clock is over the limit (microseconds)",
+}
 
 
 class Params(TemplateParams):

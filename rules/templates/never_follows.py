@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 FORMULA = "G (activity -> !F then)   with unless: G (activity -> X (!then W unless))"
 ONE = Interval(1, 1)
 HINGES = {ORDER: CLAIMS, START: CONFORMITY, MIDDLE: CLAIMS, END: CONFORMITY}
+EXPLAIN = {
+    "offences": "times '{then}' came although it was forbidden",
+    "count": "times '{activity}' happened, or '{then}' in spite of it",
+}
 
 
 class Params(TemplateParams):

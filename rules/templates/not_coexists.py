@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 FORMULA = "!(F first & F second)   that is: G (first -> !O second) & G (second -> !O first)"
 ONE = Interval(1, 1)
 HINGES = {START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY}
+EXPLAIN = {
+    "together": "times one of the two came after the other",
+    "count": "times '{first}' or '{second}' happened",
+}
 
 
 class Params(TemplateParams):

@@ -52,6 +52,11 @@ HINGES = {
     END: CONFORMITY,
     WORDS: VIOLATION,
 }
+EXPLAIN = {
+    "late": "times '{activity}' came without a '{before}' in time",
+    "unsure": "the same where it cannot be told whether one is needed",
+    "count": "times '{activity}' needed one",
+}
 
 
 class Params(TemplateParams):

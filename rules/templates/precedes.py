@@ -79,6 +79,12 @@ HINGES = {
     "actor": (),
     "team": (),
 }
+EXPLAIN = {
+    "early": "times '{activity}' surely came without its predecessor",
+    "unsure": "times it cannot be told whether it did",
+    "count": "times '{activity}' needed one",
+    "safe": "above 0: no later step can come too early any more",
+}
 
 
 class Params(TemplateParams):

@@ -69,6 +69,13 @@ HINGES = {
     END: CLAIMS,
     WORDS: VIOLATION,
 }
+EXPLAIN = {
+    "begun": "whether the clock has started (1 yes, 0 no)",
+    "may_begin": "whether it may still start (1 yes, 0 no)",
+    "late": "whether it has run for longer than the limit (1 yes, 0 no)",
+    "stopped": "whether '{activity}' has stopped it (1 yes, 0 no)",
+    "over": "whether it can start and stop no more (1 yes, 0 no)",
+}
 
 
 class Params(TemplateParams):

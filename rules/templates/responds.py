@@ -80,6 +80,11 @@ HINGES = {
     "actor": (),
     "team": (),
 }
+EXPLAIN = {
+    "missing": "times '{activity}' surely stays unanswered",
+    "unsure": "times it cannot be told whether it does",
+    "count": "times '{activity}' asked for an answer",
+}
 
 
 class Params(TemplateParams):

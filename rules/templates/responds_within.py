@@ -65,6 +65,12 @@ HINGES = {
     END: CLAIMS,
     WORDS: VIOLATION,
 }
+EXPLAIN = {
+    "late": "times '{activity}' got its answer too late, or never",
+    "unsure": "the same where it cannot be told whether one is owed",
+    "waiting": "answers that are still to come in time",
+    "count": "times '{activity}' asked for an answer",
+}
 
 
 class Params(TemplateParams):

@@ -27,6 +27,10 @@ FORMULA = "G (!Y true -> activity)   that is: the step that none comes before is
 ONE = Interval(1, 1)
 UNSHOWN = frozenset({Verdict.VACUOUS})  # a case ends with a step
 HINGES = {ORDER: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, WORDS: CLAIMS}
+EXPLAIN = {
+    "ahead": "steps before the first '{activity}' (all, where there is none)",
+    "steps": "steps of the case",
+}
 
 
 class Params(TemplateParams):

@@ -50,6 +50,11 @@ HINGES = {
     COUNT: VIOLATION,
     WORDS: VIOLATION,
 }
+EXPLAIN = {
+    "alone": "times one of the two came without the other",
+    "unsure": "times it cannot be told whether it did",
+    "count": "times '{first}' or '{second}' happened",
+}
 
 
 class Params(TemplateParams):

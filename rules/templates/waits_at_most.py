@@ -45,6 +45,10 @@ HINGES = {
     END: CONFORMITY,
     WORDS: CLAIMS,
 }
+EXPLAIN = {
+    "over": "stays in '{activity}' that lasted too long",
+    "count": "stays in '{activity}'",
+}
 
 
 class Params(TemplateParams):
