@@ -80,7 +80,10 @@ class Params(TemplateParams):
         default=None, description="the length of the window, such as '10h' (default: the case)"
     )
     calendar: str | None = Field(
-        default=None, min_length=1, description="the calendar whose open time counts"
+        default=None,
+        min_length=1,
+        examples=["24x7"],
+        description="the calendar whose open time counts",
     )
 
     @model_validator(mode="before")

@@ -64,7 +64,9 @@ class Params(TemplateParams):
     EXCUSES: ClassVar[frozenset[str]] = frozenset({"until"})
 
     column: str = Field(
-        pattern=r"^(actor|team|attr\..+)$", description="what must stay: actor, team or attr.NAME"
+        pattern=r"^(actor|team|attr\..+)$",
+        examples=["attr.category"],
+        description="what must stay: actor, team or attr.NAME",
     )
     after: OptionalActivity = Field(
         default=None, description="the activity from which on it must (default: the beginning)"

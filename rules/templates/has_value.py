@@ -49,6 +49,7 @@ class Params(TemplateParams):
 
     column: str = Field(
         pattern=CASE_COLUMN,
+        examples=["category"],
         description="the column: priority, category, service or attr.NAME of the case;"
         " attr.NAME of the events where an activity is named",
     )

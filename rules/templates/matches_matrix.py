@@ -60,8 +60,16 @@ EXPLAIN = {
 class Params(TemplateParams):
     """The level of `result` is the one that `matrix` has at the levels of `rows` and `columns`."""
 
-    rows: str = Field(pattern=CASE_COLUMN, description="the case column that chooses the row")
-    columns: str = Field(pattern=CASE_COLUMN, description="the case column that chooses the column")
+    rows: str = Field(
+        pattern=CASE_COLUMN,
+        examples=["attr.impact"],
+        description="the case column that chooses the row",
+    )
+    columns: str = Field(
+        pattern=CASE_COLUMN,
+        examples=["attr.urgency"],
+        description="the case column that chooses the column",
+    )
     result: str = Field(
         default="priority", pattern=CASE_COLUMN, description="the case column that is checked"
     )
@@ -73,6 +81,7 @@ class Params(TemplateParams):
         strict=False,
         min_length=1,
         max_length=20,
+        examples=[[[1, 2], [2, 3]]],
         description="the result of each row (1 first) and column (1 first)",
     )
 

@@ -65,7 +65,9 @@ class Params(TemplateParams):
     before: Activity = Field(description="the activity that must have happened")
     activity: Activity = Field(description="the activity that needs it")
     within: Duration = Field(description="how long ago it may be at most, such as '30d'")
-    calendar: str = Field(min_length=1, description="the calendar whose open time counts")
+    calendar: str = Field(
+        min_length=1, examples=["24x7"], description="the calendar whose open time counts"
+    )
     where: Where | None = Field(default=None, description="which occurrences of the activity")
 
     @model_validator(mode="before")

@@ -88,7 +88,9 @@ class Params(TemplateParams):
         default=None, description="the activity that starts it (default: the first step)"
     )
     within: Duration = Field(description="the limit, such as '50h'")
-    calendar: str = Field(min_length=1, description="the calendar whose open time counts")
+    calendar: str = Field(
+        min_length=1, examples=["24x7"], description="the calendar whose open time counts"
+    )
     pauses: Activities = Field(default=(), description="states whose time is left out")
 
     @model_validator(mode="before")

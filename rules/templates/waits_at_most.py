@@ -56,7 +56,9 @@ class Params(TemplateParams):
 
     activity: Activity = Field(description="the state")
     limit: Duration = Field(description="how long each stay may last, such as '50h'")
-    calendar: str = Field(min_length=1, description="the calendar whose open time counts")
+    calendar: str = Field(
+        min_length=1, examples=["24x7"], description="the calendar whose open time counts"
+    )
 
     @model_validator(mode="before")
     @classmethod
