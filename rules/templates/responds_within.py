@@ -2,21 +2,25 @@
 
 Declare's `response` with a metric bound (MTL; Koymans 1990). The first `then`, or `or_else` where
 one is named, after each occurrence stops its clock. Time runs in the named calendar. `where`
-narrows the occurrences to those whose event attribute is a whole number within bounds. With
-`earlier_counts` an answer that came before counts too: whether it was too early is another rule's
-matter (O below is the past operator "once").
+narrows the occurrences by an event attribute; `match` correlates the answer with the occurrence
+that asks for it (MP-Declare; Burattini, Maggi, Sperduti 2016). With `earlier_counts` an answer that
+came before counts too: whether it was too early is another rule's matter (Y and O below are the
+past operators "before this" and "once"). `then` may be `activity` itself, which is then to be
+repeated in time until `or_else` comes: the last one, too, needs a later `or_else`.
 
 An answer after the limit is final, and so is none by the limit: open cases can violate, judged at
-the desk's `as_of`. An occurrence whose attribute is missing or no whole number may or may not ask
-for an answer: where none came in time the case is unknown, unless another occurrence violates. In
-a complete case no answer can come any more, and an unanswered clock stops with its last step. Steps
-outside the model may still come (feedback comes after the end): for those the deadline alone
-decides, and an unanswered clock runs up to `as_of`. Logs without times are unknown.
+the desk's `as_of`. An occurrence whose attribute is missing may or may not ask for an answer, and
+one whose partner in `match` is not named may or may not be answered by it: where that decides, the
+case is unknown, unless another occurrence violates. In a complete case no answer can come any more,
+and an unanswered clock stops with its last step. Steps outside the model may still come (feedback
+comes after the end): for those the deadline alone decides, and an unanswered clock runs up to
+`as_of`. Logs without times are unknown.
 
 `or_else` only excuses: where the source never records it, kept is kept and late is unknown. Late is
 unknown too where a case has words that the vocabulary does not map, for one may be the answer.
 
-Not checked: that an answer belongs to this occurrence and no other; one may serve several.
+Not checked: that an answer belongs to this occurrence and no other, beyond what `match` asks; one
+may serve several.
 """
 
 from __future__ import annotations
@@ -27,11 +31,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from process_mining.clock import business_us
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
-from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import (
     CLAIMS,
     VIOLATION,
@@ -41,7 +44,16 @@ from rules.templates import (
     OptionalActivity,
     TemplateParams,
 )
-from rules.templates._conditions import Where, asking
+from rules.templates._conditions import (
+    Match,
+    Where,
+    asking,
+    causes,
+    mask_of,
+    nearest_after,
+    nearest_before,
+)
+from rules.templates._time import open_time_us
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -52,10 +64,9 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 FORMULA = (
-    "G ((activity & where) -> F[0, within] (then | or_else))"
-    "   with earlier_counts: G ((activity & where) -> O (then | or_else) | F[0, within] ...)"
+    "answer = (then | or_else) & match;   G ((activity & where) -> X F[0, within] answer)"
+    "   with earlier_counts: G ((activity & where) -> Y O answer | X F[0, within] answer)"
 )
-ONE = Interval(1, 1)
 HINGES = {
     ORDER: CLAIMS,
     START: CLAIMS,
@@ -64,12 +75,8 @@ HINGES = {
     MIDDLE: CLAIMS,
     END: CLAIMS,
     WORDS: VIOLATION,
-}
-EXPLAIN = {
-    "late": "times '{activity}' got its answer too late, or never",
-    "unsure": "the same where it cannot be told whether one is owed",
-    "waiting": "answers that are still to come in time",
-    "count": "times '{activity}' asked for an answer",
+    "actor": (),
+    "team": (),
 }
 
 
@@ -78,13 +85,16 @@ class Params(TemplateParams):
 
     EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
 
-    activity: Activity
-    then: Activity
-    or_else: OptionalActivity = None
-    within: Duration
-    calendar: str = Field(min_length=1)
-    where: Where | None = None
-    earlier_counts: bool = False
+    activity: Activity = Field(description="the activity that asks for an answer")
+    then: Activity = Field(description="the answer; may be the activity itself")
+    or_else: OptionalActivity = Field(default=None, description="another acceptable answer")
+    within: Duration = Field(description="how soon it must come, such as '4h'")
+    calendar: str = Field(
+        min_length=1, examples=["24x7"], description="the calendar whose open time counts"
+    )
+    where: Where | None = Field(default=None, description="which occurrences ask")
+    match: Match | None = Field(default=None, description="what ties the answer to the asking one")
+    earlier_counts: bool = Field(default=False, description="whether an earlier answer will do")
 
     @model_validator(mode="before")
     @classmethod
@@ -92,91 +102,103 @@ class Params(TemplateParams):
         return refuse_days(params, limit="within")
 
     @model_validator(mode="after")
-    def _two_activities(self) -> Params:
-        if self.activity in (self.then, self.or_else):
-            msg = "an activity cannot be its own answer"
+    def _answers(self) -> Params:
+        if self.activity == self.or_else:
+            msg = "an activity can be its own answer as `then`, not as `or_else`"
+            raise ValueError(msg)
+        if self.activity == self.then and self.earlier_counts:
+            msg = "an activity that is its own answer comes earlier but once: leave earlier_counts"
             raise ValueError(msg)
         return self
+
+    def not_read(self) -> frozenset[str]:
+        """Of actor and team a rule reads the one that it compares."""
+        return self.match.not_read() if self.match else frozenset({"actor", "team"})
 
 
 @dataclass(frozen=True, eq=False)
 class _Clocks:
-    """Per event: its answer's position, business time until then, and what else is known.
+    """Per event: its answer's position, business time until then, and is it kept, late, waiting.
 
-    `ended`: no answer can come any more. `settled`: an earlier answer counts, no clock runs.
-    `answers`: the event is an answer.
+    `late`: no answer can be in time any more. `kept`: an earlier answer counts, no clock runs.
     """
 
-    answers: Mask
     answer: Ints
     elapsed_us: Ints
-    ended: Mask
-    settled: Mask
+    late: Mask
+    kept: Mask
+
+    @property
+    def failed(self) -> Mask:
+        """Whether it stays unanswered for good."""
+        return self.late & ~self.kept
+
+    @property
+    def waiting(self) -> Mask:
+        """Whether its answer may still come."""
+        return np.asarray((self.answer == segments.NONE) & ~self.late & ~self.kept)
 
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Clock every asking event; the worst late one is the evidence, its answer decides."""
     arrays = desk.log.arrays
-    asks, clocks = asking(desk, params.activity, params.where), _clocks(desk, params)
-    missing = clocks.answer == segments.NONE
-    too_late = (clocks.elapsed_us > params.within) | (missing & clocks.ended)
-    late = asks.sure & too_late & ~clocks.settled
-    perhaps_late = asks.unsure & too_late & ~clocks.settled
-    waiting = asks.possible & missing & ~too_late & ~clocks.settled
-    late_or_not = segments.count(arrays, late)[arrays.case_of] == 0
-    worst = segments.argmax(arrays, late | (asks.sure & late_or_not), clocks.elapsed_us)
+    asks = asking(desk, params.activity, params.where).judged(desk)
+    answers = mask_of(desk, params.then, params.or_else)
+    # at best every answer that may match counts, at worst those alone that surely do
+    best, worst = _clocks(desk, params, asks.possible, answers)
+    late, perhaps_late = asks.sure & best.failed, asks.possible & worst.failed
+    none_late = segments.count(arrays, late)[arrays.case_of] == 0
+    shown = segments.argmax(arrays, late | (asks.sure & none_late), best.elapsed_us)
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
             "late": segments.count(arrays, late),
             "unsure": segments.count(arrays, perhaps_late),
-            "waiting": segments.count(arrays, waiting),
+            "waiting": segments.count(arrays, asks.possible & worst.waiting),
             "count": segments.count(arrays, asks.sure),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(worst, segments.take(clocks.answer, worst, fill=segments.NONE)),
-        measured=segments.take(clocks.elapsed_us, worst, fill=0),
+        events=(shown, segments.take(best.answer, shown, fill=segments.NONE)),
+        measured=segments.take(best.elapsed_us, shown, fill=0),
         limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
         unit="us",
         starts=asks.possible,
-        stops=clocks.answers,
-        cause=_cause(desk, params),
+        stops=answers,
+        cause=causes(params.where, params.match) if desk.log.timed else "the log has no times",
+        judged=asks.possible,
     )
 
 
-def _clocks(desk: Desk, params: Params) -> _Clocks:
-    """Let a clock run from every event to its answer, to `as_of`, or to the end of its case."""
+def _clocks(desk: Desk, params: Params, asks: Mask, answers: Mask) -> tuple[_Clocks, _Clocks]:
+    """Let a clock run from every asking event to its answer, at best and at worst."""
+    after = nearest_after(desk, asks, answers, params.match)
+    before = nearest_before(desk, asks, answers, params.match)
+    nothing = np.full(len(asks), segments.NONE)
+    earlier = (before.possible, before.sure) if params.earlier_counts else (nothing, nothing)
+    best = _run(desk, params, asks, after.possible, earlier[0])
+    if params.match is None:
+        return best, best
+    return best, _run(desk, params, asks, after.sure, earlier[1])
+
+
+def _run(desk: Desk, params: Params, asks: Mask, answer: Ints, earlier: Ints) -> _Clocks:
+    """Stop each clock at its answer, else at the end of its case, else at `as_of`."""
     arrays = desk.log.arrays
-    answers = desk.mask(params.then)
-    if params.or_else is not None:
-        answers |= desk.mask(params.or_else)
-    answer = segments.next_position(arrays, answers)
     over = desk.complete & (params.then not in desk.outside)
     ends = segments.take(arrays.at, segments.last(arrays, desk.steps), fill=desk.as_of_us)
     unanswered = np.where(over, ends, desk.as_of_us)[arrays.case_of]
-    stop = np.where(answer == segments.NONE, unanswered, segments.take(arrays.at, answer, fill=0))
-    stop = np.maximum(stop, arrays.at)
-    calendar = desk.service_levels.calendar(params.calendar)
-    return _Clocks(
-        answers=answers,
-        answer=answer,
-        elapsed_us=business_us(arrays.at, stop, calendar),
-        ended=over[arrays.case_of],
-        settled=(segments.count_before(arrays, answers) > 0) & params.earlier_counts,
-    )
-
-
-def _cause(desk: Desk, params: Params) -> str:
-    if not desk.log.timed:
-        return "the log has no times"
-    return params.where.cause if params.where else ""
+    missing = answer == segments.NONE
+    stop = np.where(missing, unanswered, segments.take(arrays.at, answer, fill=0))
+    elapsed = open_time_us(desk, params.calendar, start=arrays.at, stop=stop, of=asks)
+    late = (elapsed > params.within) | (missing & over[arrays.case_of])
+    return _Clocks(answer=answer, elapsed_us=elapsed, late=late, kept=earlier != segments.NONE)
 
 
 def decide(_: Params) -> DecisionTable:
     """Late violates for good; then what is unsure, then what may still come."""
-    timed = {"timed": ONE}
+    timed = {"timed": POSITIVE}
     sure = timed | {"late": ZERO, "unsure": ZERO}
-    over = sure | {"waiting": ZERO, "complete": ONE}
+    over = sure | {"waiting": ZERO, "complete": POSITIVE}
     return (
         Row(Verdict.UNKNOWN, {"timed": ZERO}),
         Row(Verdict.VIOLATES, timed | {"late": POSITIVE}),
@@ -190,8 +212,9 @@ def decide(_: Params) -> DecisionTable:
 
 def describe(params: Params) -> str:
     """Say what must hold."""
-    answer = f"'{params.then}'" + (f" or '{params.or_else}'" if params.or_else else "")
+    where = params.where.words() if params.where else ""
+    match = params.match.words() if params.match else ""
+    answer = f"'{params.then}'" + (f" or '{params.or_else}'" if params.or_else else "") + match
     limit = f"within {format_duration(params.within)} (calendar {params.calendar})"
     verb = "is preceded or followed" if params.earlier_counts else "is followed"
-    where = params.where.words() if params.where else ""
     return f"Every '{params.activity}'{where} {verb} by {answer} {limit}."

@@ -363,3 +363,73 @@ def team_changes(ticket: Ticket, limit: int, within: int, elapsed: Elapsed = wal
     out = frozenset(new for new, (old, _) in enumerate(changes) if old in ticket.out)
     told = replace(ticket, steps=steps, out=out)
     return at_most(told, "change", limit, within=within, elapsed=elapsed)
+
+
+# --- responds_within, with correlated answers
+
+
+@dataclass(frozen=True)
+class Respond:
+    """What `responds_within` demands, in hours; `match` is (field, relation)."""
+
+    activity: str
+    then: str
+    within: int
+    or_else: str | None = None
+    where: Where | None = None
+    match: tuple[str, str] | None = None
+    earlier_counts: bool = False
+    elapsed: Elapsed = wall_clock
+
+
+def responds_within(ticket: Ticket, rule: Respond) -> str:
+    """Try every way in which events are meant, with doubtful answers taken as good, and as bad."""
+    return over_worlds(
+        [
+            _answered(ticket, rule, asking, doubtful=doubtful)
+            for asking in worlds(ticket, rule.activity, rule.where)
+            for doubtful in (False, True)
+        ]
+    )
+
+
+def _answered(ticket: Ticket, rule: Respond, asking: Sequence[int], *, doubtful: bool) -> str:
+    states = [_answer_to(ticket, rule, i, doubtful=doubtful) for i in asking]
+    if "late" in states:
+        return "violates"
+    if "waiting" in states or not ticket.complete:
+        return "pending"
+    return "conforms" if asking else "vacuous"
+
+
+def _answer_to(ticket: Ticket, rule: Respond, i: int, *, doubtful: bool) -> str:
+    """One asking event: kept, late for good, or waiting."""
+    now = ticket.steps[i].at
+    answers = [
+        j
+        for j, x in enumerate(ticket.steps)
+        if x.activity in (rule.then, rule.or_else)
+        and {None: doubtful}.get(alike := _match(ticket, rule, i, j), alike)
+    ]
+    later = [rule.elapsed(now, ticket.steps[j].at) for j in answers if j > i]
+    if rule.earlier_counts and any(j < i for j in answers):
+        return "kept"
+    if any(hours <= rule.within for hours in later):
+        return "kept"
+    over = ticket.complete and rule.then not in ticket.outside
+    too_late = rule.elapsed(now, max(now, ticket.as_of)) > rule.within
+    return "late" if later or over or too_late else "waiting"
+
+
+def _match(ticket: Ticket, rule: Respond, i: int, j: int) -> bool | None:
+    """Whether two events match; None where a value is missing."""
+    if rule.match is None:
+        return True
+    name, relation = rule.match
+    mine, theirs = (
+        {"actor": x.actor, "team": x.team}.get(name, plain(x.attributes.get(name[5:])))
+        for x in (ticket.steps[i], ticket.steps[j])
+    )
+    if mine is None or theirs is None:
+        return None
+    return (mine == theirs) == (relation == "same")
