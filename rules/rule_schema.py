@@ -29,13 +29,19 @@ def rule_schema() -> dict[str, Any]:
     schema["properties"]["template"] |= {"enum": sorted(known)}
     definitions = schema[DEFINITIONS]
     choices = []
-    for name, template in sorted(known.items()):
-        params = template.Params.model_json_schema()
+    for name in sorted(known):
+        params = params_schema(name)
         definitions |= params.pop(DEFINITIONS, {})
         definitions[name] = params | {"title": f"Parameters of {name}"}
         choices.append(_choice(name, required=bool(params.get("required"))))
     found: dict[str, Any] = _tidied(schema | {"allOf": choices})
     return {"$schema": DRAFT, "title": "trueloop rule", **_without(found, "title")}
+
+
+def params_schema(template: str) -> dict[str, Any]:
+    """Return the schema of a template's parameters."""
+    found: dict[str, Any] = _tidied(templates()[template].Params.model_json_schema())
+    return found
 
 
 def _choice(name: str, *, required: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A template module is named after its kind and holds
     measure    (Desk, Params) -> Measure: whole columns, no Python loop over cases
     decide     (Params) -> DecisionTable over the facts of `measure`
     describe   (Params) -> one plain sentence: what must hold
+    EXPLAIN    what each fact of its decision table says, in words (`rules.templates._facts`)
     HINGES     which verdicts may be wrong where a fact is in doubt: fact -> verdicts. The facts are
                those of `process_mining.quality`, and WORDS (the case has words that its source's
                vocabulary does not map; one could be the step that seems to be missing). `actor`,
@@ -87,19 +88,27 @@ class TemplateParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @classmethod
+    def activity_fields(cls) -> tuple[str, ...]:
+        """Return the parameters that hold activities."""
+        return tuple(
+            name
+            for name, info in cls.model_fields.items()
+            if any(isinstance(mark, _ActivityMark) for mark in info.metadata)
+        )
+
     def activities(self) -> dict[str, str]:
         """Return the activity named by each parameter that holds one; of a list each by its place.
 
         The second of the list `pauses` stands under "pauses[1]".
         """
         found: dict[str, str] = {}
-        for name, info in type(self).model_fields.items():
-            if any(isinstance(mark, _ActivityMark) for mark in info.metadata):
-                held = getattr(self, name)
-                if isinstance(held, str):
-                    found[name] = held
-                for place, activity in enumerate(held if isinstance(held, tuple) else ()):
-                    found[f"{name}[{place}]"] = activity
+        for name in self.activity_fields():
+            held = getattr(self, name)
+            if isinstance(held, str):
+                found[name] = held
+            for place, activity in enumerate(held if isinstance(held, tuple) else ()):
+                found[f"{name}[{place}]"] = activity
         return found
 
     def not_read(self) -> frozenset[str]:
@@ -228,6 +237,7 @@ class Template(Protocol):
     Params: type[TemplateParams]
     FORMULA: str
     HINGES: Mapping[str, tuple[Verdict, ...]]
+    EXPLAIN: Mapping[str, str]
 
     def measure(self, desk: Desk, params: Any) -> Measure:  # noqa: ANN401 - each kind has its own Params
         """Read the facts off every case."""

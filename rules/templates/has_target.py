@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from process_mining.columnar import segments
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
@@ -41,7 +42,9 @@ class Params(TemplateParams):
 
     EXCUSES: ClassVar[frozenset[str]] = frozenset({"unless"})
 
-    unless: OptionalActivity = None
+    unless: OptionalActivity = Field(
+        default=None, description="the step with which a case owes nothing"
+    )
 
 
 def measure(desk: Desk, params: Params) -> Measure:

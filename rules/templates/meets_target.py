@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from pydantic import Field
 
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
@@ -51,7 +52,7 @@ EXPLAIN = {
 class Params(TemplateParams):
     """The clock of `metric` stays within the limit of the case's target."""
 
-    metric: Literal["respond", "resolve"]
+    metric: Literal["respond", "resolve"] = Field(description="the clock that is compared")
 
 
 def measure(desk: Desk, params: Params) -> Measure:
