@@ -81,9 +81,16 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     ] * bool(cells)
     if summary["targets"] == "shipped" and summary["service_levels"]:
         lines += ["", "Service levels: the targets that ship; give your own with --targets."]
-    unknown = [row["code"] for row in summary["rules"] if row["unknown"]]
-    if unknown:
-        lines += ["", f"Not decidable on some cases for want of data: {', '.join(unknown)}."]
+    unknown = {
+        row["code"]: row["conforms"] + row["violates"] for row in summary["rules"] if row["unknown"]
+    }
+    some, none = (
+        [code for code, n in unknown.items() if bool(n) == decided] for decided in (True, False)
+    )
+    if some:
+        lines += ["", f"Not decidable on some cases for want of data: {', '.join(some)}."]
+    if none:
+        lines += ["", f"Not decidable on any case of this log: {', '.join(none)}."]
     lines += _waiver_lines(summary["waivers"])
     return [*lines, "", f"Look at {out / 'report.html'}"]
 

@@ -54,6 +54,7 @@ class AuditPage:
     worst: Sequence[dict[str, str]]
     parts: Sequence[dict[str, str]]
     rules: Sequence[dict[str, Any]]
+    silent: Sequence[dict[str, str]]
     practices: Sequence[dict[str, Any]]
     levels: Sequence[dict[str, str]]
     levels_note: str
@@ -80,7 +81,8 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
         figures=_figures(summary),
         worst=[_offence_card(row) for row in worst[:WORST_SHOWN]],
         parts=_parts(audit, summary),
-        rules=[_rule_row(row) for row in summary["rules"]],
+        rules=[_rule_row(row) for row in summary["rules"] if not _is_silent(row)],
+        silent=[_silent_row(row) for row in summary["rules"] if _is_silent(row)],
         practices=[_practice(part) for part in audit.practices],
         levels=[_level(row) for row in summary["service_levels"]],
         levels_note=_levels_note(summary),
@@ -201,6 +203,15 @@ def _parts(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
     parts += [("waivers", "Waivers")] * bool(audit.waivers)
     parts += [("offences", "Offences and tickets"), ("quality", "Quality of the log")]
     return [{"id": key, "name": name} for key, name in parts]
+
+
+def _is_silent(row: dict[str, Any]) -> bool:
+    """Tell whether the log cannot answer the rule for a single ticket."""
+    return bool(row["unknown"]) and not any(row[name] for _, name in BAR if name != "unknown")
+
+
+def _silent_row(row: dict[str, Any]) -> dict[str, str]:
+    return {"code": row["code"], "title": row["title"], "because": row["unknown_because"]}
 
 
 def _rule_row(row: dict[str, Any]) -> dict[str, Any]:

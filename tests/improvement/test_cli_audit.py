@@ -25,6 +25,15 @@ LASTING = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", 
 FILES = {*LASTING, "provenance.json"}
 VERDICTS = ("conforms", "violates", "pending", "vacuous", "unknown")
 RANKS = {"low": 1, "medium": 2, "high": 3, "critical": 4}
+EVIDENCE = pa.struct(
+    [
+        ("seq", pa.int64()),
+        ("activity", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("actor", pa.string()),
+        ("team", pa.string()),
+    ]
+)
 FINDING_COLUMNS = {
     "rule": pa.string(),
     "rule_version": pa.int64(),
@@ -41,6 +50,9 @@ FINDING_COLUMNS = {
     "message": pa.string(),
     "fingerprint": pa.string(),
     "waived_by": pa.string(),
+    "expected": pa.string(),
+    "seen": pa.string(),
+    "evidence": pa.list_(EVIDENCE),
 }
 # design.md section 6: what summary.json holds at least
 PROMISED: dict[str, Any] = {
@@ -178,6 +190,13 @@ def test_a_rate_is_conforming_of_decided_and_lies_in_its_interval(real: Audited)
 def test_findings_have_the_promised_columns(real: Audited) -> None:
     schema = real.findings.schema
     assert dict(zip(schema.names, schema.types, strict=True)) == FINDING_COLUMNS
+
+
+def test_evidence_is_what_the_log_says_of_the_events_named(real: Audited) -> None:
+    for row in real.findings.slice(0, 500).to_pylist():
+        assert [event["seq"] for event in row["evidence"]] == row["seqs"]
+        assert all(f"(seq {seq}, " in row["seen"] for seq in row["seqs"])
+        assert row["expected"].endswith(".")
 
 
 def test_one_finding_for_each_violating_case_and_rule(real: Audited) -> None:
