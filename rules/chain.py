@@ -112,12 +112,13 @@ def follow(program: ChainProgram, facts: Iterable[Fact]) -> Chained:
     """Return all that follows from some facts, in plain Python, without durable-rules."""
     known = frozenset(facts)
     require_facts(program, known)
+    readings = [_Reading.of(program, rule) for rule in program.rules]
     while True:
         firings = frozenset(
-            Firing(number, fact, _derived(program, rule, fact))
-            for number, rule in enumerate(program.rules)
+            Firing(number, fact, reading.derived(fact))
+            for number, reading in enumerate(readings)
             for fact in known
-            if _holds(program, rule, fact)
+            if reading.holds(fact)
         )
         more = known | _what_follows(program, firings)
         if more == known:
@@ -125,17 +126,39 @@ def follow(program: ChainProgram, facts: Iterable[Fact]) -> Chained:
         known = more
 
 
-def _holds(program: ChainProgram, rule: ChainRule, fact: Fact) -> bool:
-    values = ((fact[program.place(name)], bounds) for name, bounds in rule.when.items())
-    return fact[0] == rule.on and all(
-        (bounds.lo is None or bounds.lo <= value) and (bounds.hi is None or value <= bounds.hi)
-        for value, bounds in values
-    )
+class _Reading(NamedTuple):
+    """A rule by places in the fact; `values` are constants, or (in `copied`) places."""
 
+    on: int
+    bounds: tuple[tuple[int, Interval], ...]
+    to: int
+    values: tuple[int, ...]
+    copied: tuple[bool, ...]
 
-def _derived(program: ChainProgram, rule: ChainRule, fact: Fact) -> Fact:
-    values = (rule.then.get(name, 0) for name in program.fields)
-    return (rule.to, *(fact[program.place(v)] if isinstance(v, str) else v for v in values))
+    @classmethod
+    def of(cls, program: ChainProgram, rule: ChainRule) -> _Reading:
+        """Look up the fields of a rule once."""
+        then = [rule.then.get(name, 0) for name in program.fields]
+        return cls(
+            on=rule.on,
+            bounds=tuple((program.place(name), bounds) for name, bounds in rule.when.items()),
+            to=rule.to,
+            values=tuple(program.place(v) if isinstance(v, str) else v for v in then),
+            copied=tuple(isinstance(v, str) for v in then),
+        )
+
+    def holds(self, fact: Fact) -> bool:
+        """Tell whether the rule fires on a fact."""
+        return fact[0] == self.on and all(
+            (bounds.lo is None or bounds.lo <= fact[place])
+            and (bounds.hi is None or fact[place] <= bounds.hi)
+            for place, bounds in self.bounds
+        )
+
+    def derived(self, fact: Fact) -> Fact:
+        """Return what follows, the tally not counted."""
+        pairs = zip(self.values, self.copied, strict=True)
+        return (self.to, *(fact[value] if copied else value for value, copied in pairs))
 
 
 def _what_follows(program: ChainProgram, firings: Iterable[Firing]) -> set[Fact]:
