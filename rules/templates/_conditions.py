@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 Form = Literal["any", "alternate", "chain"]
-BETWEEN = "a word that the vocabulary does not map may be a step in between"
 WHOLE_NUMBER = r"^-?[0-9]{1,18}$"
 # Strict models take no list for a tuple; TOML has lists only.
 Texts = Annotated[tuple[str, ...] | None, Field(strict=False, min_length=1)]
@@ -47,7 +46,12 @@ Texts = Annotated[tuple[str, ...] | None, Field(strict=False, min_length=1)]
 class Where(BaseModel):
     """A condition on an event attribute: a whole number within bounds, or one of some texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"examples": [{"attribute": "score", "at_most": 2}]},
+    )
 
     attribute: str = Field(min_length=1, description="event attribute, without 'attr.'")
     at_least: int | None = Field(default=None, description="smallest whole number that is meant")
@@ -140,7 +144,12 @@ def asking(desk: Desk, activity: str, where: Where | None) -> Asking:
 class Match(BaseModel):
     """A condition on two events: the same, or another, actor, team or event attribute."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"examples": [{"field": "actor", "relation": "other"}]},
+    )
 
     field: str = Field(
         pattern=r"^(actor|team|attr\..+)$", description="what is compared: actor, team or attr.NAME"
@@ -250,21 +259,9 @@ def mask_of(desk: Desk, *activities: str | None) -> Mask:
     return mask
 
 
-def unmapped_events(desk: Desk) -> Mask:
-    """Tell for each event whether its case has words that the vocabulary does not map.
-
-    Such a word may be a step of its own: between two steps that seem to be neighbours, or before
-    the one that seems to be the first.
-    """
-    if desk.unmapped is None:
-        return np.zeros(desk.log.n_events, dtype=bool)
-    return desk.unmapped[desk.log.arrays.case_of]
-
-
-def causes(*parts: Where | Match | str | None) -> str:
+def causes(*parts: Where | Match | None) -> str:
     """Join the reasons why a verdict can be unknown."""
-    said = (part if isinstance(part, str) else part.cause for part in parts if part is not None)
-    return "; ".join(text for text in said if text)
+    return "; ".join(part.cause for part in parts if part is not None)
 
 
 def plain(text: str) -> str:

@@ -34,6 +34,8 @@ from rules.templates import (
 from rules.templates._conditions import mask_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rules.spec import DecisionTable
 
 FORMULA = "G (activity -> !F then)   with unless: G (activity -> X (!then W unless))"
@@ -66,6 +68,11 @@ class Params(TemplateParams):
             msg = "an activity cannot lift the ban on itself, or its own"
             raise ValueError(msg)
         return self
+
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Only where something lifts the ban can it be what is missing."""
+        found = super().hinges(named)
+        return found if self.unless else found | {MIDDLE: CONFORMITY}
 
 
 def measure(desk: Desk, params: Params) -> Measure:

@@ -42,7 +42,6 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import (
-    BETWEEN,
     Asking,
     Form,
     Match,
@@ -53,10 +52,11 @@ from rules.templates._conditions import (
     mask_of,
     nearest_before,
     pairs,
-    unmapped_events,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from process_mining.eventlog import Ints
@@ -75,7 +75,7 @@ HINGES = {
     MIDDLE: CLAIMS,
     END: CONFORMITY,
     COUNT: VIOLATION,
-    WORDS: VIOLATION,
+    WORDS: CLAIMS,
     "actor": (),
     "team": (),
 }
@@ -121,6 +121,11 @@ class Params(TemplateParams):
             free.add(END)
         return frozenset(free) | (self.match.not_read() if self.match else {"actor", "team"})
 
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Only between neighbours an unmapped word can spoil what seems to be kept."""
+        found = super().hinges(named)
+        return found if self.form == "chain" else found | {WORDS: VIOLATION}
+
 
 @dataclass(frozen=True, eq=False)
 class _Allowed:
@@ -142,7 +147,6 @@ def measure(desk: Desk, params: Params) -> Measure:
     early = judged.sure & ~found.possible
     first = segments.first(arrays, early)
     n_early = segments.count(arrays, early)
-    chain = BETWEEN if params.form == "chain" else ""
     return Measure(
         facts={
             "early": n_early,
@@ -155,7 +159,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=n_early,
         limit=np.zeros_like(n_early),
         unit="times too early" if params.form == "any" else "times without it before",
-        cause=causes(params.where, params.match, chain),
+        cause=causes(params.where, params.match),
         judged=judged.possible,
     )
 
@@ -179,7 +183,7 @@ def _step_before(desk: Desk, params: Params, allows: Mask, before: Ints) -> _All
     """The step just before allows it, or nothing does."""
     sure, possible = pairs(desk, before, params.match)
     allowed = marked(allows, before)
-    return _Allowed(sure & allowed & ~unmapped_events(desk), possible & allowed, before)
+    return _Allowed(sure & allowed, possible & allowed, before)
 
 
 def _safe(desk: Desk, params: Params, allows: Mask) -> Ints:

@@ -42,7 +42,6 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import (
-    BETWEEN,
     Asking,
     Form,
     Match,
@@ -54,10 +53,11 @@ from rules.templates._conditions import (
     mask_of,
     nearest_after,
     pairs,
-    unmapped_events,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
     from process_mining.eventlog import Ints
@@ -76,7 +76,7 @@ HINGES = {
     MIDDLE: CLAIMS,
     END: CLAIMS,
     COUNT: VIOLATION,
-    WORDS: VIOLATION,
+    WORDS: CLAIMS,
     "actor": (),
     "team": (),
 }
@@ -121,6 +121,11 @@ class Params(TemplateParams):
             free.add(START)
         return frozenset(free) | (self.match.not_read() if self.match else {"actor", "team"})
 
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Only between neighbours an unmapped word can spoil what seems to be kept."""
+        found = super().hinges(named)
+        return found if self.form == "chain" else found | {WORDS: VIOLATION}
+
 
 @dataclass(frozen=True, eq=False)
 class _Answered:
@@ -146,7 +151,6 @@ def measure(desk: Desk, params: Params) -> Measure:
     unsure = judged.possible & ~found.sure & (found.perhaps_over | ended)
     first = segments.first(arrays, unanswered)
     missing = segments.count(arrays, unanswered)
-    chain = BETWEEN if params.form == "chain" else ""
     return Measure(
         facts={
             "missing": missing,
@@ -158,7 +162,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=missing,
         limit=np.zeros_like(missing),
         unit="times unanswered",
-        cause=causes(params.where, params.match, chain),
+        cause=causes(params.where, params.match),
         judged=judged.possible,
     )
 
@@ -192,7 +196,7 @@ def _next_step(desk: Desk, params: Params, answers: Mask, following: Ints) -> _A
     answered = marked(answers, following)
     came = following != segments.NONE
     return _Answered(
-        sure=sure & answered & ~unmapped_events(desk),
+        sure=sure & answered,
         possible=possible & answered,
         over=came,
         perhaps_over=came,

@@ -34,6 +34,8 @@ from rules.templates import (
 from rules.templates._conditions import Form  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rules.spec import DecisionTable
 
 FORMULA = (
@@ -48,11 +50,10 @@ HINGES = {
     MIDDLE: CLAIMS,
     END: CLAIMS,
     COUNT: VIOLATION,
-    WORDS: VIOLATION,
+    WORDS: CLAIMS,
 }
 EXPLAIN = {
     "alone": "times one of the two came without the other",
-    "unsure": "times it cannot be told whether it did",
     "count": "times '{first}' or '{second}' happened",
 }
 
@@ -80,6 +81,11 @@ class Params(TemplateParams):
         """Where any later or earlier one will do, doubles change nothing."""
         return frozenset({COUNT}) if self.form == "any" else frozenset()
 
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Only between neighbours an unmapped word can spoil what seems to be kept."""
+        found = super().hinges(named)
+        return found if self.form == "chain" else found | {WORDS: VIOLATION}
+
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Count the firsts without a second, and the seconds without a first; one of these decides."""
@@ -93,7 +99,6 @@ def measure(desk: Desk, params: Params) -> Measure:
     return Measure(
         facts={
             "alone": alone,
-            "unsure": answer.facts["unsure"] + before.facts["unsure"],
             "count": answer.facts["count"] + before.facts["count"],
             "complete": desk.complete.astype(np.int64),
         },
@@ -101,7 +106,6 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=alone,
         limit=np.zeros_like(alone),
         unit="times one without the other",
-        cause=answer.cause,
         judged=_either(answer, before),
     )
 
@@ -114,14 +118,13 @@ def _either(one: Measure, other: Measure) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 def decide(_: Params) -> DecisionTable:
-    """One without the other violates for good; then what is unsure, then what may still come."""
-    clear = {"alone": ZERO, "unsure": ZERO}
+    """One without the other violates for good; `alone` never exceeds `count`."""
+    paired = {"alone": ZERO, "complete": ONE}
     return (
         Row(Verdict.VIOLATES, {"alone": POSITIVE}),
-        Row(Verdict.UNKNOWN, {"alone": ZERO, "unsure": POSITIVE}),
-        Row(Verdict.PENDING, clear | {"complete": ZERO}),
-        Row(Verdict.CONFORMS, clear | {"complete": ONE, "count": POSITIVE}),
-        Row(Verdict.VACUOUS, clear | {"complete": ONE, "count": ZERO}),
+        Row(Verdict.PENDING, {"alone": ZERO, "complete": ZERO}),
+        Row(Verdict.CONFORMS, paired | {"count": POSITIVE}),
+        Row(Verdict.VACUOUS, paired | {"count": ZERO}),
     )
 
 
