@@ -2,11 +2,16 @@
 
 All names are invented. Every team has at least five members, so that no group is suppressed for
 being small. Amounts of time are whole seconds of the stated calendar.
+
+Impact and urgency, 1 the highest, give the priority: its level is impact + urgency - 1, but at most
+4. P5 is the level of P4 for what is merely planned; nothing has been promised for it, and no clean
+incident has it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,7 +19,7 @@ import numpy as np
 from csi.simulate.office import ALWAYS, HOUR, MINUTE, OFFICE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from csi.simulate.office import Hours
 
@@ -77,6 +82,27 @@ PROBLEM_MANAGERS: Final = (
     "Kilian Sachs",
     "Lotte Varga",
 )
+MANAGEMENT: Final = "Service Management"
+ADVISORY: Final = "Change Advisory"
+# teams that manage and decide; they take no incidents
+OFFICES: Final[dict[str, tuple[str, ...]]] = {
+    PROBLEM_TEAM: PROBLEM_MANAGERS,
+    MANAGEMENT: (
+        "Malin Thora",
+        "Noah Perrin",
+        "Orla Vesely",
+        "Piet Lund",
+        "Rhea Castor",
+        "Silas Brix",
+    ),
+    ADVISORY: (
+        "Tamsin Roth",
+        "Ulf Marek",
+        "Viola Senn",
+        "Wanda Hoyer",
+        "Yusuf Arendt",
+    ),
+}
 
 # category: (weight, the team that usually solves it, services)
 CATEGORIES: Final[dict[str, tuple[float, str, tuple[str, ...]]]] = {
@@ -89,6 +115,15 @@ CATEGORIES: Final[dict[str, tuple[float, str, tuple[str, ...]]]] = {
 CHANNELS: Final = ("portal", "phone", "mail", "monitoring")
 CHANNEL_SHARES: Final = (0.45, 0.25, 0.22, 0.08)
 PRIORITY_SHARES: Final = {"P1": 0.04, "P2": 0.14, "P3": 0.47, "P4": 0.35}
+# impact and urgency that give each priority, each pair as likely
+URGENCIES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "P1": (("1", "1"),),
+    "P2": (("1", "2"), ("2", "1")),
+    "P3": (("1", "3"), ("2", "2"), ("3", "1")),
+    "P4": (("2", "3"), ("3", "2"), ("3", "3")),
+    "P5": (("3", "3"),),
+}
+LEVELS: Final = {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"}  # as the tool writes them
 
 
 @dataclass(frozen=True)
@@ -110,20 +145,28 @@ PROMISES: Final = {
 
 @dataclass(frozen=True)
 class Ticket:
-    """What is known when a ticket is registered; `at` in seconds since 1970-01-01 UTC."""
+    """What is known when a ticket is registered; `at` in seconds since 1970-01-01 UTC.
+
+    `group` says whose story it is: a practice, or a kind of it (a major incident is an incident).
+    What does not apply is empty. `columns` are further columns of its row.
+    """
 
     case_id: str
+    group: str
     practice: str
     priority: str
     category: str
     service: str
     channel: str
     at: int
+    impact: str = ""
+    urgency: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def promise(self) -> Promise:
-        """What has been promised for its priority."""
-        return PROMISES[self.priority]
+        """What has been promised for its priority; the mildest where nothing has."""
+        return PROMISES.get(self.priority, PROMISES["P4"])
 
     @property
     def home_team(self) -> str:
@@ -168,6 +211,10 @@ class Draws:
                 return item
         return items[-1]
 
+    def between(self, low: float, high: float) -> int:
+        """Return an amount between two positive ones: low ones are likelier (log-uniform)."""
+        return round(low * math.exp(math.log(high / low) * self._rng.random()))
+
     def skewed(self, median: float, *, sigma: float, low: float, high: float) -> int:
         """Return a log-normal amount, drawn again until it lies between low and high."""
         while True:
@@ -177,5 +224,9 @@ class Draws:
 
     def member(self, team: str, *, other_than: str | None = None) -> str:
         """Return a member of the team, never the one who is excluded."""
-        members = PROBLEM_MANAGERS if team == PROBLEM_TEAM else TEAMS[team]
-        return self.pick([name for name in members if name != other_than])
+        return self.pick([name for name in members_of(team) if name != other_than])
+
+
+def members_of(team: str) -> tuple[str, ...]:
+    """Return who is in a team."""
+    return TEAMS[team] if team in TEAMS else OFFICES[team]

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from csi.outputs import write_bytes, write_text
 from csi.simulate.desk import PROMISES
 from csi.simulate.office import HOUR, MINUTE, OFFICE
+from csi.simulate.tables import ATTRIBUTES
 from process_mining import schema as s
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def write(simulation: Simulation, out_dir: Path) -> tuple[Path, ...]:
 def events_ndjson(events: pa.Table) -> str:
     """Return the events as one JSON object a line."""
     lines = []
+    names = [(name, name.removeprefix(s.ATTRIBUTE_PREFIX)) for name in ATTRIBUTES]
     for row in _written(events).to_pylist():
-        score = row.pop("attr.score")
-        row["attributes"] = {} if score is None else {"score": score}
+        said = [(name, row.pop(column)) for column, name in names]
+        row["attributes"] = {name: value for name, value in said if value is not None}
         lines.append(json.dumps(row, ensure_ascii=False))
     return "\n".join([*lines, ""])
 

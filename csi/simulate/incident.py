@@ -1,9 +1,10 @@
 """How does an incident go, when all goes well and when one planted thing goes wrong?
 
 An incident that carries no planted deviation conforms by construction: it follows the reference
-model, changes teams at most three times, is reopened at most once, keeps its targets and limits
-with room to spare, and is asked for feedback after its closure. `Plan.kind` names the one thing
-that goes wrong; `csi.simulate.planting` says which rules it breaks.
+model, changes teams at most three times and no three times within ten open hours, is reopened at
+most once, keeps its targets and limits with room to spare (a P1 is taken up within 50 minutes), and
+is asked for feedback once after its closure. `Plan.kind` names the one thing that goes wrong;
+`csi.simulate.planting` says which rules it breaks.
 
 Time from registration to the last resolution, waits for the customer left out, is log-normal
 (median half the promise): skewed, so that means mislead as in real logs, and long enough that
@@ -13,13 +14,17 @@ every part of that way, customer waits included, but never what a deviation is m
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from csi.simulate.desk import CUSTOMER, SERVICE_DESK, SURVEY_ROBOT, TEAMS
-from csi.simulate.office import HOUR, MINUTE
+from csi.simulate.desk import CATEGORIES, CUSTOMER, SERVICE_DESK, SURVEY_ROBOT, TEAMS
+from csi.simulate.office import HOUR, MINUTE, OFFICE
 from csi.simulate.trail import Leg, Trail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from csi.simulate.desk import Draws, Plan, Ticket
 
 CANCELLED_SHARE: Final = 0.03
@@ -39,6 +44,10 @@ SCORES_SLOW: Final = (0.08, 0.13, 0.24, 0.34, 0.21)
 SCORES_LATE: Final = (0.25, 0.28, 0.24, 0.16, 0.07)
 LOW_SCORES: Final = ("1", "2")
 UNNAMED_PROBLEM: Final = "waited for an unnamed problem"
+WITHOUT_CODE: Final = "closed without closure code"
+PAUSES: Final = 3  # of a case that is paused again and again
+TAKEN_UP_S: Final = 50 * MINUTE  # a P1 is diagnosed by then
+APART_S: Final = 11 * HOUR  # open time within which a team changes at most twice
 SLOW: Final = 0.7  # of the promise
 LATE: Final = 1.0
 
@@ -57,13 +66,14 @@ class Incident:
 
     def tell(self) -> Trail:
         """Write the trail down from registration to feedback."""
-        self.trail.record("Register", self.agent, SERVICE_DESK)
+        early = self.plan.kind == "registered after work began"
+        self.trail.record("Classify" if early else "Register", self.agent, SERVICE_DESK)
         if self.plan.kind == "" and self.draws.chance(CANCELLED_SHARE):
             self._cancel()
             return self.trail
         self.trail.lay(self._front(), self.response)
-        self.trail.lay(self._work(), self.handling - self.response)
-        self._close()
+        self._lay_work(self._work(), self.handling - self.response)
+        self._end()
         return self.trail
 
     def _durations(self) -> tuple[float, float]:
@@ -78,6 +88,10 @@ class Incident:
             return slow, max(float(handling), 1.2 * slow)
         if self.plan.kind == "resolution late":
             return response * factor, resolve * late
+        if self.plan.kind == "passed around within a day":
+            handling = min(handling, round(response) + 4 * HOUR)
+        if self.plan.kind == "critical and taken up late":
+            handling = max(handling, 130 * MINUTE)
         handling = max(handling, round(1.3 * response))
         return response * factor, handling * factor
 
@@ -93,7 +107,24 @@ class Incident:
         """From registration to the response: a team takes it."""
         classify = Leg("Classify", self.agent, SERVICE_DESK, self.draws.uniform(0.2, 1.5))
         assign = Leg("Assign", self.agent, self.team)
-        return [assign] if self.plan.kind == "worked before classified" else [classify, assign]
+        if self.plan.kind in ("worked before classified", "never classified"):
+            return [assign]
+        if self.plan.kind == "registered after work began":
+            return [classify._replace(activity="Register"), assign]
+        return [classify, assign]
+
+    def _lay_work(self, legs: Sequence[Leg], amount: float) -> None:
+        """Lay out the work; the first look at a P1 comes soon, whatever follows."""
+        first, whole = legs[0], sum(leg.share for leg in legs if not leg.wait)
+        taken_up = amount * first.share / whole
+        if self.ticket.priority == "P1" and first.activity == "Diagnose":
+            soon = float(self.ticket.at + TAKEN_UP_S - self.trail.now)
+            if self.plan.kind == "critical and taken up late":
+                soon = taken_up = soon + self.draws.uniform(20, 50) * MINUTE
+            if taken_up >= soon:
+                self.trail.lay(legs[:1], soon)
+                legs, amount = legs[1:], amount - soon
+        self.trail.lay(legs, amount)
 
     def _work(self) -> list[Leg]:
         """From the response to the last resolution."""
@@ -104,15 +135,14 @@ class Incident:
         if kind == "worked before classified":
             legs.append(Leg("Classify", self.worker, self.team, 0.2))
         legs += self._waits()
-        if kind == "passed around":
-            legs += [leg for _ in range(4) for leg in self._hand_over()]
-        elif self.draws.chance(HANDOVER_SHARE):
-            legs += self._hand_over()
+        legs += self._hand_overs()
         if kind == "closed without resolution":
             return legs
         legs.append(self._resolve())
         if kind == "reopened again and again":
             legs += [*self._reopen(), *self._reopen()]
+        elif kind == "reopened and left undiagnosed":
+            legs += [leg for leg in self._reopen() if leg.activity != "Diagnose"]
         elif self.draws.chance(REOPENED_SHARE):
             legs += self._reopen()
         return legs
@@ -128,10 +158,22 @@ class Incident:
         reopen = Leg("Reopen", self.worker, self.team, self.draws.uniform(0.2, 0.6))
         return [reopen, self._diagnose(), self._resolve()]
 
-    def _hand_over(self) -> list[Leg]:
+    def _hand_overs(self) -> list[Leg]:
+        """Give it to other teams: some of the time, or as often as is planted."""
+        kind = self.plan.kind
+        if kind == "passed around":
+            slow = [self._hand_over(wait=6 * HOUR) for _ in range(4)]
+            return [leg for legs in slow for leg in legs]
+        if kind == "passed around within a day":
+            return self._hand_over()
+        if kind == "escalated into nowhere":
+            return self._hand_over()[:1]
+        return self._hand_over() if self.draws.chance(HANDOVER_SHARE) else []
+
+    def _hand_over(self, *, wait: int = 0) -> list[Leg]:
         """Escalate to another team, which looks at it."""
         others = [team for team in TEAMS if team not in (self.team, SERVICE_DESK)]
-        escalate = Leg("Escalate", self.worker, self.team, self.draws.uniform(0.3, 1.0))
+        escalate = Leg("Escalate", self.worker, self.team, self.draws.uniform(0.3, 1.0), wait)
         self.team = self.draws.pick(others)
         assign = Leg("Assign", self.worker, self.team, self.draws.uniform(0.1, 0.4))
         self.worker = self.draws.member(self.team)
@@ -140,6 +182,10 @@ class Incident:
     def _waits(self) -> list[Leg]:
         """Wait for others, some of the time; a planted wait is too long."""
         legs: list[Leg] = []
+        if self.plan.kind == "passed around within a day":
+            return legs
+        if self.plan.kind == "paused again and again":
+            return [leg for _ in range(PAUSES) for leg in self._short_pause()]
         for activity, share in WAITS:
             planted = self.plan.kind == _TOO_LONG.get(activity, "none")
             needed = planted or (self.plan.kind, activity) == (UNNAMED_PROBLEM, "Await problem")
@@ -150,6 +196,12 @@ class Incident:
             legs += [asked, self._diagnose()._replace(wait=wait)]
         return legs
 
+    def _short_pause(self) -> list[Leg]:
+        """Ask the customer, and hear within the hour."""
+        waits = [round(self.draws.uniform(10, 40) * MINUTE) for _ in range(2)]
+        asked = Leg("Await customer", self.worker, self.team, wait=waits[0])
+        return [asked, self._diagnose()._replace(wait=waits[1])]
+
     def _wait(self, activity: str, *, planted: bool) -> int:
         """Seconds of office time of a wait of its own; 0 where it is a share of the handling."""
         if planted:
@@ -159,20 +211,34 @@ class Incident:
         wait = self.draws.skewed(5 * HOUR, sigma=0.8, low=10 * MINUTE, high=30 * HOUR)
         return round(wait * self.plan.factor)
 
-    def _close(self) -> None:
+    def _end(self) -> None:
         """Close after a while, by the service desk, and ask how it was."""
-        draws = self.draws
-        gap = draws.skewed(14 * HOUR, sigma=0.8, low=HOUR, high=60 * HOUR)
-        if self.plan.kind == "left open after resolution":
-            gap = round(draws.uniform(115, 160) * HOUR)
-        closer = draws.member(SERVICE_DESK)
+        gap = self._gap()
+        closer = self.draws.member(SERVICE_DESK)
+        if self.plan.kind == "cancelled after resolution":
+            self.trail.record("Cancel", closer, SERVICE_DESK, after=gap)
+            return
         if self.plan.kind == "feedback asked too early":
             self.trail.record("Ask feedback", SURVEY_ROBOT, "", after=gap // 3)
             gap -= gap // 3
         self.trail.record("Close", closer, SERVICE_DESK, after=gap)
-        if self.plan.kind == "closed twice":
+        if self.plan.kind == "worked after closure":
+            self.trail.record("Diagnose", self.agent, SERVICE_DESK, after=HOUR)
+        if self.plan.kind in ("closed twice", "worked after closure"):
             self.trail.record("Close", closer, SERVICE_DESK, after=5 * MINUTE)
         self._feedback()
+
+    def _gap(self) -> int:
+        """Draw how long it stays open after its resolution, in seconds of office time."""
+        gap = self.draws.skewed(14 * HOUR, sigma=0.8, low=HOUR, high=60 * HOUR)
+        if self.plan.kind == "left open after resolution":
+            return round(self.draws.uniform(115, 160) * HOUR)
+        if self.plan.kind == "passed around within a day":
+            return round(self.draws.uniform(20, 90) * MINUTE)
+        moves = [b.at for a, b in pairwise(self.trail.steps) if a.team != b.team]
+        if len(moves) == 1:
+            return gap
+        return max(gap, APART_S - OFFICE.between(moves[-2], self.trail.now))
 
     def _feedback(self) -> None:
         """Ask, perhaps hear, and get in touch where the score is low."""
@@ -181,6 +247,8 @@ class Incident:
             return
         if kind != "feedback asked too early":
             trail.record("Ask feedback", SURVEY_ROBOT, "", after=round(draws.uniform(60, 7200)))
+        if kind == "customer asked again and again":
+            trail.record("Ask feedback", SURVEY_ROBOT, "", after=round(draws.uniform(2, 20) * HOUR))
         planted = kind == "low score left unanswered"
         if not draws.chance(RESPONSE_RATE) and not planted:
             return
@@ -208,4 +276,19 @@ _TOO_LONG: Final = {
 
 def tell_incident(ticket: Ticket, plan: Plan, draws: Draws) -> Trail:
     """Tell one incident."""
-    return Incident(ticket, plan, draws).tell()
+    trail = Incident(_registered(ticket, plan.kind), plan, draws).tell()
+    if plan.kind == "category changed after resolution":
+        other = next(name for name in CATEGORIES if name != ticket.category)
+        closed = max(i for i, step in enumerate(trail.steps) if step.activity == "Close")
+        trail.steps[closed] = trail.steps[closed]._replace(category=other)
+    return trail
+
+
+def _registered(ticket: Ticket, kind: str) -> Ticket:
+    """Return the ticket as it is registered, with a wrong priority or an unpromised one."""
+    if kind == "priority unlike impact and urgency":
+        level = "3" if ticket.priority in ("P1", "P2") else "1"
+        return replace(ticket, impact=level, urgency=level)
+    if kind == "nothing promised for its priority":
+        return replace(ticket, priority="P5", impact="3", urgency="3")
+    return ticket

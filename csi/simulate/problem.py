@@ -1,13 +1,16 @@
 """How does a problem go, when all goes well and when one planted thing goes wrong?
 
 A problem without a planted deviation follows the reference model, is investigated within three
-and a half working days, is resolved only with a root cause that is recorded as a known error, and
-is closed by somebody who has not investigated it. Investigations are long and skewed (log-normal,
-median four working days), so many problems are still open when the log ends.
+and a half working days, waits at most eight of them at a time, is resolved within 28 (waits left
+out) with a root cause that is recorded as a known error, is reopened at most once and then
+investigated again, and is closed by somebody who has not investigated it. Which articles and
+incidents it is linked to, `csi.simulate.links` says. Investigations are long and skewed
+(log-normal, median four working days), so many problems are still open when the log ends.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from csi.simulate.desk import PROBLEM_TEAM
@@ -27,6 +30,14 @@ LEFT_OUT: Final = {
     "known error never recorded": "Record known error",
     "problem closed unresolved": "Resolve",
 }
+UNWRITTEN: Final = "known error without an article"
+UNFINISHED: Final = "closed with open incidents"
+REOPENED: Final = "problem reopened more than once"
+UNRESOLVED: Final = ("problem closed unresolved", "known error left without workaround")
+LONGEST_WORK: Final = 240 * HOUR
+LONGEST_PLANTED: Final = 150 * HOUR
+LONGEST_LEG: Final = 80 * HOUR
+LIMITED: Final = ("Wait", "Record known error")
 
 
 class Problem:
@@ -50,10 +61,28 @@ class Problem:
         if self.plan.kind == "" and self.draws.chance(CANCELLED_SHARE):
             self.trail.record("Cancel", self.manager, PROBLEM_TEAM, after=6 * HOUR)
             return self.trail
-        work = self.draws.skewed(40 * HOUR, sigma=0.8, low=4 * HOUR, high=400 * HOUR)
-        self.trail.lay(self._work(), work)
-        self._close()
+        work = self._duration()
+        self.trail.lay(*self._not_too_long(self._work(), work))
+        self._end()
         return self.trail
+
+    def _duration(self) -> int:
+        """Draw the time from the investigation to the last resolution, in seconds."""
+        work = self.draws.skewed(40 * HOUR, sigma=0.8, low=4 * HOUR, high=LONGEST_WORK)
+        return min(work, LONGEST_PLANTED) if self.plan.kind else work
+
+    def _not_too_long(self, legs: list[Leg], work: float) -> tuple[list[Leg], float]:
+        """Shorten a wait, or the way from a known error, that takes too much; plant long ones."""
+        each, kind = work / sum(leg.share for leg in legs), self.plan.kind
+        for i, (before, leg) in enumerate(pairwise(legs), start=1):
+            if before.activity == "Wait" and kind == "problem waited too long":
+                legs[i] = leg._replace(wait=round(self.draws.uniform(115, 150) * HOUR))
+            elif before.activity in LIMITED and each * leg.share > LONGEST_LEG:
+                legs[i] = leg._replace(wait=LONGEST_LEG)
+                work -= each * leg.share
+        if kind == "problem resolved too late":
+            legs[0] = legs[0]._replace(wait=round(self.draws.uniform(310, 360) * HOUR))
+        return legs, work
 
     def _front(self) -> list[Leg]:
         legs = [Leg("Classify", self.manager, PROBLEM_TEAM, self.draws.uniform(0.2, 0.5))]
@@ -69,27 +98,43 @@ class Problem:
 
     def _work(self) -> list[Leg]:
         """From the investigation to the last resolution."""
-        steps = ["Wait", "Investigate"] if self.draws.chance(WAITING_SHARE) else []
+        kind = self.plan.kind
+        waits = self.draws.chance(WAITING_SHARE) and kind != "problem resolved too late"
+        steps = ["Wait", "Investigate"] if waits or kind == "problem waited too long" else []
         steps += self._solution()
-        if self.plan.kind == "" and self.draws.chance(REOPENED_SHARE):
+        again = kind == "" and self.draws.chance(REOPENED_SHARE)
+        for _ in range(2 if kind == REOPENED else again):
             steps += ["Reopen", "Investigate", *self._solution()]
+        steps += AFTERWARDS.get(kind, ())
         return [self._own(step) for step in steps]
 
     def _solution(self) -> list[str]:
         """The cause, then the known error and the workaround in either order, then the cure."""
         steps = ["Record known error", "Find workaround"]
-        if self.draws.chance(WORKAROUND_FIRST_SHARE):
+        if self.draws.chance(WORKAROUND_FIRST_SHARE) and self.plan.kind not in UNRESOLVED:
             steps.reverse()
+        if self.plan.kind == "known error left without workaround":
+            return ["Identify root cause", "Record known error"]
         steps = ["Identify root cause", *steps, "Resolve"]
         left_out = LEFT_OUT.get(self.plan.kind)
         return [step for step in steps if step != left_out]
 
-    def _close(self) -> None:
+    def _end(self) -> None:
         """Close after a while: by the problem manager, unless that is what goes wrong."""
         gap = self.draws.skewed(20 * HOUR, sigma=0.7, low=2 * HOUR, high=60 * HOUR)
         own = self.plan.kind == "closed by its investigator"
         actor, team = (self.worker, self.team) if own else (self.manager, PROBLEM_TEAM)
-        self.trail.record("Close", actor, team, after=gap)
+        taken_back = self.plan.kind == "cancelled after its cause was known"
+        self.trail.record("Cancel" if taken_back else "Close", actor, team, after=gap)
+        if self.plan.kind == "problem closed twice":
+            self.trail.record("Close", actor, team, after=HOUR)
+
+
+# what a planted deviation adds after the resolution
+AFTERWARDS: Final[dict[str, tuple[str, ...]]] = {
+    "cancelled after its cause was known": ("Reopen", "Investigate"),
+    "resolved again without investigation": ("Reopen", "Resolve"),
+}
 
 
 def tell_problem(ticket: Ticket, plan: Plan, draws: Draws) -> Trail:

@@ -12,19 +12,32 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from csi.simulate.incident import UNNAMED_PROBLEM
-from csi.simulate.planting import KINDS, RESOLUTION_LATE, RESPONSE_LATE, SLOWED
+from csi.simulate.desk import LEVELS, PROMISES
+from csi.simulate.links import KINDS as LINKS
+from csi.simulate.offences import OFFENCES
+from csi.simulate.planting import RESOLUTION_LATE, RESPONSE_LATE, SLOWED, STORIES
 from csi.simulate.promises import RESOLUTION, RESPONSE, broken_promises
 from process_mining import schema as s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from csi.simulate.desk import Ticket
+    from csi.simulate.links import Links
     from csi.simulate.trail import Step
 
-LINK_TO_PROBLEM: Final = s.LINK_PREFIX + "problem"
-EARLIER_PROBLEM: Final = "PRB0000000"  # one that was closed before the log begins
+KINDS: Final = {kind.name: kind for kind in (*STORIES, *OFFENCES)}
+ATTRIBUTES: Final = tuple(
+    s.ATTRIBUTE_PREFIX + x for x in ("score", "category", "risk", "violations")
+)
+CODES: Final = ("Solved (permanently)", "Solved (workaround)", "Solved by the customer")
+CANCELLED: Final = "Cancelled"
+ENDS: Final = ("Close", "Cancel", "Terminate", "Retire", "Expire")
+PLANTED: Final = "planted"
+IN_CLUSTER: Final = "planted; one of a cluster"
+
+# columns that the tickets of one group only have
+OWN_COLUMNS: Final = ("type", "major_incident_state", "kpi")
 
 EVENTS: Final = pa.schema(
     [
@@ -35,7 +48,7 @@ EVENTS: Final = pa.schema(
         (s.SEQ, pa.int64()),
         (s.ACTOR, pa.string()),
         (s.TEAM, pa.string()),
-        ("attr.score", pa.string()),
+        *((name, pa.string()) for name in ATTRIBUTES),
     ]
 )
 TICKETS: Final = pa.schema(
@@ -49,7 +62,11 @@ TICKETS: Final = pa.schema(
         (s.RESOLVED, s.UTC_US),
         (s.CLOSED, s.UTC_US),
         ("channel", pa.string()),
-        (LINK_TO_PROBLEM, pa.string()),
+        ("impact", pa.string()),
+        ("urgency", pa.string()),
+        ("close_code", pa.string()),
+        *((name, pa.string()) for name in OWN_COLUMNS),
+        *((s.LINK_PREFIX + kind, pa.string()) for kind in LINKS),
     ]
 )
 SURVEYS: Final = pa.schema(
@@ -89,6 +106,15 @@ class Story:
     ticket: Ticket
     kind: str
     steps: tuple[Step, ...]
+    clustered: bool = False
+
+    def first(self, activity: str) -> int | None:
+        """Return when an activity first happened, or None."""
+        return next((step.at for step in self.steps if step.activity == activity), None)
+
+    def last(self, *activities: str) -> int | None:
+        """Return when one of some activities last happened, or None."""
+        return next((x.at for x in reversed(self.steps) if x.activity in activities), None)
 
 
 def event_table(stories: Sequence[Story]) -> pa.Table:
@@ -103,6 +129,9 @@ def event_table(stories: Sequence[Story]) -> pa.Table:
             step.actor,
             step.team or None,
             step.score or None,
+            step.category or None,
+            step.risk or None,
+            step.violations or None,
         )
         for story in stories
         for seq, step in enumerate(story.steps)
@@ -111,31 +140,44 @@ def event_table(stories: Sequence[Story]) -> pa.Table:
     return _table(EVENTS, rows)
 
 
-def ticket_table(stories: Sequence[Story]) -> pa.Table:
+def ticket_table(stories: Sequence[Story], links: Links) -> pa.Table:
     """One row a ticket, as the tool's ticket list shows it at the log's end."""
-    problems = sorted(x.ticket.case_id for x in stories if x.ticket.practice == "problem")
-    rows = [
-        (
-            story.ticket.case_id,
-            story.ticket.practice,
-            story.ticket.priority,
-            story.ticket.category,
-            story.ticket.service,
-            story.ticket.at * s.US_PER_SECOND,
-            _resolved(story.steps),
-            _last(story.steps, ("Close", "Cancel")),
-            story.ticket.channel,
-            _problem(story, problems[index % len(problems)] if problems else EARLIER_PROBLEM),
-        )
-        for index, story in enumerate(stories)
-    ]
+    rows = [_row(story, links.named.get(story.ticket.case_id, {})) for story in stories]
     return _table(TICKETS, sorted(rows, key=itemgetter(0)))
 
 
-def _problem(story: Story, problem: str) -> str | None:
-    """The problem that an incident waited for, unless nobody named it."""
-    waited = any(step.activity == "Await problem" for step in story.steps)
-    return problem if waited and story.kind != UNNAMED_PROBLEM else None
+def _row(story: Story, named: Mapping[str, str]) -> tuple[object, ...]:
+    ticket, closed = story.ticket, _closed(story)
+    lacks = KINDS[story.kind].without_column if story.kind in KINDS else ""
+    row = (
+        ticket.case_id,
+        ticket.practice,
+        ticket.priority or None,
+        ticket.category if lacks != s.CATEGORY else None,
+        ticket.service,
+        ticket.at * s.US_PER_SECOND,
+        _resolved(story),
+        None if closed is None else closed * s.US_PER_SECOND,
+        ticket.channel,
+        LEVELS.get(ticket.impact),
+        LEVELS.get(ticket.urgency),
+        _code(story) if closed is not None and lacks != "close_code" else None,
+    )
+    own = [ticket.columns.get(name) if lacks != name else None for name in OWN_COLUMNS]
+    return (*row, *own, *map(named.get, LINKS))
+
+
+def _closed(story: Story) -> int | None:
+    """When the case ended; a change or a request also by its rejection, if nothing follows."""
+    rejected = story.steps[-1].at if story.steps[-1].activity == "Reject" else None
+    return story.last(*ENDS) or rejected
+
+
+def _code(story: Story) -> str | None:
+    """How an incident was closed."""
+    if story.ticket.practice != "incident":
+        return None
+    return CODES[story.ticket.at % len(CODES)] if story.last("Close") else CANCELLED
 
 
 def survey_table(stories: Sequence[Story]) -> pa.Table:
@@ -143,15 +185,15 @@ def survey_table(stories: Sequence[Story]) -> pa.Table:
     return _table(SURVEYS, sorted(row for story in stories for row in _surveys(story)))
 
 
-def truth_table(stories: Sequence[Story], *, as_of: int) -> pa.Table:
+def truth_table(stories: Sequence[Story], links: Links, *, as_of: int) -> pa.Table:
     """One row for every rule that a case breaks."""
-    rows = [row for story in stories for row in _truths(story, as_of)]
+    rows = [row for story in stories for row in _truths(story, links, as_of)]
     return _table(TRUTH, sorted(rows, key=itemgetter(0, 1)))
 
 
 def _surveys(story: Story) -> Iterator[tuple[object, ...]]:
     asked = next((x for x in story.steps if x.activity == "Ask feedback"), None)
-    if asked is None:
+    if asked is None or story.ticket.practice != "incident":
         return
     got = next((x for x in story.steps if x.activity == "Receive feedback"), None)
     comments = COMMENTS[got.score] if got is not None else ("",)
@@ -166,29 +208,27 @@ def _surveys(story: Story) -> Iterator[tuple[object, ...]]:
     )
 
 
-def _truths(story: Story, as_of: int) -> Iterator[tuple[object, ...]]:
+def _truths(story: Story, links: Links, as_of: int) -> Iterator[tuple[object, ...]]:
     case_id, steps = story.ticket.case_id, story.steps
-    for kind in KINDS:
-        if kind.name == story.kind:
-            seqs = [i for i, step in enumerate(steps) if step.activity in kind.shown_by]
-            yield from ((case_id, rule, kind.name, seqs, "planted") for rule in kind.breaks)
-    if story.ticket.practice != "incident":
+    kind = KINDS.get(story.kind)
+    if kind is not None and case_id not in links.missing:
+        note = IN_CLUSTER if story.clustered else PLANTED
+        seqs = [i for i, step in enumerate(steps) if step.activity in kind.shown_by]
+        yield from ((case_id, rule, kind.name, seqs, note) for rule in kind.breaks)
+    if story.ticket.practice != "incident" or story.ticket.priority not in PROMISES:
         return
     planted = {RESPONSE: RESPONSE_LATE, RESOLUTION: RESOLUTION_LATE}
     for rule, at in broken_promises(steps, story.ticket.promise, as_of=as_of).items():
-        note = "planted" if story.kind == planted[rule] else "follows from the kind"
+        note = PLANTED if story.kind == planted[rule] else "follows from the kind"
         yield (case_id, rule, story.kind or SLOWED, list(at), note)
 
 
-def _resolved(steps: Sequence[Step]) -> int | None:
+def _resolved(story: Story) -> int | None:
     """When the ticket was last resolved, unless it has been reopened since."""
-    resolved, reopened = _last(steps, ("Resolve",)), _last(steps, ("Reopen",))
-    return None if resolved is None or (reopened or 0) > resolved else resolved
-
-
-def _last(steps: Sequence[Step], activities: tuple[str, ...]) -> int | None:
-    at = next((x.at for x in reversed(steps) if x.activity in activities), None)
-    return None if at is None else at * s.US_PER_SECOND
+    resolved, reopened = story.last("Resolve"), story.last("Reopen")
+    if resolved is None or (reopened or 0) > resolved:
+        return None
+    return resolved * s.US_PER_SECOND
 
 
 def _table(schema: pa.Schema, rows: Sequence[Sequence[object]]) -> pa.Table:

@@ -18,16 +18,24 @@ if TYPE_CHECKING:
     from csi.simulate.office import Hours
 
 LEAST_S: Final = 20  # no two steps of a ticket share a moment
+CATEGORISED: Final = frozenset({"Classify", "Resolve", "Close"})  # the category is chosen again
 
 
 class Step(NamedTuple):
-    """One event: `at` in seconds since 1970-01-01 UTC; team and score are empty where none."""
+    """One event: `at` in seconds since 1970-01-01 UTC; what it does not have is empty.
+
+    `score` is a customer's, `category` that of an incident as somebody chose it then, `risk` that
+    of a change, `violations` the number of targets that an evaluation found broken.
+    """
 
     activity: str
     at: int
     actor: str
     team: str
     score: str = ""
+    category: str = ""
+    risk: str = ""
+    violations: str = ""
 
 
 class Leg(NamedTuple):
@@ -58,7 +66,7 @@ class Trail:
     ) -> None:
         """Write down a step that comes `after` seconds of office time after the last one."""
         at = OFFICE.add(self.now, after) if after else self.now
-        self.steps.append(Step(activity, at, actor, team, score))
+        self.steps.append(Step(activity, at, actor, team, score, self._category(activity)))
 
     def lay(self, legs: Sequence[Leg], amount: float) -> None:
         """Write down the steps of a stretch that takes `amount` seconds besides its waits."""
@@ -68,11 +76,13 @@ class Trail:
                 at = OFFICE.add(self.now, leg.wait)
             else:
                 at = self.hours.add(self.now, max(LEAST_S, round(amount * leg.share / whole)))
-            self.steps.append(Step(leg.activity, at, leg.actor, leg.team))
+            category = self._category(leg.activity)
+            self.steps.append(Step(leg.activity, at, leg.actor, leg.team, category=category))
 
-    def moment(self, activity: str) -> int | None:
-        """Return when the activity last happened, or None."""
-        return next((x.at for x in reversed(self.steps) if x.activity == activity), None)
+    def _category(self, activity: str) -> str:
+        """The category that an incident has at a step at which somebody chooses one."""
+        chosen = activity in CATEGORISED and self.ticket.practice == "incident"
+        return self.ticket.category if chosen else ""
 
 
 def cut(steps: Sequence[Step], end: int) -> list[Step]:
