@@ -6,7 +6,9 @@ narrows the occurrences by an event attribute; `match` correlates the answer wit
 that asks for it (MP-Declare; Burattini, Maggi, Sperduti 2016). With `earlier_counts` an answer that
 came before counts too: whether it was too early is another rule's matter (Y and O below are the
 past operators "before this" and "once"). `then` may be `activity` itself, which is then to be
-repeated in time until `or_else` comes: the last one, too, needs a later `or_else`.
+repeated in time until `or_else` comes: the last one, too, needs a later `or_else`. After the first
+`until` nothing asks any more (the scope "before" of Dwyer, Avrunin, Corbett 1999): what is said
+after the end of an outage needs no other message after it.
 
 An answer after the limit is final, and so is none by the limit: open cases can violate, judged at
 the desk's `as_of`. An occurrence whose attribute is missing may or may not ask for an answer, and
@@ -16,11 +18,12 @@ and an unanswered clock stops with its last step. Steps outside the model may st
 comes after the end): for those the deadline alone decides, and an unanswered clock runs up to
 `as_of`. Logs without times are unknown.
 
-`or_else` only excuses: where the source never records it, kept is kept and late is unknown. Late is
-unknown too where a case has words that the vocabulary does not map, for one may be the answer.
+`or_else` and `until` only excuse: where the source never records them, kept is kept and late is
+unknown. Late is unknown too where a case has words that the vocabulary does not map, for one may be
+the answer.
 
 Not checked: that an answer belongs to this occurrence and no other, beyond what `match` asks; one
-may serve several.
+may serve several; what asks after an `until` that was taken back (a reopening).
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import (
+    Asking,
     Match,
     Where,
     asking,
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
 FORMULA = (
     "answer = (then | or_else) & match;   G ((activity & where) -> X F[0, within] answer)"
     "   with earlier_counts: G ((activity & where) -> Y O answer | X F[0, within] answer)"
+    "   with until: activity & !Y O until asks"
 )
 HINGES = {
     ORDER: CLAIMS,
@@ -83,11 +88,14 @@ HINGES = {
 class Params(TemplateParams):
     """Every `activity` (`where` …) gets `then`, or `or_else`, `within` a time of the calendar."""
 
-    EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else"})
+    EXCUSES: ClassVar[frozenset[str]] = frozenset({"or_else", "until"})
 
     activity: Activity = Field(description="the activity that asks for an answer")
     then: Activity = Field(description="the answer; may be the activity itself")
     or_else: OptionalActivity = Field(default=None, description="another acceptable answer")
+    until: OptionalActivity = Field(
+        default=None, description="the activity after which none asks any more"
+    )
     within: Duration = Field(description="how soon it must come, such as '4h'")
     calendar: str = Field(
         min_length=1, examples=["24x7"], description="the calendar whose open time counts"
@@ -108,6 +116,9 @@ class Params(TemplateParams):
             raise ValueError(msg)
         if self.activity == self.then and self.earlier_counts:
             msg = "an activity that is its own answer comes earlier but once: leave earlier_counts"
+            raise ValueError(msg)
+        if self.activity == self.until:
+            msg = "after an activity that is its own `until` none would ask but the first"
             raise ValueError(msg)
         return self
 
@@ -142,7 +153,7 @@ class _Clocks:
 def measure(desk: Desk, params: Params) -> Measure:
     """Clock every asking event; the worst late one is the evidence, its answer decides."""
     arrays = desk.log.arrays
-    asks = asking(desk, params.activity, params.where).judged(desk)
+    asks = _asks(desk, params)
     answers = mask_of(desk, params.then, params.or_else)
     # at best every answer that may match counts, at worst those alone that surely do
     best, worst = _clocks(desk, params, asks.possible, answers)
@@ -167,6 +178,15 @@ def measure(desk: Desk, params: Params) -> Measure:
         cause=causes(params.where, params.match) if desk.log.timed else "the log has no times",
         judged=asks.possible,
     )
+
+
+def _asks(desk: Desk, params: Params) -> Asking:
+    """The occurrences that ask: judged, and before any `until`."""
+    asks = asking(desk, params.activity, params.where).judged(desk)
+    if params.until is None:
+        return asks
+    before = segments.count_before(desk.log.arrays, desk.mask(params.until)) == 0
+    return Asking(sure=asks.sure & before, unsure=asks.unsure & before)
 
 
 def _clocks(desk: Desk, params: Params, asks: Mask, answers: Mask) -> tuple[_Clocks, _Clocks]:
@@ -217,4 +237,5 @@ def describe(params: Params) -> str:
     answer = f"'{params.then}'" + (f" or '{params.or_else}'" if params.or_else else "") + match
     limit = f"within {format_duration(params.within)} (calendar {params.calendar})"
     verb = "is preceded or followed" if params.earlier_counts else "is followed"
-    return f"Every '{params.activity}'{where} {verb} by {answer} {limit}."
+    until = f" before the first '{params.until}'" if params.until else ""
+    return f"Every '{params.activity}'{where}{until} {verb} by {answer} {limit}."

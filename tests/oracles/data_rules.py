@@ -379,6 +379,7 @@ class Respond:
     where: Where | None = None
     match: tuple[str, str] | None = None
     earlier_counts: bool = False
+    until: str | None = None
     elapsed: Elapsed = wall_clock
 
 
@@ -394,6 +395,10 @@ def responds_within(ticket: Ticket, rule: Respond) -> str:
 
 
 def _answered(ticket: Ticket, rule: Respond, asking: Sequence[int], *, doubtful: bool) -> str:
+    done = [
+        i for i, x in enumerate(ticket.steps) if x.activity is not None and x.activity == rule.until
+    ]
+    asking = [i for i in asking if not done or i < done[0]]
     states = [_answer_to(ticket, rule, i, doubtful=doubtful) for i in asking]
     if "late" in states:
         return "violates"

@@ -257,6 +257,27 @@ SCENARIOS: dict[str, Scenario] = {
         {"activity": "a", "then": "a", "or_else": "b", "within": "2d", **ALWAYS},
         lambda x: oracle.responds_within(x, oracle.Respond("a", "a", 48, or_else="b")),
     ),
+    "again in time, and no more after b": Scenario(
+        "responds_within",
+        {"activity": "a", "then": "a", "or_else": "b", "until": "b", "within": "2d", **ALWAYS},
+        lambda x: oracle.responds_within(x, oracle.Respond("a", "a", 48, or_else="b", until="b")),
+    ),
+    "answered in office hours, asked before c, of low score": Scenario(
+        "responds_within",
+        {
+            "activity": "a",
+            "then": "b",
+            "until": "c",
+            "within": "10h",
+            "where": {"attribute": "score", "at_most": 2},
+            **OFFICE,
+        },
+        lambda x: oracle.responds_within(
+            x,
+            oracle.Respond("a", "b", 10, where=("score", None, 2), until="c", elapsed=office_hours),
+        ),
+        frozenset({*CLAIM_AND_MORE, "unknown"}),
+    ),
     "at most once in two days": Scenario(
         "at_most",
         {"activity": "a", "limit": 1, "within": "2d", **ALWAYS},
@@ -608,6 +629,7 @@ GRID = {"rows": "attr.i", "columns": "attr.u", "matrix": [[1]]}
         ),
         ("responds_within", {**SOON, "then": "a", "or_else": "b"}, "its own answer"),
         ("responds_within", {**SOON, "then": "b", "earlier_counts": True}, "leave earlier_counts"),
+        ("responds_within", {**SOON, "then": "a", "until": "b"}, "none would ask but the first"),
         ("matches_matrix", {**GRID, "matrix": [[1, 2], [3]]}, "not equally long"),
         ("matches_matrix", {**GRID, "matrix": []}, "at least 1 item"),
         ("matches_matrix", {**GRID, "matrix": [[0]]}, "greater than or equal to 1"),
