@@ -34,9 +34,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from csi.comparison_sides import SMALLEST_TEAM, names_people, people_of_teams, team_of
+from csi.comparison_sides import names_people, team_of
 from process_mining import schema as s
 from process_mining.columnar import segments
+from process_mining.privacy import SMALLEST_TEAM, people_of_teams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,6 +24,7 @@ from process_mining import schema as s
 from process_mining.columnar import segments
 from process_mining.columnar.sql import variants
 from process_mining.errors import CodedError, did_you_mean, raise_all
+from process_mining.privacy import SMALLEST_TEAM, people_of_teams
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     Words = npt.NDArray[np.object_]
     Split = tuple[Bools, Bools, tuple[str, str], "Apart"]
 
-SMALLEST_TEAM: Final = 5
 VARIANT: Final = "variant"
 PSEUDONYM: Final = r"^p-[0-9a-f]{8,64}$"
 TEAM_COLUMNS: Final = ("first_team", "last_team")
@@ -199,15 +199,6 @@ def team_of(log: EventLog, *, last: bool = False) -> Words:
     codes = segments.take(arrays.team, pick(arrays, arrays.team >= 0), fill=segments.NONE)
     found: Words = np.array([*arrays.teams, None], dtype=object)[codes]
     return found
-
-
-def people_of_teams(log: EventLog) -> dict[str, int]:
-    """Count the distinct known people who acted for each team; a team without any is left out."""
-    arrays = log.arrays
-    both = (arrays.team >= 0) & (arrays.actor >= 0)
-    pairs = np.unique(np.stack([arrays.team[both], arrays.actor[both]]), axis=1)
-    n = np.bincount(pairs[0], minlength=len(arrays.teams))
-    return {team: int(n[i]) for i, team in enumerate(arrays.teams) if n[i]}
 
 
 def names_people(column: pa.ChunkedArray) -> bool:

@@ -26,11 +26,16 @@ import ipaddress
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+if TYPE_CHECKING:
+    from process_mining.eventlog import EventLog
+
+SMALLEST_TEAM: Final = 5  # known people; fewer are too few to be spoken of as a group
 PSEUDONYM_DIGITS: Final = 12
 PHONE_DIGITS: Final = range(7, 16)
 
@@ -89,6 +94,15 @@ def pseudonyms_of(names: pa.Array, key: bytes) -> pa.Array:
 def pseudonym(name: str, key: bytes) -> str:
     """Return the pseudonym of one name."""
     return "p-" + hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_DIGITS]
+
+
+def people_of_teams(log: EventLog) -> dict[str, int]:
+    """Count the distinct known people who acted for each team; a team without any is left out."""
+    arrays = log.arrays
+    both = (arrays.team >= 0) & (arrays.actor >= 0)
+    pairs = np.unique(np.stack([arrays.team[both], arrays.actor[both]]), axis=1)
+    n = np.bincount(pairs[0], minlength=len(arrays.teams))
+    return {team: int(n[i]) for i, team in enumerate(arrays.teams) if n[i]}
 
 
 def mask_contacts(texts: pa.ChunkedArray, key: bytes) -> tuple[pa.ChunkedArray, dict[str, int]]:

@@ -45,6 +45,7 @@ import pyarrow.compute as pc
 
 from process_mining import schema as s
 from process_mining.errors import RunError
+from process_mining.privacy import SMALLEST_TEAM
 from rules import engine
 from rules.chain import ChainProgram, ChainRule, follow
 from rules.opportunity import digest, propose
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     Words = npt.NDArray[np.object_]
     Bools = npt.NDArray[np.bool_]
 
-SMALLEST_TEAM: Final = 5
 PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{8,64}")
 ABOUT: Final = "the chain of escalations"
 FIELDS: Final = ("p", "g", "n")

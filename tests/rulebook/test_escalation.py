@@ -14,10 +14,11 @@ from oracles import escalations as oracle
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, RunError
+from process_mining.privacy import SMALLEST_TEAM
 from rules import engine
 from rules.catalogue import load_catalogue
 from rules.chain import follow
-from rules.escalation import ESCALATIONS_SCHEMA, SMALLEST_TEAM, escalate, worst_window
+from rules.escalation import ESCALATIONS_SCHEMA, escalate, worst_window
 from rules.escalation_file import Escalating, Pattern, Proposal, load_patterns
 from rules.findings import FINDINGS_SCHEMA
 from rules.opportunity import SEEN_SHOWN
