@@ -410,7 +410,7 @@ def _by_others(p: Params, story: Story, field: str, does: Formula) -> Reading:
 def responds_within(p: Params, story: Story, office: Office) -> Reading:
     activity, named = p["activity"], (p["then"], p.get("or_else"))
     where, match = p.get("where"), p.get("match")
-    asks = is_(activity) & meant(where) & IN_FORCE
+    asks = is_(activity) & meant(where) & IN_FORCE & Not(Yesterday(Once(is_(p.get("until")))))
     answer = is_(*named) & matches(match, "x")
     in_time = Within("x", hours(p["within"]), elapsed_in(p["calendar"]))
     answered = Next(Eventually(answer & in_time))
