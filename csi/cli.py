@@ -584,6 +584,35 @@ def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
     ctx.exit(1 if wrong else 0)
 
 
+@rules.command("new")
+@click.argument("code")
+@click.option("--name", help="States the offence, e.g. closed-unreviewed; may be given later.")
+@click.option("--template", default="precedes", show_default=True, help="Kind of constraint.")
+@click.option("--practice", default="incident", show_default=True, help="Whose cases it judges.")
+@click.option("--out", type=OUT_DIR, default=Path("my-rules"), show_default=True)
+@RULE_FOLDERS
+def rules_new(code: str, *, out: Path, folders: tuple[Path, ...], **options: str) -> None:
+    """Begin a rule of one's own: a file that loads, with true examples, to go on with.
+
+    \b
+    Example:
+      trueloop rules new ABC001 --template responds_within --practice problem --out my-rules
+    """
+    from csi.console import steps
+    from csi.new_rule import new_rule
+
+    with steps("examples"):
+        path = new_rule(
+            code,
+            name=options["name"],
+            template=options["template"],
+            practice=options["practice"],
+            out=out,
+            folders=folders,
+        )
+    click.echo(on_lines([f"{path}: go on with it, then run: trueloop rules test {out}"]))
+
+
 @rules.command("schema")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.")
 def rules_schema(out: Path | None) -> None:

@@ -33,11 +33,12 @@ class Parameter:
     required: bool
     default: object
     sample: object
+    has_example: bool = False
 
     @property
-    def is_activity(self) -> bool:
-        """Whether it holds one activity of the practice."""
-        return self.kind == ACTIVITY
+    def suggested(self) -> bool:
+        """Whether something better than a value of its kind can be suggested."""
+        return self.kind in (ACTIVITY, ACTIVITIES) or self.has_example
 
 
 def parameters(template: str) -> tuple[Parameter, ...]:
@@ -57,7 +58,8 @@ def parameters(template: str) -> tuple[Parameter, ...]:
                 meaning=part.get("description", ""),
                 required=name in schema.get("required", ()),
                 default=default,
-                sample=_sample(whole, schema) if default is None else default,
+                sample=_sample(whole, schema, default),
+                has_example=bool(whole.get("examples")),
             )
         )
     return tuple(found)
@@ -95,10 +97,12 @@ def _bounds(part: Mapping[str, Any]) -> str:
     return "" if low is None else f" of at least {low}"
 
 
-def _sample(part: Mapping[str, Any], schema: Mapping[str, Any]) -> object:
+def _sample(part: Mapping[str, Any], schema: Mapping[str, Any], default: object = None) -> object:
     """Return a value that can stand there; for an activity it is only a stand-in."""
     if part.get("examples"):
-        return part["examples"][0]
+        return _in_order(part["examples"][0], part)
+    if default is not None:
+        return default
     if "enum" in part:
         return part["enum"][0]
     kind = part.get("type", "")
@@ -107,3 +111,12 @@ def _sample(part: Mapping[str, Any], schema: Mapping[str, Any]) -> object:
     if kind == "object":
         return {}
     return {"integer": part.get("minimum", 1), "boolean": True}.get(kind, "text")
+
+
+def _in_order(example: object, part: Mapping[str, Any]) -> object:
+    """Return a table with its keys in the order of its form."""
+    if not isinstance(example, dict):
+        return example
+    known = [*part.get("properties", ())]
+    order = sorted(example, key=lambda key: known.index(key) if key in known else len(known))
+    return {key: example[key] for key in order}

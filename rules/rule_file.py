@@ -9,6 +9,7 @@ its version. It holds
     [[scope]]       which cases the rule is about: column, and one_of or none_of; all must hold
     [reference]     itil (practice), iso20000 (clause), fitsm (clauses such as "PR9.4")
     [[examples]]    verdict, trace, case (priority, category, service, attr.*), links, as_of
+    [[examples.records]]   kind, direction, practice, trace: another ticket that is linked with it
 
 The name states the offence. In a trace a plain string is an activity one hour after the event
 before it (the first: at the start); a table may give `at` ("+1d2h": since the start of the
@@ -39,6 +40,7 @@ from rules.spec import (
     Control,
     Example,
     ExampleEvent,
+    ExampleRecord,
     Reference,
     Rule,
     Scope,
@@ -49,7 +51,7 @@ from rules.templates import templates
 from rules.toml_file import Form, Line, Text, form_errors, huge_numbers, parse, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rules.practice import Practice
     from rules.templates import Template, TemplateParams
@@ -122,6 +124,19 @@ TraceEvent = Annotated[
 ]
 
 
+class RecordForm(Form):
+    """One `[[examples.records]]`."""
+
+    kind: Line = Field(description="the kind of link")
+    direction: Literal["names", "named_by"] = Field(
+        default="names", description="names: the case names this ticket; named_by: the reverse"
+    )
+    practice: Line = Field(description="the practice that the ticket is of")
+    trace: list[TraceEvent] = Field(
+        min_length=1, description="its events in order, in words of its practice"
+    )
+
+
 class ExampleForm(Form):
     """One `[[examples]]`."""
 
@@ -133,7 +148,11 @@ class ExampleForm(Form):
         default_factory=dict, description="columns of the case: priority, category, attr.NAME, ..."
     )
     links: dict[Line, Line] = Field(
-        default_factory=dict, description="another ticket that the case names, by the kind of link"
+        default_factory=dict,
+        description="another ticket that the case names and the log lacks, by the kind of link",
+    )
+    records: list[RecordForm] = Field(
+        default_factory=list, description="other tickets of the log that it is linked with"
     )
     as_of: Offset | None = Field(
         default=None, description="the moment of judging; default: that of the last event"
@@ -239,6 +258,7 @@ def _rule(
     params = _params(file, form, template, errors) if template else None
     if practice:
         errors += _unknown_activities(file, form, params, practice)
+    errors += _unknown_elsewhere(file, form, params, practices)
     if template and params:
         errors += _missing_examples(file, form, template, params)
     return None if errors else _built(file, form, params)
@@ -306,22 +326,58 @@ def _unknown_activities(
     for i, example in enumerate(form.examples):
         named += [(f"examples[{i}].trace[{j}]", e.activity) for j, e in enumerate(example.trace)]
     for where, word in named:
-        if word not in practice.words:
-            msg = f"unknown activity '{word}' in {file.shown}, {where}"
-            yield CodedError("RU104", msg, fix=did_you_mean(word, practice.words))
+        yield from _unknown_word(file, where, word, practice)
+
+
+def _unknown_word(
+    file: TomlFile, where: str, word: str, practice: Practice
+) -> Iterator[CodedError]:
+    if word not in practice.words:
+        msg = f"unknown activity '{word}' in {file.shown}, {where}"
+        yield CodedError("RU104", msg, fix=did_you_mean(word, practice.words))
+
+
+def _unknown_elsewhere(
+    file: TomlFile,
+    form: RuleForm,
+    params: TemplateParams | None,
+    practices: Mapping[str, Practice],
+) -> Iterator[CodedError]:
+    """Check what is said of other cases than the rule's own: practices, and words of each."""
+    spoken = params.spoken_elsewhere() if params else {}
+    named = [(f"params.{key}", practice, word) for key, (practice, word) in spoken.items()]
+    for i, example in enumerate(form.examples):
+        for j, record in enumerate(example.records):
+            where = f"examples[{i}].records[{j}]"
+            named.append((f"{where}.practice", record.practice, None))
+            named += [
+                (f"{where}.trace[{k}]", record.practice, event.activity)
+                for k, event in enumerate(record.trace)
+            ]
+    for where, name, word in named:
+        if word is None and name not in practices:
+            msg = f"unknown practice '{name}' in {file.shown}, {where}"
+            yield CodedError("RU115", msg, fix=did_you_mean(name, practices))
+        elif word is not None and name in practices:
+            yield from _unknown_word(file, where, word, practices[name])
 
 
 def _missing_examples(
     file: TomlFile, form: RuleForm, template: Template, params: TemplateParams
 ) -> Iterator[CodedError]:
     """Yield an error for every verdict that the table can give and no example shows."""
-    unshown: frozenset[Verdict] = getattr(template, "UNSHOWN", frozenset())
-    possible = {row.verdict for row in template.decide(params)} - {Verdict.UNKNOWN} - unshown
     shown = {example.verdict for example in form.examples}
-    for verdict in sorted(possible | {Verdict.CONFORMS, Verdict.VIOLATES}):
+    for verdict in verdicts_to_show(template, params):
         if verdict.word not in shown:
             msg = f"{file.shown} has no example whose verdict is '{verdict.word}'"
             yield CodedError("RU116", msg, fix="Add one under [[examples]]")
+
+
+def verdicts_to_show(template: Template, params: TemplateParams) -> list[Verdict]:
+    """Return the verdicts of which a rule needs an example: all that some trace can show."""
+    unshown: frozenset[Verdict] = getattr(template, "UNSHOWN", frozenset())
+    possible = {row.verdict for row in template.decide(params)} - {Verdict.UNKNOWN} - unshown
+    return sorted(possible | {Verdict.CONFORMS, Verdict.VIOLATES})
 
 
 def _built(file: TomlFile, form: RuleForm, params: TemplateParams | None) -> Rule:
@@ -358,12 +414,20 @@ def _scope(form: ScopeForm) -> Scope:
 
 
 def _example(form: ExampleForm) -> Example:
+    records = tuple(
+        ExampleRecord(one.kind, one.direction, one.practice, _events(one.trace))
+        for one in form.records
+    )
+    verdict = Verdict[form.verdict.upper()]
+    return Example(verdict, _events(form.trace), form.case, form.links, form.as_of, records)
+
+
+def _events(trace: Sequence[EventForm]) -> tuple[ExampleEvent, ...]:
     events: list[ExampleEvent] = []
-    for event in form.trace:
+    for event in trace:
         after = events[-1].at_us + _STEP_US if events else 0
         at_us = after if event.at is None else event.at
         events.append(
             ExampleEvent(event.activity, at_us, event.actor, event.team, event.attributes)
         )
-    verdict = Verdict[form.verdict.upper()]
-    return Example(verdict, tuple(events), form.case, form.links, form.as_of)
+    return tuple(events)
