@@ -73,7 +73,11 @@ class Params(TemplateParams):
     result: str = Field(
         default="priority", pattern=CASE_COLUMN, description="the case column that is checked"
     )
-    levels: Levels = Field(default={}, description='which level a text means: { "high" = 1 }')
+    levels: Levels = Field(
+        default={},
+        examples=[{"1": 1, "2": 2}],
+        description="which level a text means",
+    )
     result_levels: Levels | None = Field(
         default=None, description="the same for the result (default: levels)"
     )
