@@ -240,6 +240,20 @@ def pairs(desk: Desk, others: Ints, match: Match | None) -> tuple[Mask, Mask]:
     return there & known & alike, there & (~known | alike)
 
 
+def all_to_come(desk: Desk, candidates: Mask, match: Match | None) -> Ints:
+    """Per case: above 0 where any event that may still come finds a candidate that matches it.
+
+    Where another value is asked for that is so once the candidates say two of them: whatever comes
+    differs from one.
+    """
+    arrays = desk.log.arrays
+    if match is None:
+        return segments.count(arrays, candidates)
+    if match.relation == "same":
+        return np.zeros(arrays.n_cases, dtype=np.int64)
+    return segments.count(arrays, segments.changes(arrays, match.codes(desk), among=candidates))
+
+
 def comes_first(one: Ints, other: Ints) -> Mask:
     """Tell where `one` is a position and `other` none, or a later one."""
     return np.asarray((one != segments.NONE) & ((other == segments.NONE) | (one < other)))

@@ -46,6 +46,7 @@ from rules.templates._conditions import (
     Form,
     Match,
     Where,
+    all_to_come,
     asking,
     causes,
     marked,
@@ -188,15 +189,9 @@ def _step_before(desk: Desk, params: Params, allows: Mask, before: Ints) -> _All
 
 def _safe(desk: Desk, params: Params, allows: Mask) -> Ints:
     """Per case: above 0 where no continuation can come too early."""
-    arrays = desk.log.arrays
-    never = np.zeros(arrays.n_cases, dtype=np.int64)
     if params.form != "any":
-        return never
-    if params.match is None:
-        return segments.count(arrays, allows)
-    if params.match.relation == "same":
-        return never
-    return segments.count(arrays, segments.changes(arrays, params.match.codes(desk), among=allows))
+        return np.zeros(desk.log.n_cases, dtype=np.int64)
+    return all_to_come(desk, allows, params.match)
 
 
 def decide(_: Params) -> DecisionTable:

@@ -11,12 +11,14 @@ repeated in time until `or_else` comes: the last one, too, needs a later `or_els
 after the end of an outage needs no other message after it.
 
 An answer after the limit is final, and so is none by the limit: open cases can violate, judged at
-the desk's `as_of`. An occurrence whose attribute is missing may or may not ask for an answer, and
-one whose partner in `match` is not named may or may not be answered by it: where that decides, the
-case is unknown, unless another occurrence violates. In a complete case no answer can come any more,
-and an unanswered clock stops with its last step. Steps outside the model may still come (feedback
-comes after the end): for those the deadline alone decides, and an unanswered clock runs up to
-`as_of`. Logs without times are unknown.
+the desk's `as_of`. An open case conforms where nothing that may come could ask in vain: after the
+first `until`, and with `earlier_counts` once an answer has come (where it must be another actor,
+team or value: answers of two). An occurrence whose attribute is missing may or may not ask for an
+answer, and one whose partner in `match` is not named may or may not be answered by it: where that
+decides, the case is unknown, unless another occurrence violates. In a complete case no answer can
+come any more, and an unanswered clock stops with its last step. Steps outside the model may still
+come (feedback comes after the end): for those the deadline alone decides, and an unanswered clock
+runs up to `as_of`. Logs without times are unknown.
 
 `or_else` and `until` only excuse: where the source never records them, kept is kept and late is
 unknown. Late is unknown too where a case has words that the vocabulary does not map, for one may be
@@ -51,6 +53,7 @@ from rules.templates._conditions import (
     Asking,
     Match,
     Where,
+    all_to_come,
     asking,
     causes,
     mask_of,
@@ -82,6 +85,14 @@ HINGES = {
     WORDS: VIOLATION,
     "actor": (),
     "team": (),
+}
+EXPLAIN = {
+    "late": "times '{activity}' got its answer too late, or never",
+    "unsure": "the same where it cannot be told whether one is owed",
+    "waiting": "answers that are still to come in time",
+    "count": "times '{activity}' asked for an answer",
+    "safe": "above 0: whatever may still ask has its answer behind it",
+    "closed": "whether nothing can ask any more: 1 yes, 0 no",
 }
 
 
@@ -167,7 +178,8 @@ def measure(desk: Desk, params: Params) -> Measure:
             "unsure": segments.count(arrays, perhaps_late),
             "waiting": segments.count(arrays, asks.possible & worst.waiting),
             "count": segments.count(arrays, asks.sure),
-            "complete": desk.complete.astype(np.int64),
+            "safe": _safe(desk, params, answers),
+            "closed": _closed(desk, params),
         },
         events=(shown, segments.take(best.answer, shown, fill=segments.NONE)),
         measured=segments.take(best.elapsed_us, shown, fill=0),
@@ -187,6 +199,19 @@ def _asks(desk: Desk, params: Params) -> Asking:
         return asks
     before = segments.count_before(desk.log.arrays, desk.mask(params.until)) == 0
     return Asking(sure=asks.sure & before, unsure=asks.unsure & before)
+
+
+def _safe(desk: Desk, params: Params, answers: Mask) -> Ints:
+    """Per case: above 0 where whatever may still ask has its answer behind it."""
+    if not params.earlier_counts:
+        return np.zeros(desk.log.n_cases, dtype=np.int64)
+    return all_to_come(desk, answers, params.match)
+
+
+def _closed(desk: Desk, params: Params) -> Ints:
+    """Per case: 1 where nothing can ask any more."""
+    until = segments.count(desk.log.arrays, mask_of(desk, params.until)) > 0
+    return (desk.complete | until).astype(np.int64)
 
 
 def _clocks(desk: Desk, params: Params, asks: Mask, answers: Mask) -> tuple[_Clocks, _Clocks]:
@@ -218,15 +243,18 @@ def decide(_: Params) -> DecisionTable:
     """Late violates for good; then what is unsure, then what may still come."""
     timed = {"timed": POSITIVE}
     sure = timed | {"late": ZERO, "unsure": ZERO}
-    over = sure | {"waiting": ZERO, "complete": POSITIVE}
+    kept = sure | {"waiting": ZERO, "count": POSITIVE}
+    unused = sure | {"waiting": ZERO, "count": ZERO}
     return (
         Row(Verdict.UNKNOWN, {"timed": ZERO}),
         Row(Verdict.VIOLATES, timed | {"late": POSITIVE}),
         Row(Verdict.UNKNOWN, timed | {"late": ZERO, "unsure": POSITIVE}),
         Row(Verdict.PENDING, sure | {"waiting": POSITIVE}),
-        Row(Verdict.PENDING, sure | {"waiting": ZERO, "complete": ZERO}),
-        Row(Verdict.CONFORMS, over | {"count": POSITIVE}),
-        Row(Verdict.VACUOUS, over | {"count": ZERO}),
+        Row(Verdict.CONFORMS, kept | {"closed": POSITIVE}),
+        Row(Verdict.CONFORMS, kept | {"closed": ZERO, "safe": POSITIVE}),
+        Row(Verdict.PENDING, kept | {"closed": ZERO, "safe": ZERO}),
+        Row(Verdict.VACUOUS, unused | {"closed": POSITIVE}),
+        Row(Verdict.PENDING, unused | {"closed": ZERO}),
     )
 
 

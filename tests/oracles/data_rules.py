@@ -402,9 +402,26 @@ def _answered(ticket: Ticket, rule: Respond, asking: Sequence[int], *, doubtful:
     states = [_answer_to(ticket, rule, i, doubtful=doubtful) for i in asking]
     if "late" in states:
         return "violates"
-    if "waiting" in states or not ticket.complete:
+    if "waiting" in states:
         return "pending"
-    return "conforms" if asking else "vacuous"
+    if ticket.complete or done:
+        return "conforms" if asking else "vacuous"
+    return "conforms" if asking and _answers_all(ticket, rule) else "pending"
+
+
+def _answers_all(ticket: Ticket, rule: Respond) -> bool:
+    """Whether anybody who may ask later has had an answer: of two values, one is another one."""
+    answers = [x for x in ticket.steps if x.activity in (rule.then, rule.or_else)]
+    if not rule.earlier_counts or rule.match is None:
+        return rule.earlier_counts and bool(answers)
+    name, relation = rule.match
+    values = {_value(x, name) for x in answers} - {None}
+    return relation == "other" and len(values) > 1
+
+
+def _value(step: Step, name: str) -> str | None:
+    own = {"actor": step.actor, "team": step.team}
+    return own[name] if name in own else plain(step.attributes.get(name.removeprefix("attr.")))
 
 
 def _answer_to(ticket: Ticket, rule: Respond, i: int, *, doubtful: bool) -> str:
@@ -431,10 +448,7 @@ def _match(ticket: Ticket, rule: Respond, i: int, j: int) -> bool | None:
     if rule.match is None:
         return True
     name, relation = rule.match
-    mine, theirs = (
-        {"actor": x.actor, "team": x.team}.get(name, plain(x.attributes.get(name[5:])))
-        for x in (ticket.steps[i], ticket.steps[j])
-    )
+    mine, theirs = (_value(x, name) for x in (ticket.steps[i], ticket.steps[j]))
     if mine is None or theirs is None:
         return None
     return (mine == theirs) == (relation == "same")

@@ -221,9 +221,12 @@ def _answered(story: Story, ask: Answer, asking: Sequence[int]) -> str:
     states = [_state(story, ask, i, over=over) for i in asking]
     if "late" in states:
         return "violates"
-    if "waiting" in states or not story.complete:
+    if "waiting" in states:
         return "pending"
-    return "conforms" if asking else "vacuous"
+    if story.complete:
+        return "conforms" if asking else "vacuous"
+    answered = any(x.activity in (ask.then, ask.or_else) for x in story.steps)
+    return "conforms" if asking and ask.earlier_counts and answered else "pending"
 
 
 def _state(story: Story, ask: Answer, i: int, *, over: bool) -> str:
