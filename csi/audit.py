@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from csi.escalations import escalations_of
 from csi.feedback import read_surveys
 from process_mining import schema as s
 from process_mining.clock import FIRST_YEAR, LAST_YEAR
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from process_mining.quality import Defect, Quality
     from rules.catalogue import Catalogue
     from rules.check import CheckResult
+    from rules.escalation import Escalations
     from rules.practice import Practice, PreparedDesk, Translation, Vocabulary
     from rules.service_level import ServiceLevels
     from rules.spec import Severity
@@ -94,7 +96,7 @@ class Audit:
     """Everything that an audit found.
 
     `result` joins the verdicts of all practices; waivers are applied to it, and to it alone.
-    `waivers` says what became of each.
+    `waivers` says what became of each. `escalations`: what findings that are not waived lead to.
     """
 
     request: AuditRequest
@@ -106,6 +108,7 @@ class Audit:
     practices: tuple[PracticeAudit, ...]
     result: CheckResult
     feedback: Feedback | None
+    escalations: Escalations
     waivers: tuple[WaiverUse, ...] = ()
 
     @property
@@ -160,6 +163,7 @@ def audit_log(
         cases=log.cases,
         as_of_us=as_of_us if log.timed else None,
     )
+    step("escalations")
     return Audit(
         request=request,
         log=log,
@@ -170,6 +174,7 @@ def audit_log(
         practices=tuple(parts),
         result=result,
         feedback=feedback,
+        escalations=escalations_of(log, result, catalogue),
         waivers=uses,
     )
 

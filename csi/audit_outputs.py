@@ -1,8 +1,9 @@
 """What does an audit leave behind? The files that scripts and people read.
 
-`summary.json`, `findings.parquet`, `findings.csv`, `cases.parquet` and `report.html` depend on the
-content of the log alone: not on the order of its rows, nor on the day. `provenance.json` beside
-them names the files that were read and the SHA-256 of every file that was written.
+`summary.json`, `findings.parquet`, `findings.csv`, `cases.parquet`, `escalations.parquet`,
+`opportunities.json` and `report.html` depend on the content of the log alone: not on the order of
+its rows, nor on the day. `provenance.json` beside them names the files that were read and the
+SHA-256 of every file that was written.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from csi.conformance import Standing, case_figures
+from csi.escalations import escalation_row, opportunities_json
 from csi.feedback import join, summarise
 from csi.manifest import sha256_of
 from csi.outputs import whole_set, write_csv, write_json, write_parquet, write_text
@@ -38,7 +40,15 @@ if TYPE_CHECKING:
     from rules.waivers import WaiverUse
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-FILES: Final = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", "report.html")
+FILES: Final = (
+    "summary.json",
+    "findings.parquet",
+    "findings.csv",
+    "cases.parquet",
+    "escalations.parquet",
+    "opportunities.json",
+    "report.html",
+)
 PROVENANCE: Final = "provenance.json"
 ASK: Final = "Ask feedback"
 DURATION: Final = "us"
@@ -58,6 +68,8 @@ def summary_of(audit: Audit) -> dict[str, Any]:
         "quality": [_defect(defect, audit) for defect in audit.quality.defects],
         "allowed": sorted(audit.request.allow),
         "waivers": [_waiver(use) for use in audit.waivers],
+        "escalations": [escalation_row(one) for one in audit.escalations.escalations],
+        "not_escalated": dict(audit.escalations.left_out),
         "service_levels": [row for part in audit.practices for row in _levels(part, audit)],
         "feedback": _feedback(audit),
         "exit_code": audit.exit_code,
@@ -109,6 +121,9 @@ def write_audit(
         # in the table `seen` says in words what `evidence` holds
         write_csv(aside / "findings.csv", audit.result.findings.drop_columns(["evidence"]))
         write_parquet(aside / "cases.parquet", cases_of(audit))
+        write_parquet(aside / "escalations.parquet", audit.escalations.table())
+        proposed = opportunities_json(audit.escalations, audit.log.meta.sha256)
+        write_json(aside / "opportunities.json", proposed)
         date = None if moment_shown is None else moment_shown.date()
         write_text(aside / "report.html", audit_page(audit, summary, date))
         written = {name: sha256_of(aside / name) for name in FILES}

@@ -92,7 +92,28 @@ def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
     if none:
         lines += ["", f"Not decidable on any case of this log: {', '.join(none)}."]
     lines += _waiver_lines(summary["waivers"])
+    lines += _escalation_lines(summary["escalations"])
     return [*lines, "", f"Look at {out / 'report.html'}"]
+
+
+def _escalation_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what has piled up, the gravest first, and where the proposals are."""
+    if not rows:
+        return []
+    cells = [
+        (
+            row["code"],
+            row["severity"],
+            f"{row['subject_kind']} {row['subject']}",
+            f"{row['n']:,} {row['unit']}" + (f" in {row['window']}" if row["window"] else ""),
+            ", ".join(row["rules"]),
+        )
+        for row in rows[:WORST_SHOWN]
+    ]
+    head = ("pattern", "severity", "where", "how many", "rules")
+    proposed = len({row["opportunity"] for row in rows} - {None})
+    lines = ["", f"Escalations: {len(rows):,}; {proposed:,} proposed in opportunities.json"]
+    return lines + [f"  {line}" for line in table_lines(head, cells)]
 
 
 def _waiver_lines(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -17,6 +17,7 @@ from csi.ranking import worst_rules
 from csi.report.deviation_words import anchors, groups, marks_of, meanings, rest
 from csi.report.drawings.bpmn import draw_bpmn, width_of
 from csi.report.drawings.process_map import draw_process_map
+from csi.report.escalated import escalated, escalated_note
 from csi.report.inspect_page import defect_words, privacy_words
 from csi.report.offences import BAR, control_rows, offence, waiver_row
 from csi.report.page import render
@@ -53,6 +54,8 @@ class AuditPage:
     figures: Sequence[dict[str, str]]
     worst: Sequence[dict[str, str]]
     parts: Sequence[dict[str, str]]
+    escalations: Sequence[dict[str, Any]]
+    escalations_note: str
     rules: Sequence[dict[str, Any]]
     silent: Sequence[dict[str, str]]
     practices: Sequence[dict[str, Any]]
@@ -81,6 +84,8 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
         figures=_figures(summary),
         worst=[_offence_card(row) for row in worst[:WORST_SHOWN]],
         parts=_parts(audit, summary),
+        escalations=escalated(audit.escalations),
+        escalations_note=escalated_note(audit.escalations),
         rules=[_rule_row(row) for row in summary["rules"] if not _is_silent(row)],
         silent=[_silent_row(row) for row in summary["rules"] if _is_silent(row)],
         practices=[_practice(part) for part in audit.practices],
@@ -195,7 +200,8 @@ def _cost(row: dict[str, Any]) -> str:
 
 
 def _parts(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
-    parts = [("rules", "Rules")]
+    parts = [("escalations", "Escalations")] * bool(summary["escalations"])
+    parts += [("rules", "Rules")]
     parts += [(part.practice.name, part.practice.title) for part in audit.practices]
     parts += [("levels", "Service levels")] * bool(summary["service_levels"])
     parts += [("feedback", "Feedback")] * bool(summary["feedback"])

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from improvement.conftest import Audited
 
-LASTING = ("summary.json", "findings.parquet", "findings.csv", "cases.parquet", "report.html")
+LASTING = (
+    *("summary.json", "findings.parquet", "findings.csv", "cases.parquet"),
+    *("escalations.parquet", "opportunities.json", "report.html"),
+)
 FILES = {*LASTING, "provenance.json"}
 VERDICTS = ("conforms", "violates", "pending", "vacuous", "unknown")
 RANKS = {"low": 1, "medium": 2, "high": 3, "critical": 4}
