@@ -10,7 +10,7 @@ STAMP := $(VENV)/.trueloop-setup
 UV = $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 DEMO_OUT ?= demo-out
 
-.PHONY: help setup demo test lint bench trial docs lock lab clean
+.PHONY: help setup demo test lint bench trial trial-rules docs lock lab clean
 
 help:
 	@echo "make setup   everything into .venv; then .venv/bin/trueloop is the command"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint    ruff and mypy alone"
 	@echo "make bench   speed as ratios, printed and written into docs/benchmarks.md"
 	@echo "make trial   long trials: exactness on 20,000 variants, and the like"
+	@echo "make trial-rules   only that of the rules: 100,000 pairs of a rule and a case, by three judges"
 	@echo "make docs    generated files anew: docs/rules, docs/reference-models.md, environment.yml"
 	@echo "make lock    requirements.lock anew from pyproject.toml"
 	@echo "make lab     the four notebooks in JupyterLab"
@@ -52,6 +53,9 @@ bench: setup
 
 trial: setup
 	$(BIN)/python -m pytest -m trial --override-ini addopts= --import-mode=importlib -s tests
+
+trial-rules: setup
+	$(BIN)/python -m pytest -m trial --override-ini addopts= --import-mode=importlib -s tests/properties/test_rule_trial.py
 
 docs: setup
 	$(BIN)/trueloop rules docs --out docs/rules
