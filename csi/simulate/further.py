@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from csi.simulate.desk import CATEGORIES, Draws, Ticket
+from csi.simulate.desk import CATEGORIES, CHANNEL_SHARES, CHANNELS, Draws, Ticket
 from csi.simulate.offences import CLUSTER, OFFENCES
 from csi.simulate.office import DAY, HOUR
 from csi.simulate.practices import FULL_DESK, GROUPS, REQUEST
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 GROUP_OF: Final = {group.name: group for group in GROUPS}
 KIND_OF: Final = {kind.name: kind for kind in OFFENCES}
-CHANNEL: Final = "portal"
 CLUSTER_CATEGORY: Final = "access"
 CLUSTER_LOG_DAYS: Final = 56
 
@@ -67,7 +66,7 @@ def clustered_tickets(first: int, *, monday: int, days: int) -> list[Ticket]:
             priority=group.priorities[0],
             category=CLUSTER_CATEGORY,
             service=services[0],
-            channel=CHANNEL,
+            channel=CHANNELS[0],
             at=monday + (9 + 3 * (i % 3)) * HOUR + (i // 3) * DAY + 37 * i,
         )
         for i in range(CLUSTER)
@@ -77,6 +76,7 @@ def clustered_tickets(first: int, *, monday: int, days: int) -> list[Ticket]:
 def _tickets(group: Group, moments: list[int], rng: np.random.Generator) -> list[Ticket]:
     n = len(moments)
     categories = rng.choice(list(CATEGORIES), size=n, p=[c[0] for c in CATEGORIES.values()])
+    channels = rng.choice(CHANNELS, size=n, p=CHANNEL_SHARES)
     chosen = rng.random((n, 2))
     return [
         Ticket(
@@ -86,7 +86,7 @@ def _tickets(group: Group, moments: list[int], rng: np.random.Generator) -> list
             priority=_pick(group.priorities, float(chosen[i, 0])),
             category=str(categories[i]),
             service=_pick(CATEGORIES[str(categories[i])][2], float(chosen[i, 1])),
-            channel=CHANNEL,
+            channel=str(channels[i]),
             at=at,
             impact="1" if group.practice == "incident" else "",
             urgency="1" if group.practice == "incident" else "",
