@@ -9,6 +9,7 @@ judged at `as_of`, by default the last event of the log.
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from rules.catalogue import load_catalogue
 from rules.check import check, merge
 from rules.doubts import UNMAPPED_WORDS, doubtful_cases
 from rules.practice import ENOUGH, prepare_desk, translate, unmapped_words, words_known
+from rules.records import Records
 from rules.service_level import clocks, load_service_levels
 from rules.waivers import load_waivers, waive
 
@@ -224,14 +226,48 @@ def make_ready(  # noqa: PLR0913 - what an audit knows before it judges
     shares = split_by_practice(log, practices, request.practice)
     if model is not None:
         require_fit(model, [practice for practice, _ in shares])
+    translations = []
     for practice, part in shares:
         step(practice.name)
-        translation = translate(part, practice, vocabularies.get(practice.name))
-        prepared = prepare_desk(translation, service_levels=levels, as_of_us=as_of_us, model=model)
+        translations.append(translate(part, practice, vocabularies.get(practice.name)))
+    doubts = tuple(quality.doubts(request.allow))
+    others = _others(log, [part for _, part in shares], practices, vocabularies)
+    records = Records((*translations, *others), log.links, doubts)
+    if UNMAPPED_WORDS in request.allow:
+        records = records.without_unmapped()
+    for translation in translations:
+        prepared = prepare_desk(
+            translation, service_levels=levels, as_of_us=as_of_us, model=model, records=records
+        )
         if UNMAPPED_WORDS in request.allow:
             prepared = replace(prepared, desk=replace(prepared.desk, unmapped=None))
         found.append(Share(translation, prepared))
-    return ReadyLog(quality, tuple(quality.doubts(request.allow)), levels, tuple(found))
+    return ReadyLog(quality, doubts, levels, tuple(found))
+
+
+def _others(
+    log: EventLog,
+    judged: Sequence[EventLog],
+    practices: Mapping[str, Practice],
+    vocabularies: Mapping[str, Vocabulary],
+) -> list[Translation]:
+    """Read the cases that are not judged: rules on the others may speak of them.
+
+    Those that name no practice, one that is not known, or speak in words that no vocabulary of
+    theirs knows cannot be read; for the rules they are not in the log.
+    """
+    mine = pa.concat_arrays([one.cases[s.CASE_ID].combine_chunks() for one in judged])
+    left = log.select(~_mask(pc.is_in(log.cases[s.CASE_ID], value_set=mine)))
+    kinds = [one for one in practices.values() if one.refines is not None]
+    found = []
+    for name in sorted(set(left.cases[s.PRACTICE].unique().to_pylist()) & set(practices)):
+        share = left.select(
+            _mask(pc.fill_null(pc.equal(left.cases[s.PRACTICE], name), fill_value=False))
+        )
+        for practice, part in _by_kind(practices[name], share, kinds):
+            with suppress(CodedError):
+                found.append(translate(part, practice, vocabularies.get(practice.name)))
+    return found
 
 
 def _require_calendar_years(log: EventLog) -> None:

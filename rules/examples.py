@@ -2,8 +2,9 @@
 
 Each example of a rule file is made into a case of a small log that starts on Monday 2024-01-08 at
 09:00 UTC (a working day), read in its practice's own words, measured by the rule's template, and
-judged by durable-rules and by the independent evaluator. A rule's own dates (valid_from,
-valid_until) are not looked at.
+judged by durable-rules and by the independent evaluator. The tickets that an example is linked with
+are cases of logs of their practices. A rule's own dates (valid_from, valid_until) are not looked
+at.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from process_mining.eventlog import POSITION, EventLog, LogMeta
 from rules import engine
 from rules.measuring import measure
 from rules.practice import OWN, prepare_desk, translate
+from rules.records import Records
 from rules.service_level import load_service_levels
 from rules.spec import Verdict, decide
 
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
     from rules.catalogue import Catalogue
     from rules.measuring import Measured
-    from rules.practice import Practice
+    from rules.practice import Practice, Translation
     from rules.service_level import ServiceLevels
-    from rules.spec import Example, Rule
+    from rules.spec import Example, ExampleEvent, Rule
     from rules.templates import Desk
 
 START: Final = dt.datetime(2024, 1, 8, 9, tzinfo=dt.UTC)
@@ -74,6 +76,15 @@ class _Case:
         return last if self.example.as_of_us is None else self.example.as_of_us
 
 
+@dataclass(frozen=True)
+class _Ticket:
+    """One case of an example log: an example's own, or one that it is linked with."""
+
+    case_id: str
+    events: Sequence[ExampleEvent]
+    columns: Mapping[str, str]
+
+
 def run_examples(
     catalogue: Catalogue,
     codes: Sequence[str] | None = None,
@@ -92,7 +103,7 @@ def run_examples(
         by_type[rule.case_type] += [_Case(rule, i, one) for i, one in enumerate(rule.examples)]
     asked: list[tuple[list[_Case], Measured, engine.Question]] = []
     for case_type, cases in sorted(by_type.items()):
-        desk = _example_desk(cases, catalogue.practices[case_type], levels)
+        desk = _example_desk(cases, case_type, catalogue.practices, levels)
         asked += _questions(desk, cases)
     judged = engine.judge([question for _, _, question in asked])
     results = [
@@ -127,18 +138,46 @@ def _results(
         yield ExampleResult(case.rule.code, case.index, expected, Verdict(one), Verdict(other))
 
 
-def _example_desk(cases: Sequence[_Case], practice: Practice, levels: ServiceLevels) -> Desk:
+def _example_desk(
+    cases: Sequence[_Case],
+    case_type: str,
+    practices: Mapping[str, Practice],
+    levels: ServiceLevels,
+) -> Desk:
     """Make examples into a desk; the moment of judging is set for each question."""
-    log = _example_log(cases, practice.name)
+    own = [_Ticket(case.case_id, case.example.events, case.example.case) for case in cases]
+    links = [
+        (case.case_id, linked_to, kind)
+        for case in cases
+        for kind, linked_to in case.example.links.items()
+    ]
+    others: dict[str, list[_Ticket]] = defaultdict(list)
+    for case in cases:
+        for number, record in enumerate(case.example.records):
+            ticket = _Ticket(f"{case.case_id}-{number:04d}", record.events, {})
+            others[record.practice].append(ticket)
+            pair = (case.case_id, ticket.case_id)
+            links.append((*(pair if record.direction == "names" else pair[::-1]), record.kind))
+    rows = [dict(zip(s.LINK_SCHEMA.names, (*link, None), strict=True)) for link in links]
+    table = pa.Table.from_pylist(rows, schema=s.LINK_SCHEMA)
+    mine = _translated(own, practices[case_type], table)
+    more = [_translated(some, practices[name], None) for name, some in sorted(others.items())]
+    records = Records((mine, *more), table)
+    return prepare_desk(mine, service_levels=levels, as_of_us=START_US, records=records).desk
+
+
+def _translated(
+    tickets: Sequence[_Ticket], practice: Practice, links: pa.Table | None
+) -> Translation:
+    """Read tickets as a log in the practice's own words."""
     own_words = next(one for one in practice.candidates if one.name == OWN)
-    translation = translate(log, practice, own_words)
-    return prepare_desk(translation, service_levels=levels, as_of_us=START_US).desk
+    return translate(_example_log(tickets, practice.name, links), practice, own_words)
 
 
-def _example_log(cases: Sequence[_Case], practice: str) -> EventLog:
+def _example_log(tickets: Sequence[_Ticket], practice: str, links: pa.Table | None) -> EventLog:
     events = [
         {
-            s.CASE_ID: case.case_id,
+            s.CASE_ID: ticket.case_id,
             s.ACTIVITY: event.activity,
             s.AT: START_US + event.at_us,
             s.ACTOR: event.actor,
@@ -146,20 +185,12 @@ def _example_log(cases: Sequence[_Case], practice: str) -> EventLog:
             POSITION: position,
             **{f"{s.ATTRIBUTE_PREFIX}{name}": value for name, value in event.attributes.items()},
         }
-        for case in cases
-        for position, event in enumerate(case.example.events)
+        for ticket in tickets
+        for position, event in enumerate(ticket.events)
     ]
-    tickets = [
-        {s.CASE_ID: case.case_id, s.PRACTICE: practice, **case.example.case} for case in cases
-    ]
-    links = [
-        {s.CASE_ID: case.case_id, s.LINKED_TO: linked_to, s.KIND: kind, s.AT: None}
-        for case in cases
-        for kind, linked_to in case.example.links.items()
-    ]
+    cases = [{s.CASE_ID: one.case_id, s.PRACTICE: practice, **one.columns} for one in tickets]
     meta = LogMeta(source="examples", clear_names=True, rows_in=len(events))
-    table = pa.Table.from_pylist(links, schema=s.LINK_SCHEMA)
-    return EventLog.build(_table(events), cases=_table(tickets), links=table, meta=meta)
+    return EventLog.build(_table(events), cases=_table(cases), links=links, meta=meta)
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> pa.Table:

@@ -52,6 +52,7 @@ from process_mining.columnar.sql import variants
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from process_mining.model import ReferenceModel
 from process_mining.quality import EXAMPLES, KINDS, Defect
+from rules.records import records_of
 from rules.templates import Desk
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from process_mining.alignment.deviations import Deviations
     from process_mining.eventlog import EventLog, Ints
     from process_mining.variants import Variants
+    from rules.records import Records
     from rules.service_level import ServiceLevels
 
     Bools = npt.NDArray[np.bool_]
@@ -634,15 +636,18 @@ def _codes_of(log: EventLog, words: Iterable[str]) -> Ints:
 # --- the desk
 
 
-def prepare_desk(
+def prepare_desk(  # noqa: PLR0913 - what can be known of a desk
     translation: Translation,
     *,
     service_levels: ServiceLevels,
     as_of_us: int,
     model: ReferenceModel | None = None,
     costs: Costs | None = None,
+    records: Records | None = None,
 ) -> PreparedDesk:
     """Align the log with the practice's model (or the given one) and put the desk together.
+
+    `records` are all cases of the log that this one is a share of (default: its own cases).
 
     Steps outside the model are left out of the traces; unmapped words stay in them, as steps that
     the model does not know; unobserved activities are silent in the model, implied ones may be.
@@ -661,6 +666,7 @@ def prepare_desk(
         unmapped=translation.has_unmapped,
         outside=frozenset(practice.outside_model),
         unobserved=frozenset((*translation.unobserved, *translation.vocabulary.implied)),
+        records=records or records_of([translation]),
     )
     if model is None:
         return PreparedDesk(desk, None, None, None, None)

@@ -142,10 +142,24 @@ class ExampleEvent:
 
 
 @dataclass(frozen=True)
+class ExampleRecord:
+    """Another ticket of an example, of a practice and in its words, and how they are linked.
+
+    The example's case `names` it by a link of the kind, or is `named_by` it.
+    """
+
+    kind: str
+    direction: Literal["names", "named_by"]
+    practice: str
+    events: tuple[ExampleEvent, ...]
+
+
+@dataclass(frozen=True)
 class Example:
     """A trace and the verdict that the rule must give on it.
 
-    `case` sets columns of the case, `links` names other tickets by the kind of link.
+    `case` sets columns of the case, `links` names other tickets, which are not in the log, by the
+    kind of link; `records` are linked tickets that are in it.
     """
 
     verdict: Verdict
@@ -153,6 +167,7 @@ class Example:
     case: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     as_of_us: int | None = None
+    records: tuple[ExampleRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from process_mining.alignment import CaseAlignment
     from process_mining.columnar.distinct import DistinctTraces
     from process_mining.eventlog import EventLog
+    from rules.records import Records
     from rules.service_level import CaseClock, ServiceLevels
     from rules.spec import DecisionTable
 
@@ -120,6 +121,13 @@ class TemplateParams(BaseModel):
         not_read = self.not_read()
         return {fact: verdicts for fact, verdicts in named.items() if fact not in not_read}
 
+    def spoken_elsewhere(self) -> dict[str, tuple[str, str | None]]:
+        """Return what parameters name of other cases than the rule's: a practice, and a word of it.
+
+        The catalogue checks both; None is no word.
+        """
+        return {}
+
     def by_trace(self) -> bool:
         """Tell whether the rule reads of a case nothing but its steps, their order, and its end.
 
@@ -153,6 +161,7 @@ class Desk:
     (None: no case has). `outside` are the steps that may follow a case's end, such as asking for
     feedback. `unobserved` are the activities that the source never records. `in_force` tells for
     each event whether the rule that is being measured is in force at it (None: it always is).
+    `records` are the cases of the whole log, of all practices, and the links between them.
     """
 
     log: EventLog
@@ -165,6 +174,7 @@ class Desk:
     outside: frozenset[str] = frozenset()
     unobserved: frozenset[str] = frozenset()
     in_force: npt.NDArray[np.bool_] | None = None
+    records: Records | None = None
 
     def judged(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return those of the marked events at which the rule is in force."""

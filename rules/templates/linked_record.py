@@ -1,0 +1,304 @@
+"""Is a case linked with a ticket of the kind that it should be, and is that ticket as it should be?
+
+Links come with the log (`EventLog.links`): a tool's reference fields and link tables, or the
+relations of an object-centric log. The case names the other ticket, or (`direction = "named_by"`)
+is named by it. Of the other ticket, the *record*, it may be demanded that it is of a `practice` (or
+of a kind of it), that it `contains` an activity of that practice, and that it has `ended`: all that
+is named must hold. With `by = "before"` it must have held when this case did its last `activity`
+(what happened at that very time counts). Demands across cases are first-order LTL over the log.
+
+`some`: one linked record that fulfils the demand is enough; without a demand, any link is, wherever
+it leads. `every`: all linked records must fulfil it; a case without links is vacuous. With
+`activity` the rule asks those cases only that contain it; else every case, when it ends.
+
+Tools let people fill links in at any time, before or after the activity that asks for one, so only
+the end of the case decides that one is missing: until then it is pending. With `some` a fulfilled
+demand is final. With `every` and `by = "ever"` one record that can fulfil it no more violates at
+once; an ended record is taken not to be opened again. A record that is still open and may yet
+fulfil the demand leaves an ended case pending where it decides. A record that is not in the log, of
+which the source does not show what is demanded, or of which it is in doubt, leaves it unknown where
+it decides. In a log that has no link of the kind at all it cannot be told whether the source keeps
+such links: every case that asks for one is unknown.
+
+Complexity: O(events of all practices) an activity demanded, O(n log n) in the links.
+
+Not checked: when the link was made; whether the ticket that is named is the right one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from process_mining import schema as s
+from process_mining.columnar import segments
+from process_mining.quality import END, MIDDLE, RECORDED, TIME
+from rules.records import NOT_IN_LOG, Direction, Records
+from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
+from rules.templates import CLAIMS, Desk, OptionalActivity, TemplateParams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from process_mining.eventlog import Ints
+    from rules.records import Answer, Links
+    from rules.spec import DecisionTable
+
+    Bools = npt.NDArray[np.bool_]
+
+FORMULA = (
+    "F activity -> some (every) record r with link(case, r): practice(r) & contains(r) & ended(r)"
+    "   by before: ... so at the last activity"
+)
+# Of a case itself only the time of its last `activity` is read, and that by `before` alone.
+HINGES = {MIDDLE: CLAIMS, END: CLAIMS, TIME: CLAIMS, RECORDED: CLAIMS}
+EXPLAIN = {
+    "recorded": "whether the log has any link '{kind}': 1 yes, 0 no",
+    "count": "times the case asks: occurrences of the activity, or 1 for the case",
+    "links": "linked tickets",
+    "yes": "linked tickets that fulfil the demand",
+    "no": "linked tickets that do not and cannot any more",
+    "maybe": "linked tickets that are open and may yet fulfil it",
+    "unknown": "linked tickets of which it cannot be told",
+}
+
+
+class Params(TemplateParams):
+    """`some` (or `every`) ticket linked with the case is as demanded."""
+
+    kind: str = Field(min_length=1, max_length=80, description="the kind of link, such as problem")
+    direction: Direction = Field(
+        default="names", description="names: the case names the record; named_by: the reverse"
+    )
+    activity: OptionalActivity = Field(
+        default=None, description="the activity that asks (default: every case, when it ends)"
+    )
+    practice: str | None = Field(
+        default=None, min_length=1, description="the practice that the record must be of"
+    )
+    contains: str | None = Field(
+        default=None,
+        min_length=1,
+        description="an activity of that practice that the record must contain",
+    )
+    ended: bool = Field(default=False, description="whether the record must have ended")
+    quantifier: Literal["some", "every"] = Field(
+        default="some", description="some: one such record is enough; every: all must be such"
+    )
+    by: Literal["ever", "before"] = Field(
+        default="ever",
+        description="before: as demanded when the case did its last activity; ever: at any time",
+    )
+
+    @model_validator(mode="after")
+    def _sense(self) -> Params:
+        if self.contains is not None and self.practice is None:
+            msg = "contains names an activity of a practice: name the practice"
+            raise ValueError(msg)
+        if self.quantifier == "every" and not self.demanding:
+            msg = "every linked record fulfils no demand: name a practice, contains or ended"
+            raise ValueError(msg)
+        if self.by == "before" and self.activity is None:
+            msg = "before what? name an activity"
+            raise ValueError(msg)
+        if self.by == "before" and self.contains is None and not self.ended:
+            msg = "nothing that is demanded comes at a time: name contains or ended"
+            raise ValueError(msg)
+        if self.quantifier == "every" and self.practice is None and self.by == "ever":
+            msg = "an open record may always end yet, so nothing offends: say by = 'before'"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def demanding(self) -> bool:
+        """Whether anything is demanded of the record."""
+        return self.practice is not None or self.contains is not None or self.ended
+
+    def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
+        """Only a demand that must hold before the activity hangs on a fact of the case itself."""
+        return super().hinges(named) if self.by == "before" else {}
+
+    def spoken_elsewhere(self) -> dict[str, tuple[str, str | None]]:
+        """Return the practice and the activity of other cases that the rule names."""
+        named: dict[str, tuple[str, str | None]] = {}
+        if self.practice is not None:
+            named["practice"] = (self.practice, None)
+            if self.contains is not None:
+                named["contains"] = (self.practice, self.contains)
+        return named
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """Of each link: does its record fulfil the demand, can it no more, may it yet, or who knows."""
+
+    yes: Bools
+    no: Bools
+    maybe: Bools
+    unknown: Bools
+
+
+def measure(desk: Desk, params: Params) -> Measure:
+    """Ask every linked record; the last asking event (else the last of the case) is shown."""
+    arrays = desk.log.arrays
+    records = desk.records or Records((), desk.log.links)
+    ids = desk.log.cases[s.CASE_ID].combine_chunks()
+    links = records.linked(ids, params.kind, params.direction)
+    judged = None if params.activity is None else desk.judged(desk.mask(params.activity))
+    count = np.ones(arrays.n_cases, np.int64) if judged is None else segments.count(arrays, judged)
+    last = segments.last_event(arrays) if judged is None else segments.last(arrays, judged)
+    moment = segments.take(arrays.at, last, fill=0) if params.by == "before" else None
+    told = _told(records, links, params, None if moment is None else moment[links.case])
+    counts = {
+        "links": _per_case(links, np.ones(len(links.case), dtype=bool), arrays.n_cases),
+        "yes": _per_case(links, told.yes, arrays.n_cases),
+        "no": _per_case(links, told.no, arrays.n_cases),
+        "maybe": _per_case(links, told.maybe, arrays.n_cases),
+        "unknown": _per_case(links, told.unknown, arrays.n_cases),
+    }
+    kept = pc.any(pc.equal(records.links[s.KIND], params.kind)).as_py() or False
+    every = params.quantifier == "every"
+    measured = counts["no"] if every else counts["yes"]
+    return Measure(
+        facts={
+            "recorded": np.full(arrays.n_cases, int(kept), dtype=np.int64),
+            "count": count,
+            **counts,
+            "complete": desk.complete.astype(np.int64),
+        },
+        events=(last,),
+        measured=measured,
+        limit=np.zeros_like(measured) if every else np.ones_like(measured),
+        unit=_unit(params),
+        starts=judged,
+        stops=judged,
+        cause=_cause(params, kept=kept),
+        told=_named(links, told.no if every else ~told.yes, arrays.n_cases),
+        judged=judged,
+    )
+
+
+def _told(records: Records, links: Links, params: Params, moment: Ints | None) -> _Told:
+    """Ask the records that are in the log; of the others nothing is known."""
+    here = links.record != NOT_IN_LOG
+    rows = links.record[here]
+    moment = None if moment is None else moment[here]
+    no, unknown, maybe = (np.zeros(len(rows), dtype=bool) for _ in range(3))
+    if params.practice is not None:
+        no = ~records.of_practice(rows, params.practice)
+    answers: list[Answer] = []
+    if params.contains is not None:
+        answers.append(records.contains(rows, params.contains, moment))
+    if params.ended:
+        answers.append(records.ended(rows, moment))
+    for answer in answers:
+        lacking = ~answer.yes & ~answer.perhaps
+        may_come = records.is_open[rows] & (moment is None)
+        unknown, maybe = unknown | answer.perhaps, maybe | (lacking & may_come)
+        no = no | (lacking & ~may_come)
+    spread = {name: np.zeros(len(here), dtype=bool) for name in ("no", "unknown", "maybe")}
+    spread["unknown"][:] = params.demanding
+    spread["no"][here], spread["unknown"][here] = no, unknown & ~no
+    spread["maybe"][here] = maybe & ~no & ~unknown
+    rest = spread["no"] | spread["unknown"] | spread["maybe"]
+    return _Told(yes=~rest, **spread)
+
+
+def _per_case(links: Links, marked: Bools, n_cases: int) -> Ints:
+    """Count the marked links of each case."""
+    return np.bincount(links.case[marked], minlength=n_cases).astype(np.int64)
+
+
+def _named(links: Links, marked: Bools, n_cases: int) -> pa.Array:
+    """Say which tickets the marked links of each case lead to; null for none."""
+    ends = np.cumsum(_per_case(links, marked, n_cases))
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    names = pc.binary_join(pa.ListArray.from_arrays(offsets, links.named.filter(marked)), ", ")
+    named = pc.binary_join_element_wise("linked with ", names, "")
+    return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), named)
+
+
+def _unit(params: Params) -> str:
+    if params.quantifier == "every":
+        return "linked records that do not"
+    return "linked records that do" if params.demanding else "links"
+
+
+def _cause(params: Params, *, kept: bool) -> str:
+    if not kept:
+        return f"the log has no link of kind '{params.kind}'"
+    return "a linked record is not in the log, or its source cannot show what is demanded of it"
+
+
+def decide(params: Params) -> DecisionTable:
+    """Judge by the links of a case; see the head of this module for what may still change."""
+    asked = {"count": POSITIVE, "recorded": POSITIVE}
+    judge = _every if params.quantifier == "every" else _some
+    return (
+        Row(Verdict.VACUOUS, {"count": ZERO, "complete": POSITIVE}),
+        Row(Verdict.PENDING, {"count": ZERO, "complete": ZERO}),
+        Row(Verdict.UNKNOWN, {"count": POSITIVE, "recorded": ZERO}),
+        *(Row(row.verdict, {**asked, **row.when}) for row in judge(params)),
+    )
+
+
+def _some(_: Params) -> DecisionTable:
+    """One is enough; none is final only when the case has ended and no record can change."""
+    lacking = {"yes": ZERO, "complete": POSITIVE}
+    return (
+        Row(Verdict.CONFORMS, {"yes": POSITIVE}),
+        Row(Verdict.PENDING, {"yes": ZERO, "complete": ZERO}),
+        Row(Verdict.PENDING, lacking | {"maybe": POSITIVE}),
+        Row(Verdict.UNKNOWN, lacking | {"maybe": ZERO, "unknown": POSITIVE}),
+        Row(Verdict.VIOLATES, lacking | {"maybe": ZERO, "unknown": ZERO}),
+    )
+
+
+def _every(params: Params) -> DecisionTable:
+    """One that does not is too much; by `before` a later `activity` of an open case may mend it."""
+    ended, linked = {"complete": POSITIVE}, {"links": POSITIVE}
+    clear = linked | {"no": ZERO, "unknown": ZERO}
+    if params.by == "before":
+        claims = (
+            Row(Verdict.VIOLATES, linked | ended | {"no": POSITIVE}),
+            Row(Verdict.UNKNOWN, linked | ended | {"no": ZERO, "unknown": POSITIVE}),
+            Row(Verdict.PENDING, linked | {"complete": ZERO}),
+        )
+    else:
+        claims = (
+            Row(Verdict.VIOLATES, linked | {"no": POSITIVE}),
+            Row(Verdict.UNKNOWN, linked | {"no": ZERO, "unknown": POSITIVE}),
+            Row(Verdict.PENDING, clear | {"complete": ZERO}),
+        )
+    return (
+        Row(Verdict.VACUOUS, ended | {"links": ZERO}),
+        Row(Verdict.PENDING, {"links": ZERO, "complete": ZERO}),
+        *claims,
+        Row(Verdict.PENDING, clear | ended | {"maybe": POSITIVE}),
+        Row(Verdict.CONFORMS, clear | ended | {"maybe": ZERO}),
+    )
+
+
+def describe(params: Params) -> str:
+    """Say what must hold."""
+    case = "A case" if params.activity is None else f"A case with '{params.activity}'"
+    verb = "names" if params.direction == "names" else "is named by"
+    one = "only tickets" if params.quantifier == "every" else "a ticket"
+    if params.practice is not None:
+        one += f" of practice '{params.practice}'"
+    demands = []
+    if params.contains is not None:
+        demands.append(f"contains '{params.contains}'")
+    if params.ended:
+        demands.append("has ended")
+    when = f" before its last '{params.activity}'" if params.by == "before" else ""
+    such = " of which each" if params.quantifier == "every" else " that"
+    demand = f"{such} {' and '.join(demands)}{when}" if demands else ""
+    return f"{case} {verb} {one} (link '{params.kind}'){demand}."
