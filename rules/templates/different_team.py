@@ -23,14 +23,29 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from process_mining.quality import END, MIDDLE, ORDER, START
-from rules.templates import CLAIMS, CONFORMITY, Activity, Desk, TemplateParams
+from rules.templates import (
+    CLAIMS,
+    CONFORMITY,
+    VIOLATION,
+    WORDS,
+    Activity,
+    Desk,
+    TemplateParams,
+)
 from rules.templates._people import barred, by_the_same
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable, Measure
 
 FORMULA = "for every team t: G ((first | (update & state = first)) by t -> !F (second by t))"
-HINGES = {ORDER: CLAIMS, START: CONFORMITY, MIDDLE: CONFORMITY, END: CONFORMITY, "team": ()}
+HINGES = {
+    ORDER: CLAIMS,
+    START: CONFORMITY,
+    MIDDLE: CONFORMITY,
+    END: CONFORMITY,
+    WORDS: VIOLATION,  # such a word reads as an update, and may have left the state `first`
+    "team": (),
+}
 EXPLAIN = {
     "same": "times '{second}' was done by a team that had done '{first}'",
     "unsure": "times it cannot be told whether '{second}' was, for want of a team",
