@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
 from rules.practice import load_practices, prepare_desk, translate
 from rules.service_level import load_service_levels
-from rules.spec import Verdict
+from rules.spec import Control, Verdict
 
 if TYPE_CHECKING:
     from process_mining.model.diagram import Edge, Shape
@@ -415,6 +416,33 @@ def test_a_case_that_follows_the_model_can_keep_every_rule() -> None:
         right = [one for one in rule.examples if one.verdict is Verdict.CONFORMS]
         runs = [tuple(event.activity for event in example.events) for example in right]
         assert any(allows(name, run) for run in runs for name in kinds), rule.code
+
+
+def controls_written() -> dict[tuple[str, str], set[str]]:
+    """The table at the head of change/practice.toml: the rules of each control and kind."""
+    found: dict[tuple[str, str], set[str]] = {}
+    control = ""
+    for line in practice("change").path.read_text(encoding="utf-8").splitlines():
+        columns = line[:4], line[4:27].strip(), line[28:39].strip(), line[40:]
+        if columns[0] == "#   " and f"{columns[2]}_change" in NAMES:
+            control = columns[1] if columns[1] in get_args(Control) else control
+            found[control, f"{columns[2]}_change"] = set(re.findall("CHG[0-9]{3}", columns[3]))
+    return found
+
+
+def test_the_controls_over_changes_are_those_that_are_written_or_a_reason_is() -> None:
+    kinds = [name for name in NAMES if practice(name).refines == "change"]
+    written = controls_written()
+    assert set(written) == set(product(get_args(Control), kinds))
+    for (control, kind), codes in written.items():
+        rules = load_catalogue().for_cases(kind)
+        assert codes == {rule.code for rule in rules if rule.control == control}, (control, kind)
+    without = {key for key, codes in written.items() if not codes}
+    assert without == {
+        ("request", "standard_change"),
+        ("test", "standard_change"),
+        ("test", "emergency_change"),
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
