@@ -584,6 +584,38 @@ def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
     ctx.exit(1 if wrong else 0)
 
 
+@rules.command("diff")
+@click.argument("old")
+@click.argument("new")
+@log_options
+@ready_options
+@click.option("--fail-on", type=SEVERITIES, help="Exit 1 where a case newly violates such a rule.")
+@click.option("--out", type=OUT_DIR, help="Write diff.parquet and diff.csv here.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def rules_diff(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
+    """List the verdicts that change between two rulebooks: folders of rules, or the word shipped.
+
+    \b
+    Example:
+      trueloop rules diff shipped my-rulebook incidents.csv --mapping ours.toml --fail-on high
+    """
+    from csi.console import diff_lines, steps
+    from csi.rulebook_diff import FILES, difference, summary_of, write_difference
+
+    out = options["out"]
+    if out is not None:
+        _keep_inputs([*options["logs"], options["targets"]], out, FILES)
+    with steps("diff") as step:
+        found = difference(old, new, _request(options), step)
+        if out is not None:
+            step("writing")
+            write_difference(found, out)
+    summary = summary_of(found)
+    echo_result(summary, diff_lines(summary, out), as_json=options["as_json"])
+    ctx.exit(found.exit_code)
+
+
 @rules.command("new")
 @click.argument("code")
 @click.option("--name", help="States the offence, e.g. closed-unreviewed; may be given later.")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Step = Callable[[str], None]
 
 WORST_SHOWN = 5
+CHANGES_SHOWN = 20
 REJECTS_SHOWN = 5
 SHOW_AFTER_S = 2.0
 
@@ -421,3 +422,53 @@ def _event_cells(event: dict[str, Any], *, several: bool) -> tuple[str, ...]:
         *version,
         ", ".join(marks),
     )
+
+
+def diff_lines(summary: dict[str, Any], out: Path | None) -> list[str]:
+    """Say which verdicts change between two rulebooks: by rule, then case by case."""
+    rules, changes = summary["rules"], summary["changes"]
+    lines = [
+        f"{side}: {summary[side]['rulebook']}, {summary[side]['rules']} rules"
+        f" in {summary[side]['versions']} versions"
+        for side in ("old", "new")
+    ]
+    lines.append(
+        f"{rules['same']} rules demand the same, {len(rules['differing'])} of those that judge this"
+        f" log differ; {summary['log']['cases']:,} cases."
+    )
+    if summary["practices_that_differ"]:
+        named = ", ".join(summary["practices_that_differ"])
+        lines.append(f"Practices that differ, so that all rules were judged twice: {named}.")
+    for side, word in (("only_old", "Only in the old"), ("only_new", "Only in the new")):
+        lines += _only_lines(word, rules[side])
+    lines += ["", f"{len(changes):,} verdicts change." if changes else "No verdict changes."]
+    cells = [
+        (row["rule"], row["severity"], row["kind"], f"{row['from']} -> {row['to']}", row["cases"])
+        for row in summary["by_rule"]
+    ]
+    head = ("rule", "severity", "kind", "verdict", "cases")
+    lines += [f"  {line}" for line in table_lines(head, cells)] * bool(cells)
+    lines += _change_lines(changes, out)
+    return lines if out is None else [*lines, "", f"Look at {out / 'diff.csv'}"]
+
+
+def _only_lines(word: str, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Name the rules that one rulebook alone has, and what they say of the log."""
+    if not rows:
+        return []
+    cells = [(r["rule"], r["severity"], r["name"], r["violates"], r["conforms"]) for r in rows]
+    table = table_lines(("rule", "severity", "name", "violate", "conform"), cells)
+    return ["", f"{word} rulebook: {len(rows)}", *(f"  {line}" for line in table)]
+
+
+def _change_lines(changes: Sequence[dict[str, Any]], out: Path | None) -> list[str]:
+    cells = [
+        (row["rule"], row["case_id"], f"{row['from']} -> {row['to']}", row["message"] or "")
+        for row in changes[:CHANGES_SHOWN]
+    ]
+    lines = [""] * bool(cells)
+    table = table_lines(("rule", "case", "verdict", ""), cells)
+    lines += [f"  {line}" for line in table] * bool(cells)
+    more = len(changes) - CHANGES_SHOWN
+    where = "" if out is not None else "; --out DIR or --json has all"
+    return [*lines, f"  and {more:,} more{where}"] if more > 0 else lines
