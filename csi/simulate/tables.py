@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from csi.simulate.desk import LEVELS, PROMISES
 from csi.simulate.links import KINDS as LINKS
 from csi.simulate.offences import OFFENCES
 from csi.simulate.planting import RESOLUTION_LATE, RESPONSE_LATE, SLOWED, STORIES
 from csi.simulate.promises import RESOLUTION, RESPONSE, broken_promises
+from csi.simulate.trail import Step
 from process_mining import schema as s
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
     from csi.simulate.desk import Ticket
     from csi.simulate.links import Links
-    from csi.simulate.trail import Step
 
 KINDS: Final = {kind.name: kind for kind in (*STORIES, *OFFENCES)}
 ATTRIBUTES: Final = tuple(
@@ -118,26 +120,22 @@ class Story:
 
 
 def event_table(stories: Sequence[Story]) -> pa.Table:
-    """One row an event."""
-    rows = [
-        (
-            story.ticket.case_id,
-            story.ticket.practice,
-            step.activity,
-            step.at * s.US_PER_SECOND,
-            seq,
-            step.actor,
-            step.team or None,
-            step.score or None,
-            step.category or None,
-            step.risk or None,
-            step.violations or None,
-        )
-        for story in stories
-        for seq, step in enumerate(story.steps)
-    ]
-    rows.sort(key=itemgetter(3, 0, 4))
-    return _table(EVENTS, rows)
+    """One row an event; what is empty is null."""
+    lengths = [len(story.steps) for story in stories]
+    flat = zip(*(step for story in stories for step in story.steps), strict=True)
+    steps = dict(zip(Step._fields, flat, strict=True))
+    whose = pa.array(np.repeat(np.arange(len(stories)), lengths))
+    columns = {
+        s.CASE_ID: pa.array([story.ticket.case_id for story in stories]).take(whose),
+        s.PRACTICE: pa.array([story.ticket.practice for story in stories]).take(whose),
+        s.AT: np.array(steps["at"], dtype=np.int64) * s.US_PER_SECOND,
+        s.SEQ: np.concatenate([np.arange(n) for n in lengths]),
+    }
+    for name in (*ATTRIBUTES, s.ACTIVITY, s.ACTOR, s.TEAM):
+        texts = pa.array(steps[name.removeprefix(s.ATTRIBUTE_PREFIX)], pa.string())
+        columns[name] = pc.if_else(pc.equal(texts, ""), None, texts)
+    table = pa.Table.from_pydict({name: columns[name] for name in EVENTS.names}, schema=EVENTS)
+    return table.sort_by([(name, "ascending") for name in (s.AT, s.CASE_ID, s.SEQ)])
 
 
 def ticket_table(stories: Sequence[Story], links: Links) -> pa.Table:
