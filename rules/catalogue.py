@@ -133,7 +133,7 @@ def load_catalogue(extra: Sequence[Path] = (), *, shipped: bool = True) -> Catal
 
 def _no_folder(folder: Path) -> CodedError:
     msg = f"the rules folder '{printable(str(folder))}' does not exist"
-    return CodedError("RU117", msg, fix="Give --rules a folder of rule files")
+    return CodedError("RU117", msg, fix="Name a folder of rule files")
 
 
 def _files(roots: Sequence[tuple[Path, str]], errors: list[CodedError]) -> Iterator[TomlFile]:
