@@ -492,7 +492,7 @@ RULE_FOLDERS = click.option("--rules", "folders", multiple=True, type=IN_FILE, h
 @RULE_FOLDERS
 @click.option("--json", "as_json", is_flag=True)
 def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
-    """List every rule: code, severity, practice, kind of constraint, title.
+    """List every rule: code, version, severity, practice, kind of constraint, control, title.
 
     \b
     Example:
@@ -501,19 +501,10 @@ def rules_list(folders: tuple[Path, ...], *, as_json: bool) -> None:
     from csi.console import table_lines
     from rules.catalogue import load_catalogue
 
-    rows = [
-        {
-            "code": rule.code,
-            "name": rule.name,
-            "severity": rule.severity.word,
-            "practice": rule.practice,
-            "template": rule.template,
-            "title": rule.title,
-        }
-        for rule in load_catalogue(folders).rules
-    ]
-    shown = ("code", "severity", "practice", "template", "title")
-    echo_result(rows, table_lines(shown, [[r[c] for c in shown] for r in rows]), as_json=as_json)
+    rows = load_catalogue(folders).rows()
+    shown = ("code", "version", "severity", "practice", "template", "control", "title")
+    cells = [[row[name] or "" for name in shown] for row in rows]
+    echo_result(rows, table_lines(shown, cells), as_json=as_json)
 
 
 @rules.command("explain")

@@ -96,18 +96,21 @@ class Catalogue:
             or (rule.case_type == base and rule.template != _ON_MODEL)
         )
 
-    def rows(self) -> list[dict[str, str]]:
-        """Return one row a rule, as `rules list` prints it."""
+    def rows(self) -> list[dict[str, object]]:
+        """Return one row a rule, its newest version, as `rules list` prints it."""
         return [
             {
                 "code": rule.code,
                 "name": rule.name,
-                "practice": rule.practice,
+                "version": rule.version,
+                "versions": len(self.versions(rule.code)),
                 "severity": rule.severity.word,
+                "practice": rule.practice,
                 "template": rule.template,
+                "control": rule.control,
                 "title": rule.title,
             }
-            for rule in self.rules
+            for rule in self.newest
         ]
 
 
