@@ -73,7 +73,12 @@ EXPLAIN = {
 class Params(TemplateParams):
     """`some` (or `every`) ticket linked with the case is as demanded."""
 
-    kind: str = Field(min_length=1, max_length=80, description="the kind of link, such as problem")
+    kind: str = Field(
+        min_length=1,
+        max_length=80,
+        examples=["problem"],
+        description="the kind of link, such as problem",
+    )
     direction: Direction = Field(
         default="names", description="names: the case names the record; named_by: the reverse"
     )
