@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from process_mining.eventlog import Ints
     from process_mining.quality import Defect
     from rules.measuring import Measured
-    from rules.spec import Rule
+    from rules.spec import Measure, Rule
     from rules.templates import Desk
 
     Bools = npt.NDArray[np.bool_]
@@ -204,14 +204,18 @@ def _decided_by(desk: Desk) -> int:
 
 def _too_near(one: Measured, verdicts: Verdicts, unsure_us: int) -> Bools:
     """Tell the verdicts on a time that lies nearer to its limit than times can be trusted."""
-    measure = one.measure
+    margin_us = _margin_us(one.measure)
+    if TIME not in _hinges(one.rule) or margin_us is None or not unsure_us:
+        return np.zeros(len(verdicts), dtype=bool)
+    return np.asarray((margin_us < unsure_us) & np.isin(verdicts, CLAIMS))
+
+
+def _margin_us(measure: Measure) -> Ints | None:
+    """How far from its limit the time lies that decides each case; None where no time does."""
     measured, limit = measure.measured, measure.limit
-    if TIME not in _hinges(one.rule) or measure.unit != MICROSECONDS or not unsure_us:
-        return np.zeros(len(verdicts), dtype=bool)
-    if measured is None or limit is None:
-        return np.zeros(len(verdicts), dtype=bool)
-    near = np.abs(measured - limit) < unsure_us
-    return np.asarray(near & np.isin(verdicts, CLAIMS))
+    if measure.margin_us is not None or measured is None or limit is None:
+        return measure.margin_us
+    return np.abs(measured - limit) if measure.unit == MICROSECONDS else None
 
 
 def _hinges(rule: Rule) -> Mapping[str, tuple[Verdict, ...]]:

@@ -104,6 +104,7 @@ class Measure:
     `starts` and `stops` tell, where time is measured, for each event of the log whether it starts
     or stops a clock: recorded later than it happened, a start makes the time too short, a stop too
     long.
+    `margin_us` is, where a time decides that is not `measured`, how far it lies from its limit.
     `told` is what a finding of the case says besides, as text (null for nothing).
     `judged` marks the events that the rule was asked about, one bool an event; None where it is
     the case as a whole that is judged, at its end.
@@ -119,6 +120,7 @@ class Measure:
     stops: npt.NDArray[np.bool_] | None = None
     told: pa.Array | None = None
     judged: npt.NDArray[np.bool_] | None = None
+    margin_us: Ints | None = None
 
 
 @dataclass(frozen=True)

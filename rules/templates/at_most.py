@@ -18,11 +18,12 @@ of a log without times where there is a window.
 Complexity: O(events); with a window O(n log n) in the occurrences.
 
 Not checked: why a team changed, whether a change back to an earlier team was right, teams between
-two events; with a window, that a clock which is cut to minutes may lengthen or shorten it by one.
+two events.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
+LONG = 2**62  # longer than every span of time
 FORMULA = (
     "!(F (a & X F (a & ... )))  with limit + 1 times a; a = activity, or a change of team"
     "   with within: !(F (a & X F (a & ...))) for every limit + 1 times a in a window of that time"
@@ -127,12 +129,13 @@ def measure(desk: Desk, params: Params) -> Measure:
     """Count; the event that goes over the limit decides, shown with the first that is counted."""
     arrays = desk.log.arrays
     counted, known = _counted(desk, params)
-    first, count = _counts(desk, params, counted.sure)
-    perhaps = _counts(desk, params, counted.possible)[1]
+    sure = _Windows.of(desk, params, counted.sure)
+    perhaps = _Windows.of(desk, params, counted.possible)
     judged = counted.judged(desk)
-    over, unsure = judged.sure & (count > params.limit), judged.possible & (perhaps > params.limit)
+    over = judged.sure & (sure.count > params.limit)
+    unsure = judged.possible & (perhaps.count > params.limit)
     decisive = segments.first(arrays, over)
-    most = segments.argmax(arrays, judged.sure, count)
+    most = segments.argmax(arrays, judged.sure, sure.count)
     timed = params.within is None or desk.log.timed
     return Measure(
         facts={
@@ -142,14 +145,17 @@ def measure(desk: Desk, params: Params) -> Measure:
             "unsure": segments.count(arrays, unsure),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(segments.take(first, decisive, fill=segments.NONE), decisive),
-        measured=segments.take(count, most, fill=0),
+        events=(segments.take(sure.first, decisive, fill=segments.NONE), decisive),
+        measured=segments.take(sure.count, most, fill=0),
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
         unit=_unit(params),
         cause=_cause(params, timed=timed),
         starts=counted.possible,
         stops=counted.possible,
         judged=judged.possible,
+        margin_us=_margin_us(
+            desk, params, (over, sure.span_us), (judged.possible, perhaps.span_us)
+        ),
     )
 
 
@@ -164,26 +170,61 @@ def _counted(desk: Desk, params: Params) -> tuple[Asking, Ints]:
     return Asking(sure=changes, unsure=np.zeros_like(changes)), named.astype(np.int64)
 
 
-def _counts(desk: Desk, params: Params, mask: Mask) -> tuple[Ints, Ints]:
+@dataclass(frozen=True, eq=False)
+class _Windows:
     """Per marked event: how many marked ones its window holds up to it, and the first of them.
 
-    Without a window all of its case so far. What is said of other events means nothing.
+    Without a window all of its case so far. `span_us`: the open time since the marked event that is
+    `limit` marked ones before it (LONG without a window, or such an event). What is said of events
+    that are not marked means nothing.
     """
+
+    first: Ints
+    count: Ints
+    span_us: Ints
+
+    @classmethod
+    def of(cls, desk: Desk, params: Params, mask: Mask) -> _Windows:
+        """Look back from every marked event."""
+        arrays = desk.log.arrays
+        first = segments.first(arrays, mask)[arrays.case_of]
+        count = segments.count_before(arrays, mask) + 1
+        span = np.full(len(mask), LONG, dtype=np.int64)
+        place = np.flatnonzero(mask)
+        if params.within is None or params.calendar is None or not desk.log.timed or not len(place):
+            return cls(first, count, span)
+        at, calendar = arrays.at[place], desk.service_levels.calendar(params.calendar)
+        clock = business_us(np.full_like(at, at.min()), at, calendar)
+        here, back = np.arange(len(place)), np.arange(len(place)) - params.limit
+        enough = count[place] > params.limit
+        span[place[enough]] = clock[enough] - clock[back[enough]]
+        rank = np.unique(np.concatenate([clock, clock - params.within]), return_inverse=True)[1]
+        keys = arrays.case_of[place] * len(rank) + rank.reshape(2, -1)
+        oldest = np.searchsorted(keys[0], keys[1], side="left")
+        first[place], count[place] = place[oldest], here - oldest + 1
+        return cls(first, count, span)
+
+
+def _margin_us(
+    desk: Desk, params: Params, sure: tuple[Mask, Ints], perhaps: tuple[Mask, Ints]
+) -> Ints | None:
+    """How far the time that decides a case lies from the window's length; None without a window.
+
+    `sure` are the offences and `perhaps` all judged events, each with the spans before them. Of
+    several offences the clearest one counts; of a case without any the nearest miss.
+    """
+    if params.within is None:
+        return None
     arrays = desk.log.arrays
-    first = segments.first(arrays, mask)[arrays.case_of]
-    count = segments.count_before(arrays, mask) + 1
-    if params.within is None or params.calendar is None or not desk.log.timed:
-        return first, count
-    place = np.flatnonzero(mask)
-    if not len(place):
-        return first, count
-    at, calendar = arrays.at[place], desk.service_levels.calendar(params.calendar)
-    clock = business_us(np.full_like(at, at.min()), at, calendar)
-    rank = np.unique(np.concatenate([clock, clock - params.within]), return_inverse=True)[1]
-    keys = arrays.case_of[place] * len(rank) + rank.reshape(2, -1)
-    oldest = np.searchsorted(keys[0], keys[1], side="left")
-    first[place], count[place] = place[oldest], np.arange(len(place)) - oldest + 1
-    return first, count
+    (over, sure_us), (judged, perhaps_us) = sure, perhaps
+    clearest = segments.argmax(arrays, over, -sure_us)
+    nearest = segments.argmax(arrays, judged, -perhaps_us)
+    shortest = np.where(
+        clearest == segments.NONE,
+        segments.take(perhaps_us, nearest, fill=LONG),
+        segments.take(sure_us, clearest, fill=LONG),
+    )
+    return np.asarray(np.abs(shortest - params.within))
 
 
 def _unit(params: Params) -> str:

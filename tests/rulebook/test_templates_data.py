@@ -596,6 +596,30 @@ def test_a_time_recorded_too_late_misleads_only_through_a_start_or_a_stop() -> N
     assert all(said == set(CLAIMS) for said in seen.values()), seen
 
 
+def test_a_coarse_clock_misleads_only_near_the_limit() -> None:
+    """Times cut to six hours: what a verdict's margin tells of."""
+    unit, seen = 6, set()
+    full = tickets(22, 4000)
+    cut = [
+        replace(x, steps=tuple(replace(y, at=y.at // unit * unit) for y in x.steps)) for x in full
+    ]
+    whole, damaged = desk_of(full), desk_of(cut)
+    for name, one in SCENARIOS.items():
+        if "calendar" not in one.given:
+            continue
+        found = ask(damaged, one)[1]
+        margin = found.margin_us
+        if margin is None:
+            assert found.measured is not None
+            assert found.limit is not None
+            margin = np.abs(found.measured - found.limit)
+        misled = [row for _, row in lies(verdicts(damaged, one), verdicts(whole, one))]
+        assert (margin[misled] < unit * s.US_PER_HOUR).all(), name
+        assert (margin >= unit * s.US_PER_HOUR).any(), name
+        seen |= {one.template} if misled else set()
+    assert seen >= {"at_most", "preceded_within", "resolves_within", "responds_within"}
+
+
 # --- parameters
 
 SOON = {"activity": "b", "within": "5h", **OFFICE}
