@@ -567,7 +567,7 @@ def rules_test(ctx: click.Context, folders: tuple[Path, ...]) -> None:
     wrong = [r for r in results if not r.ok]
     for r in wrong:
         click.echo(
-            f"{r.rule} example {r.index + 1}: expected {r.expected.word}, "
+            f"{r.rule} version {r.version} example {r.index + 1}: expected {r.expected.word}, "
             f"durable-rules {r.durable.word}, evaluator {r.evaluator.word}"
         )
     n_rules = len({r.rule for r in results})

@@ -3,8 +3,8 @@
 Each example of a rule file is made into a case of a small log that starts on Monday 2024-01-08 at
 09:00 UTC (a working day), read in its practice's own words, measured by the rule's template, and
 judged by durable-rules and by the independent evaluator. The tickets that an example is linked with
-are cases of logs of their practices. A rule's own dates (valid_from, valid_until) are not looked
-at.
+are cases of logs of their practices. Every version of a rule has examples of its own, which are
+judged as if it were in force at all times.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ START_US: Final = int(START.timestamp()) * s.US_PER_SECOND
 
 @dataclass(frozen=True)
 class ExampleResult:
-    """What durable-rules and the evaluator said of example `index` (from 0) of a rule."""
+    """What durable-rules and the evaluator said of example `index` (from 0) of a rule's version."""
 
     rule: str
+    version: int
     index: int
     expected: Verdict
     durable: Verdict
@@ -67,7 +68,7 @@ class _Case:
     @property
     def case_id(self) -> str:
         """A unique id that sorts as the examples do."""
-        return f"{self.rule.code}-{self.index:04d}"
+        return f"{self.rule.code}-v{self.rule.version:06d}-{self.index:04d}"
 
     @property
     def as_of_us(self) -> int:
@@ -94,9 +95,10 @@ def run_examples(
     """Judge every example of the rules (all of them, or those named) with both engines.
 
     The examples of one case type share a log; each is measured as at its own moment, and all
-    questions go to the worker in one call. Results are ordered by rule code and example.
+    questions go to the worker in one call. Results are ordered by rule code, version and example.
     """
-    rules = catalogue.rules if codes is None else tuple(map(catalogue.rule, sorted(set(codes))))
+    wanted = None if codes is None else {catalogue.rule(code).code for code in codes}
+    rules = [_timeless(rule) for rule in catalogue.rules if wanted is None or rule.code in wanted]
     levels = service_levels or load_service_levels()
     by_type: dict[str, list[_Case]] = defaultdict(list)
     for rule in rules:
@@ -111,7 +113,12 @@ def run_examples(
         for (cases, measured, question), verdicts in zip(asked, judged, strict=True)
         for result in _results(cases, measured, question, verdicts.tolist())
     ]
-    return sorted(results, key=lambda result: (result.rule, result.index))
+    return sorted(results, key=lambda result: (result.rule, result.version, result.index))
+
+
+def _timeless(rule: Rule) -> Rule:
+    """Return a version as if it were in force at all times."""
+    return replace(rule, valid_from=dt.date(1970, 1, 1), valid_until=None)
 
 
 def _questions(
@@ -119,10 +126,10 @@ def _questions(
 ) -> Iterator[tuple[list[_Case], Measured, engine.Question]]:
     """Measure each rule at each moment that its examples name; ask about those examples only."""
     row_of = {case_id: row for row, case_id in enumerate(desk.log.cases[s.CASE_ID].to_pylist())}
-    groups: dict[tuple[str, int], list[_Case]] = defaultdict(list)
+    groups: dict[tuple[str, int, int], list[_Case]] = defaultdict(list)
     for case in cases:
-        groups[case.rule.code, case.as_of_us].append(case)
-    for (code, as_of_us), own in sorted(groups.items()):
+        groups[case.rule.code, case.rule.version, case.as_of_us].append(case)
+    for (code, _, as_of_us), own in sorted(groups.items()):
         measured = measure(replace(desk, as_of_us=START_US + as_of_us), own[0].rule)
         rows = np.array([row_of[case.case_id] for case in own])
         facts = {name: values[rows] for name, values in measured.measure.facts.items()}
@@ -134,8 +141,14 @@ def _results(
 ) -> Iterator[ExampleResult]:
     by_table = decide(measured.table, question.facts, question.rule).tolist()
     for case, one, other in zip(cases, verdicts, by_table, strict=True):
-        expected = case.example.verdict
-        yield ExampleResult(case.rule.code, case.index, expected, Verdict(one), Verdict(other))
+        yield ExampleResult(
+            rule=case.rule.code,
+            version=case.rule.version,
+            index=case.index,
+            expected=case.example.verdict,
+            durable=Verdict(one),
+            evaluator=Verdict(other),
+        )
 
 
 def _example_desk(

@@ -297,7 +297,16 @@ def test_versions_of_a_rule_follow_one_another(tmp_path: Path) -> None:
     assert catalogue.rule("ZZZ001").version == 2
     assert [rule.version for rule in catalogue.newest if rule.code == "ZZZ001"] == [2]
     assert len([rule for rule in catalogue.for_cases("incident") if rule.code == "ZZZ001"]) == 2
-    assert all(result.ok for result in run_examples(catalogue, ["ZZZ001"]))
+    results = run_examples(catalogue, ["ZZZ001"])
+    assert [result.version for result in results] == [1] * 4 + [2] * 4
+    assert all(result.ok for result in results)
+
+
+def test_each_version_has_to_keep_what_its_own_examples_say(tmp_path: Path) -> None:
+    other = OLDER.replace('"Diagnose", at = "+1d2h30m"', '"Classify", at = "+1d2h30m"')
+    tmp_path.joinpath(OLD_NAME).write_text(other)
+    wrong = [one for one in run_examples(load(tmp_path)) if not one.ok]
+    assert [(one.rule, one.version, one.index) for one in wrong] == [("ZZZ001", 1, 0)]
 
 
 @pytest.mark.parametrize(
