@@ -83,6 +83,13 @@ class ChainProgram:
         """Return where in a fact a field stands."""
         return 1 + self.fields.index(name)
 
+    @property
+    def compared_only(self) -> tuple[str, ...]:
+        """The fields that no rule copies, sets or counts in: what follows has 0 there."""
+        used = {name for rule in self.rules for name in (*rule.then, rule.tally)}
+        used |= {v for rule in self.rules for v in rule.then.values() if isinstance(v, str)}
+        return tuple(name for name in self.fields if name not in used)
+
 
 class Firing(NamedTuple):
     """Rule `rule` fired on `fact` and led to `derived` (whose tally field, if any, is 0)."""
@@ -112,12 +119,14 @@ def follow(program: ChainProgram, facts: Iterable[Fact]) -> Chained:
     """Return all that follows from some facts, in plain Python, without durable-rules."""
     known = frozenset(facts)
     require_facts(program, known)
-    readings = [_Reading.of(program, rule) for rule in program.rules]
+    readings: defaultdict[int, list[tuple[int, _Reading]]] = defaultdict(list)
+    for number, rule in enumerate(program.rules):
+        readings[rule.on].append((number, _Reading.of(program, rule)))
     while True:
         firings = frozenset(
             Firing(number, fact, reading.derived(fact))
-            for number, reading in enumerate(readings)
             for fact in known
+            for number, reading in readings.get(fact[0], ())
             if reading.holds(fact)
         )
         more = known | _what_follows(program, firings)
@@ -129,7 +138,6 @@ def follow(program: ChainProgram, facts: Iterable[Fact]) -> Chained:
 class _Reading(NamedTuple):
     """A rule by places in the fact; `values` are constants, or (in `copied`) places."""
 
-    on: int
     bounds: tuple[tuple[int, Interval], ...]
     to: int
     values: tuple[int, ...]
@@ -140,7 +148,6 @@ class _Reading(NamedTuple):
         """Look up the fields of a rule once."""
         then = [rule.then.get(name, 0) for name in program.fields]
         return cls(
-            on=rule.on,
             bounds=tuple((program.place(name), bounds) for name, bounds in rule.when.items()),
             to=rule.to,
             values=tuple(program.place(v) if isinstance(v, str) else v for v in then),
@@ -148,8 +155,8 @@ class _Reading(NamedTuple):
         )
 
     def holds(self, fact: Fact) -> bool:
-        """Tell whether the rule fires on a fact."""
-        return fact[0] == self.on and all(
+        """Tell whether the rule, which is on facts of this level, fires on one."""
+        return all(
             (bounds.lo is None or bounds.lo <= fact[place])
             and (bounds.hi is None or fact[place] <= bounds.hi)
             for place, bounds in self.bounds

@@ -50,7 +50,7 @@ import json
 import os
 import subprocess
 import sys
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,25 +163,32 @@ def chain(
 ) -> list[Chained]:
     """Let durable-rules draw every conclusion from the facts of each session, in one worker.
 
-    Sessions know nothing of each other; equal ones (as sets of facts) are followed once. `about`
-    names the chain in messages. Raises RunError: EN004 to EN008 as `judge` does.
+    Sessions know nothing of each other. Fields that are only compared are binned as `judge` bins
+    facts, and sessions that are equal then (as sets of facts) are followed once. `about` names the
+    chain in messages. Raises RunError: EN004 to EN008 as `judge` does.
     """
     _require_room(about, program.width)
-    asked = [tuple(sorted(set(session))) for session in sessions]
+    known = [frozenset(session) for session in sessions]
+    for facts in set(known):
+        require_facts(program, facts)
+    bins = _Bins.of(program, known)
+    asked = [tuple(sorted(map(bins.binned, facts))) for facts in known]
     distinct = list(dict.fromkeys(asked))
-    for session in distinct:
-        require_facts(program, session)
     if not distinct:
         return []
     task = _Task(
         about=about,
-        line={"chain": [_chain_line(program, rule) for rule in program.rules], "facts": distinct},
+        line={"chain": [_chain_line(program, rule, bins) for rule in program.rules]}
+        | {"facts": distinct},
         size=sum(map(len, distinct)),
         read=lambda answer: _chained(answer, program, distinct),
     )
     (found,) = _ask([task], timeout_s=timeout_s, command=command)
     by_session = dict(zip(distinct, found, strict=True))
-    return [by_session[session] for session in asked]
+    return [
+        bins.unbinned(by_session[session], facts)
+        for session, facts in zip(asked, known, strict=True)
+    ]
 
 
 def _verdicts(
@@ -241,8 +248,13 @@ def _require_room(about: str, n_fields: int) -> None:
 
 
 def _cuts(table: DecisionTable, name: str) -> list[int]:
-    """Return where the verdict can change along one field: every lo and every hi + 1."""
-    bounds = [row.when[name] for row in table if name in row.when]
+    """Return where the verdict can change along one field."""
+    return _cuts_of([row.when.get(name) for row in table])
+
+
+def _cuts_of(intervals: Sequence[Interval | None]) -> list[int]:
+    """Return every lo and every hi + 1."""
+    bounds = [bound for bound in intervals if bound is not None]
     lows = {bound.lo for bound in bounds if bound.lo is not None}
     return sorted(lows | {bound.hi + 1 for bound in bounds if bound.hi is not None})
 
@@ -367,15 +379,66 @@ def _hits(answer: dict[str, Any], sheet: _Sheet) -> list[list[int]] | None:
     return hits
 
 
-def _chain_line(program: ChainProgram, rule: ChainRule) -> dict[str, object]:
+@dataclass(frozen=True, eq=False)
+class _Bins:
+    """The cuts of the fields that are only compared, by their place in a fact; none: no binning.
+
+    Two facts of a session that would become one, or a given fact that would become one that
+    follows, forbid it: then nothing is binned.
+    """
+
+    cuts: Mapping[int, list[int]]
+
+    @classmethod
+    def of(cls, program: ChainProgram, sessions: Sequence[frozenset[Fact]]) -> _Bins:
+        """Find the cuts, if they keep all facts apart."""
+        bins = cls(
+            {
+                program.place(name): _cuts_of([rule.when.get(name) for rule in program.rules])
+                for name in program.compared_only
+            }
+        )
+        follow = {rule.to for rule in program.rules}
+        apart = all(
+            len(set(map(bins.binned, facts))) == len(facts)
+            and not any(fact[0] in follow and any(fact[at] for at in bins.cuts) for fact in facts)
+            for facts in set(sessions)
+        )
+        return bins if apart else cls({})
+
+    def binned(self, fact: Fact) -> Fact:
+        """Replace values by ranks."""
+        cuts = self.cuts
+        return tuple(bisect_right(cuts[i], v) if i in cuts else v for i, v in enumerate(fact))
+
+    def bound(self, place: int, interval: Interval) -> Bound:
+        """Translate an interval of values into one of ranks."""
+        if place not in self.cuts:
+            return place, interval.lo, interval.hi
+        return _bound(place, interval, self.cuts[place])
+
+    def unbinned(self, found: Chained, given: frozenset[Fact]) -> Chained:
+        """Return the answer in the facts that were given; what follows has 0 in binned fields."""
+        if not self.cuts:
+            return found
+        raw = {self.binned(fact): fact for fact in given}
+        raw |= {fact: self._empty(fact) for fact in found.facts - raw.keys()}
+        firings = (
+            Firing(one.rule, raw[one.fact], self._empty(one.derived)) for one in found.firings
+        )
+        return Chained(frozenset(raw[fact] for fact in found.facts), frozenset(firings))
+
+    def _empty(self, fact: Fact) -> Fact:
+        return tuple(0 if i in self.cuts else v for i, v in enumerate(fact))
+
+
+def _chain_line(program: ChainProgram, rule: ChainRule, bins: _Bins) -> dict[str, object]:
     """Write one rule of a chain in numbers; a field's place is that in the fact, 0 its level."""
+    then = [v if type(v := rule.then.get(name, 0)) is int else 0 for name in program.fields]
     return {
         "on": rule.on,
-        "bounds": [[program.place(name), x.lo, x.hi] for name, x in sorted(rule.when.items())],
-        "to": [
-            rule.to,
-            *(v if type(v := rule.then.get(f, 0)) is int else 0 for f in program.fields),
-        ],
+        "bounds": [bins.bound(program.place(name), x) for name, x in sorted(rule.when.items())],
+        "to": bins.binned((rule.to, *then)),
         "copy": sorted(
             [program.place(name), program.place(v)]
             for name, v in rule.then.items()

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{8,64}")
 ABOUT: Final = "the chain of escalations"
-FIELDS: Final = ("p", "g", "n")
+FIELDS: Final = ("p", "g", "n", "c")
 GROUP, ESCALATED, COUNTED, HIGHER, PROPOSED = range(5)  # the levels of the chain
 
 ESCALATIONS_SCHEMA: Final = pa.schema(
@@ -415,24 +415,31 @@ def _windows(groups: Sequence[_Group], patterns: Sequence[Pattern]) -> Iterator[
             if group.pattern.code in counted and group.last_us is not None:
                 of_subject[group.subject].append((group.last_us, i))
         for subject, mine in sorted(of_subject.items()):
-            yield from _windows_of(sorted(mine), _Window(by, window_us, subject, ()))
+            for held in _held(sorted(mine), window_us):
+                # in this order, like windows are like sessions to the engine
+                like = sorted(held, key=lambda i: (groups[i].pattern.code, groups[i].n, i))
+                yield _Window(by, window_us, subject, tuple(like))
 
 
-def _windows_of(timed: Sequence[tuple[int, int]], empty: _Window) -> Iterator[_Window]:
+def _held(timed: Sequence[tuple[int, int]], length: int) -> Iterator[list[int]]:
+    """Yield what each window of a length holds, of things with ascending times."""
     end = 0
     for start, (time, _) in enumerate(timed):
         before = end
-        while end < len(timed) and timed[end][0] < time + empty.window_us:
+        while end < len(timed) and timed[end][0] < time + length:
             end += 1
         if end > before:
-            yield empty._replace(groups=tuple(sorted(i for _, i in timed[start:end])))
+            yield [i for _, i in timed[start:end]]
 
 
 # --- what rules judge
 
 
 def chain_program(patterns: Sequence[Pattern]) -> ChainProgram:
-    """Write the patterns as a chain: fields p (number of the pattern), g (of the group) and n."""
+    """Write the patterns as a chain.
+
+    Fields: p the number of the pattern, g that of the group, n its tickets, c counts escalations.
+    """
     number = {one.code: Interval(i, i) for i, one in enumerate(patterns)}
     rules = []
     for i, one in enumerate(patterns):
@@ -440,8 +447,8 @@ def chain_program(patterns: Sequence[Pattern]) -> ChainProgram:
         if one.kind == "chained":
             for code in one.of:
                 when = {"p": number[code]}
-                rules.append(ChainRule(ESCALATED, COUNTED, when, {"p": i}, tally="n"))
-            rules.append(ChainRule(COUNTED, HIGHER, mine | {"n": enough}, {"p": i}))
+                rules.append(ChainRule(ESCALATED, COUNTED, when, {"p": i}, tally="c"))
+            rules.append(ChainRule(COUNTED, HIGHER, mine | {"c": enough}, {"p": i}))
         else:
             rules.append(ChainRule(GROUP, ESCALATED, mine | {"n": enough}, {"p": i, "g": "g"}))
         if one.opportunity is not None:
@@ -472,7 +479,7 @@ def _conclude(
 
 
 def _fact(number: Mapping[str, int], group: _Group, g: int) -> Fact:
-    return (GROUP, number[group.pattern.code], g, group.n)
+    return (GROUP, number[group.pattern.code], g, group.n, 0)
 
 
 def _chains(program: ChainProgram, sessions: Sequence[Sequence[Fact]]) -> list[Chained]:
@@ -501,14 +508,14 @@ def _reached(
         for p, pattern in enumerate(patterns):
             if (pattern.by, pattern.window_us) != (window.by, window.window_us):
                 continue
-            if pattern.kind == "chained" and (HIGHER, p, 0, 0) in found.facts:
+            if pattern.kind == "chained" and (HIGHER, p, 0, 0, 0) in found.facts:
                 counted = {
-                    one.fact[2] for one in found.firings if one.derived == (COUNTED, p, 0, 0)
+                    one.fact[2] for one in found.firings if one.derived == (COUNTED, p, 0, 0, 0)
                 }
                 parts = tuple(window.groups[g] for g in sorted(counted))
                 known = best.get((p, window.subject))
                 if known is None or len(parts) > len(known.groups):
-                    proposes = (PROPOSED, p, 0, 0) in found.facts
+                    proposes = (PROPOSED, p, 0, 0, 0) in found.facts
                     best[p, window.subject] = _Higher(pattern, window.subject, parts, proposes)
     return tuple(best[key] for key in sorted(best))
 

@@ -315,7 +315,7 @@ def test_where_the_evaluators_differ_the_run_stops(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(engine, "chain", spoilt)
     findings = [finding(i, "INC001", f"I{i}", i) for i in range(4)]
-    with pytest.raises(RunError, match=r"EN009 the chain of escalations.*\(0, 0, 0, 4\)"):
+    with pytest.raises(RunError, match=r"EN009 the chain of escalations.*\(0, 0, 0, 4, 0\)"):
         judge(findings, [TEAM])
 
 
