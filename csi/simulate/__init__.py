@@ -100,9 +100,10 @@ class Request:
     """What to simulate. Shares are of all cases of a practice; late ones are of incidents.
 
     `tickets` counts incidents and problems; those of the other practices come on top, where
-    `other_practices` is true: about 270 for 600 tickets, 390 for 1,500, 13 % of many. Where the
-    share of deviations is above 0 and too small for one of each kind, it is raised until there is
-    one of each, but to no more than half of a practice's cases.
+    `other_practices` is true: about 270 for 600 tickets, 390 for 1,500, 13 % of many. Without them
+    rules on links to them are unknown. Where the share of deviations is above 0 and too small for
+    one of each kind, it is raised until there is one of each, but to no more than half of a
+    practice's cases.
 
     The log spans `months` twelfths of 52 weeks, in whole weeks, from 00:00 UTC of `start`;
     `intervention` is by default the day in its middle.

@@ -45,6 +45,8 @@ SCORES_LATE: Final = (0.25, 0.28, 0.24, 0.16, 0.07)
 LOW_SCORES: Final = ("1", "2")
 UNNAMED_PROBLEM: Final = "waited for an unnamed problem"
 WITHOUT_CODE: Final = "closed without closure code"
+# what is planted in these would be mended by looking at the case again
+NOT_REOPENED: Final = ("escalated into nowhere", "category changed after resolution")
 PAUSES: Final = 3  # of a case that is paused again and again
 TAKEN_UP_S: Final = 50 * MINUTE  # a P1 is diagnosed by then
 APART_S: Final = 11 * HOUR  # open time within which a team changes at most twice
@@ -143,7 +145,7 @@ class Incident:
             legs += [*self._reopen(), *self._reopen()]
         elif kind == "reopened and left undiagnosed":
             legs += [leg for leg in self._reopen() if leg.activity != "Diagnose"]
-        elif self.draws.chance(REOPENED_SHARE):
+        elif self.draws.chance(REOPENED_SHARE) and kind not in NOT_REOPENED:
             legs += self._reopen()
         return legs
 

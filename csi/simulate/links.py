@@ -46,7 +46,7 @@ SEARCHED: Final = 1000
 class Links:
     """`named[case][kind]` is the ticket that a case names.
 
-    `missing` are cases whose offence is a link, and that found no ticket to be linked with.
+    `missing` are cases whose offence shows by links, in a log that has no ticket to be linked with.
     """
 
     named: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
@@ -93,6 +93,9 @@ def link(stories: Sequence[Story], without: Mapping[str, str]) -> Links:
         named = line.earlier(story.ticket.at)
         if named is not None and without.get(story.kind) != INCIDENT:
             links.named[story.ticket.case_id][INCIDENT] = named
+    made = {kind for named in links.named.values() for kind in named}
+    unkept = {kind for kind, lacking in without.items() if lacking and lacking not in made}
+    links.missing.update(story.ticket.case_id for story in stories if story.kind in unkept)
     return links
 
 
