@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
+from process_mining.columnar import segments
 from rules.templates._conditions import plain, text_codes
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from process_mining.eventlog import Ints
+    from rules.templates import Desk
 
     Mask = npt.NDArray[np.bool_]
 
@@ -60,3 +62,13 @@ class Values:
         wanted = {plain(text) for text in texts}
         codes = [code for code, text in enumerate(self.texts) if text in wanted]
         return np.isin(self.codes, codes)
+
+
+def end_of_case(desk: Desk) -> Ints:
+    """Return where each case ends: its last step, those outside the model left out, if it has one.
+
+    That is the event which shows what a case says of itself.
+    """
+    arrays = desk.log.arrays
+    last = segments.last(arrays, desk.steps)
+    return np.where(last == segments.NONE, segments.last_event(arrays), last)

@@ -28,7 +28,7 @@ from process_mining.quality import END, MIDDLE, START
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CONFORMITY, Desk, OptionalActivity, TemplateParams
 from rules.templates._conditions import plain
-from rules.templates._values import CASE_COLUMN, EVENT_COLUMN, Texts, Values
+from rules.templates._values import CASE_COLUMN, EVENT_COLUMN, Texts, Values, end_of_case
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -82,7 +82,7 @@ def measure(desk: Desk, params: Params) -> Measure:
     if params.activity is None:
         values, judged = Values.of(desk.log.cases, params.column), None
         bad, count = _offends(values, params).astype(np.int64), np.ones(arrays.n_cases, np.int64)
-        decisive = segments.last_event(arrays)
+        decisive = end_of_case(desk)
     else:
         values = Values.of(desk.log.events, params.column)
         judged = desk.judged(desk.mask(params.activity))

@@ -41,6 +41,7 @@ from process_mining.quality import END, MIDDLE, RECORDED, TIME
 from rules.records import NOT_IN_LOG, Direction, Records
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CLAIMS, Desk, OptionalActivity, TemplateParams
+from rules.templates._values import end_of_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +159,7 @@ def measure(desk: Desk, params: Params) -> Measure:
     links = records.linked(ids, params.kind, params.direction)
     judged = None if params.activity is None else desk.judged(desk.mask(params.activity))
     count = np.ones(arrays.n_cases, np.int64) if judged is None else segments.count(arrays, judged)
-    last = segments.last_event(arrays) if judged is None else segments.last(arrays, judged)
+    last = end_of_case(desk) if judged is None else segments.last(arrays, judged)
     moment = segments.take(arrays.at, last, fill=0) if params.by == "before" else None
     told = _told(records, links, params, None if moment is None else moment[links.case])
     counts = {
@@ -232,8 +233,8 @@ def _named(links: Links, marked: Bools, n_cases: int) -> pa.Array:
 
 def _unit(params: Params) -> str:
     if params.quantifier == "every":
-        return "linked records that do not"
-    return "linked records that do" if params.demanding else "links"
+        return "linked tickets not as demanded"
+    return "linked tickets as demanded" if params.demanding else "links"
 
 
 def _cause(params: Params, *, kept: bool) -> str:

@@ -29,11 +29,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from process_mining.columnar import segments
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import Desk, TemplateParams
 from rules.templates._conditions import plain
-from rules.templates._values import CASE_COLUMN, Values
+from rules.templates._values import CASE_COLUMN, Values, end_of_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,7 +146,7 @@ def measure(desk: Desk, params: Params) -> Measure:
             "differs": differs,
             "complete": desk.complete.astype(np.int64),
         },
-        events=(segments.last_event(desk.log.arrays),),
+        events=(end_of_case(desk),),
         measured=off,
         limit=np.zeros_like(off),
         unit="levels off the matrix",
