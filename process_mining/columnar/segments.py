@@ -5,16 +5,19 @@ A *position* is an index into the log's event columns; NONE (-1) says that there
 Masks hold one bool an event. Per-event results have one entry an event, per-case results one entry
 a case; a case without events counts 0 and has no position.
 
-Every kernel takes O(events + cases) time and memory, in whole columns: a running count or a
-running extreme over the entire log, then corrected by the value at the case's border (a segmented
-scan; Blelloch 1990, "Prefix sums and their applications"). `argmax` adds one unordered scatter;
-`next_equal` and `previous_equal` sort the events that they read by (case, code).
+`Marked` holds the positions of some events: what is asked of them alone, in columns of one entry a
+marked event, costs little where they are few. The other kernels say something of every event or
+every case of the log. All take O(events + cases) time and memory, in whole columns: the marked
+events are looked for once, and what holds between two of them is said run by run (`_spread`).
+`Marked.next_among` and the like search, O(log n) a marked event; `next_equal` and `previous_equal`
+sort the events that they read by (case, code).
 The kernels know no activities and no times; they do not check that offsets fit the events.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -29,47 +32,111 @@ if TYPE_CHECKING:
 NONE: Final = -1
 
 
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """Some events of a log: their positions, ascending."""
+
+    arrays: EventArrays
+    place: Ints
+
+    @classmethod
+    def of(cls, arrays: EventArrays, mask: Mask) -> Marked:
+        """Return the events that a mask marks."""
+        return cls(arrays, np.flatnonzero(mask))
+
+    def __len__(self) -> int:
+        """Number of marked events."""
+        return len(self.place)
+
+    @cached_property
+    def case(self) -> Ints:
+        """The case of each."""
+        return self.arrays.case_of[self.place]
+
+    def only(self, keep: Mask) -> Marked:
+        """Return those for which `keep`, one bool a marked event, holds."""
+        return Marked(self.arrays, self.place[keep])
+
+    @property
+    def mask(self) -> Mask:
+        """Tell for each event of the log whether it is marked."""
+        mask = np.zeros(len(self.arrays.at), dtype=bool)
+        mask[self.place] = True
+        return mask
+
+    def count(self) -> Ints:
+        """Per case: how many are marked."""
+        return np.bincount(self.case, minlength=self.arrays.n_cases)
+
+    def first(self) -> Ints:
+        """Per case: the first position."""
+        found = np.full(self.arrays.n_cases, NONE, dtype=np.int64)
+        found[self.case[::-1]] = self.place[::-1]  # of several the one written last stays
+        return found
+
+    def last(self) -> Ints:
+        """Per case: the last position."""
+        found = np.full(self.arrays.n_cases, NONE, dtype=np.int64)
+        found[self.case] = self.place
+        return found
+
+    def rank(self) -> Ints:
+        """Per marked event: how many are marked before it in its case."""
+        return np.arange(len(self)) - (np.cumsum(count := self.count()) - count)[self.case]
+
+    def most(self, values: Ints) -> Ints:
+        """Per case: the first position with the greatest of the values, one a marked event."""
+        if not len(self):
+            return self.first()
+        starts = np.flatnonzero(np.append(True, self.case[1:] != self.case[:-1]))
+        greatest = np.maximum.reduceat(values, starts)
+        return self.only(values == np.repeat(greatest, np.diff(starts, append=len(self)))).first()
+
+    def next_among(self, others: Marked) -> Ints:
+        """Per marked event: the position of the first of the others after it in its case."""
+        index = np.searchsorted(others.place, self.place, side="right")
+        after = np.append(others.place, self.arrays.offsets[-1])[index]
+        return np.where(after < self.arrays.offsets[self.case + 1], after, NONE)
+
+    def previous_among(self, others: Marked) -> Ints:
+        """Per marked event: the position of the last of the others before it in its case."""
+        before = np.append(NONE, others.place)[np.searchsorted(others.place, self.place)]
+        return np.where(before >= self.arrays.offsets[self.case], before, NONE)
+
+
 def count(arrays: EventArrays, mask: Mask) -> Ints:
     """Per case: how many of its events the mask marks."""
-    running = _running(mask)
-    return running[arrays.offsets[1:]] - running[arrays.offsets[:-1]]
+    return Marked.of(arrays, mask).count()
 
 
 def count_before(arrays: EventArrays, mask: Mask) -> Ints:
     """Per event: how many events of its case before it the mask marks (itself not counted)."""
-    running = _running(mask)
-    return running[:-1] - running[arrays.offsets[:-1]][arrays.case_of]
+    marked = Marked.of(arrays, mask)
+    return _spread(len(mask), *_after(marked), marked.rank() + 1, fill=0)
 
 
 def next_position(arrays: EventArrays, mask: Mask) -> Ints:
     """Per event: the position of the first marked event after it in its case."""
-    size = len(mask)
-    here = np.where(mask, np.arange(size), size)
-    nearest = np.minimum.accumulate(here[::-1])[::-1]
-    after = np.append(nearest[1:], size) if size else nearest
-    return np.where(after < arrays.offsets[1:][arrays.case_of], after, NONE)
+    marked = Marked.of(arrays, mask)
+    before = np.append(0, marked.place)[: len(marked)]
+    begin = np.maximum(arrays.offsets[marked.case], before)
+    return _spread(len(mask), begin, marked.place, marked.place, fill=NONE)
 
 
 def previous_position(arrays: EventArrays, mask: Mask) -> Ints:
     """Per event: the position of the last marked event before it in its case."""
-    here = np.where(mask, np.arange(len(mask)), NONE)
-    before = np.concatenate([[NONE], np.maximum.accumulate(here)[:-1]]) if len(mask) else here
-    return np.where(before >= arrays.offsets[:-1][arrays.case_of], before, NONE)
+    marked = Marked.of(arrays, mask)
+    return _spread(len(mask), *_after(marked), marked.place, fill=NONE)
 
 
 def first(arrays: EventArrays, mask: Mask) -> Ints:
     """Per case: the position of its first marked event."""
-    size = len(mask)
-    here = np.where(mask, np.arange(size), size)
-    nearest = np.append(np.minimum.accumulate(here[::-1])[::-1], size)[arrays.offsets[:-1]]
-    return np.where(nearest < arrays.offsets[1:], nearest, NONE)
+    return Marked.of(arrays, mask).first()
 
 
 def last(arrays: EventArrays, mask: Mask) -> Ints:
     """Per case: the position of its last marked event."""
-    here = np.where(mask, np.arange(len(mask)), NONE)
-    nearest = np.concatenate([[NONE], np.maximum.accumulate(here)])[arrays.offsets[1:]]
-    return np.where(nearest >= arrays.offsets[:-1], nearest, NONE)
+    return Marked.of(arrays, mask).last()
 
 
 def nth(arrays: EventArrays, mask: Mask, n: int) -> Ints:
@@ -89,9 +156,11 @@ def changes(arrays: EventArrays, codes: Codes | Ints, *, among: Mask | None = No
     A code below 0 is unknown: it neither changes nor forgets the value before it. `among` leaves
     the other events out, as if they were not there.
     """
-    known = codes >= 0 if among is None else (codes >= 0) & among
-    before = previous_position(arrays, known)
-    return np.asarray(known & (before != NONE) & (codes != take(codes, before, fill=-1)))
+    known = Marked.of(arrays, codes >= 0 if among is None else (codes >= 0) & among)
+    case, code = known.case, codes[known.place]
+    changed = np.zeros(len(known), dtype=bool)
+    changed[1:] = (case[1:] == case[:-1]) & (code[1:] != code[:-1])
+    return known.only(changed).mask
 
 
 def next_equal(arrays: EventArrays, mask: Mask, codes: Codes | Ints, *, of: Mask) -> Ints:
@@ -155,9 +224,8 @@ def _turned_back(positions: Ints) -> Ints:
 
 def argmax(arrays: EventArrays, mask: Mask, values: Ints) -> Ints:
     """Per case: the position of the first marked event with the greatest value among the marked."""
-    greatest = np.full(arrays.n_cases, np.iinfo(np.int64).min)
-    np.maximum.at(greatest, arrays.case_of[mask], values[mask])
-    return first(arrays, mask & (values == greatest[arrays.case_of]))
+    marked = Marked.of(arrays, mask)
+    return marked.most(values[marked.place])
 
 
 def take(values: Ints | Codes, positions: Ints, *, fill: int) -> Ints:
@@ -167,6 +235,16 @@ def take(values: Ints | Codes, positions: Ints, *, fill: int) -> Ints:
     return np.where(positions == NONE, fill, values[positions]).astype(np.int64, copy=False)
 
 
-def _running(mask: Mask) -> Ints:
-    """How many marked events stand before each place of the whole log, its end included."""
-    return np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
+def _after(marked: Marked) -> tuple[Ints, Ints]:
+    """Return from where to where each marked event is the last marked one before."""
+    following = np.append(marked.place[1:] + 1, marked.arrays.offsets[-1])[: len(marked)]
+    return marked.place + 1, np.minimum(following, marked.arrays.offsets[marked.case + 1])
+
+
+def _spread(size: int, begin: Ints, end: Ints, values: Ints, *, fill: int) -> Ints:
+    """Say values[i] of the events begin[i]:end[i], which ascend, and `fill` of all others."""
+    edges = np.zeros(2 * len(values) + 2, dtype=np.int64)
+    edges[1:-1:2], edges[2:-1:2], edges[-1] = begin, end, size
+    said = np.full(2 * len(values) + 1, fill, dtype=np.int64)
+    said[1::2] = values
+    return np.repeat(said, np.diff(edges))

@@ -135,6 +135,30 @@ def test_argmax_is_the_first_of_the_greatest(cases: list[Case]) -> None:
     assert segments.argmax(arrays, mask, np.array(values, dtype=np.int64)).tolist() == expected
 
 
+@quick
+@given(cases_of)
+def test_marked_events_alone(cases: list[Case]) -> None:
+    """The same asked of the marked events alone; the others are those with a known code."""
+    arrays, (mask, codes, values) = arrays_of(cases), columns(cases)
+    value, others = np.array(values, dtype=np.int64), segments.Marked.of(arrays, codes >= 0)
+    marked = segments.Marked.of(arrays, mask)
+    by_case = marked_positions(cases)
+    assert marked.place.tolist() == [p for found in by_case for p in found]
+    assert marked.case.tolist() == [case for case, found in enumerate(by_case) for _ in found]
+    assert marked.rank().tolist() == [i for found in by_case for i in range(len(found))]
+    assert marked.mask.tolist() == mask.tolist()
+    here = value[marked.place]
+    assert marked.only(here > 0).place.tolist() == [p for p in marked.place if values[p] > 0]
+    assert marked.most(here).tolist() == segments.argmax(arrays, mask, value).tolist()
+    following, before = [], []
+    for start, case, found in zip(starts(cases), cases, by_case, strict=True):
+        known = [start + i for i, (_, code, _) in enumerate(case) if code >= 0]
+        following += [min((q for q in known if q > p), default=-1) for p in found]
+        before += [max((q for q in known if q < p), default=-1) for p in found]
+    assert marked.next_among(others).tolist() == following
+    assert marked.previous_among(others).tolist() == before
+
+
 @pytest.mark.parametrize("values", [[], [7, 8, 9]])
 def test_take_fills_where_there_is_no_event(values: list[int]) -> None:
     positions = np.array([-1, 2] if values else [-1, -1])
