@@ -130,7 +130,7 @@ def measure(desk: Desk, params: Params) -> Measure:
     arrays = desk.log.arrays
     counted, known = _counted(desk, params)
     sure = _Windows.of(desk, params, counted.sure)
-    perhaps = _Windows.of(desk, params, counted.possible)
+    perhaps = sure if params.where is None else _Windows.of(desk, params, counted.possible)
     judged = counted.judged(desk)
     over = judged.sure & (sure.count > params.limit)
     unsure = judged.possible & (perhaps.count > params.limit)
