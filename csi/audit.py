@@ -28,7 +28,7 @@ from process_mining.model import read_model
 from process_mining.quality import END, KINDS, MIDDLE, ORDER, START, inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
-from rules.check import check, merge
+from rules.check import check_desks, merge
 from rules.doubts import UNMAPPED_WORDS, doubtful_cases
 from rules.practice import ENOUGH, prepare_desk, translate, unmapped_words, words_known
 from rules.records import Records
@@ -155,10 +155,8 @@ def audit_log(
         vocabularies=vocabularies,
         step=step,
     )
-    parts = []
-    for share in ready.shares:
-        step(f"{share.practice.name}, rules")
-        parts.append(_judged(share, catalogue, ready.doubts, request.allow))
+    step("rules")
+    parts = _judged(ready, catalogue, request.allow)
     result, uses = waive(
         merge([part.result for part in parts]),
         waivers,
@@ -403,19 +401,29 @@ def require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
         raise CodedError("CL016", msg, why="No ticket could ever follow it", fix=fix)
 
 
-def _judged(
-    share: Share, catalogue: Catalogue, doubts: Sequence[Defect], allowed: tuple[str, ...]
-) -> PracticeAudit:
-    practice, desk = share.practice, share.prepared.desk
-    rules, sha256 = catalogue.for_cases(practice.name), share.translation.log.meta.sha256
-    return PracticeAudit(
-        practice=practice,
-        translation=share.translation,
-        prepared=share.prepared,
-        result=check(desk, rules, log_sha256=sha256, doubts=doubts, allowed=allowed),
-        in_doubt=doubtful_cases(desk, doubts, PATH),
-        clocks=clocks(desk, practice=practice.case_type),
+def _judged(ready: ReadyLog, catalogue: Catalogue, allowed: tuple[str, ...]) -> list[PracticeAudit]:
+    """Judge every practice's share of a log by its rules, all in one worker process."""
+    desks = [share.prepared.desk for share in ready.shares]
+    results = check_desks(
+        [
+            (desk, catalogue.for_cases(share.practice.name))
+            for desk, share in zip(desks, ready.shares, strict=True)
+        ],
+        log_sha256=ready.shares[0].translation.log.meta.sha256,
+        doubts=ready.doubts,
+        allowed=allowed,
     )
+    return [
+        PracticeAudit(
+            practice=share.practice,
+            translation=share.translation,
+            prepared=share.prepared,
+            result=result,
+            in_doubt=doubtful_cases(desk, ready.doubts, PATH),
+            clocks=clocks(desk, practice=share.practice.case_type),
+        )
+        for share, desk, result in zip(ready.shares, desks, results, strict=True)
+    ]
 
 
 def with_words(quality: Quality, translations: Sequence[Translation]) -> Quality:

@@ -90,14 +90,30 @@ def check(
     doubts: Sequence[Defect] = (),
     allowed: Collection[str] = (),
 ) -> CheckResult:
-    """Judge every case by every rule with both engines, and collect the findings.
+    """Judge every case of one desk by every rule; see `check_desks`."""
+    (result,) = check_desks([(desk, rules)], log_sha256=log_sha256, doubts=doubts, allowed=allowed)
+    return result
 
-    `rules` may hold several versions of a code. `doubts` are the defects of the log that verdicts
-    may hang on; codes in `allowed` take nothing.
+
+def check_desks(
+    asked: Sequence[tuple[Desk, Sequence[Rule]]],
+    *,
+    log_sha256: str,
+    doubts: Sequence[Defect] = (),
+    allowed: Collection[str] = (),
+) -> list[CheckResult]:
+    """Judge every case of every desk by its rules with both engines, and collect the findings.
+
+    Rules may hold several versions of a code. `doubts` are the defects of the log that verdicts may
+    hang on; codes in `allowed` take nothing. All desks share one worker process.
 
     Raises RunError EN002 where the engines disagree, and what `engine.judge` and `decide` raise.
     """
-    given = judge_versions(desk, rules, doubts=doubts, allowed=allowed)
+    given = judge_versions(asked, doubts=doubts, allowed=allowed)
+    return [_result(desk, mine, log_sha256) for (desk, _), mine in zip(asked, given, strict=True)]
+
+
+def _result(desk: Desk, given: Sequence[Given], log_sha256: str) -> CheckResult:
     groups = _by_code(given)
     ordered = tuple(group[-1].measured.rule for group in groups)
     verdicts = np.empty((len(ordered), desk.log.n_cases), dtype=np.int8)
@@ -148,24 +164,28 @@ class Given:
 
 
 def judge_versions(
-    desk: Desk,
-    rules: Sequence[Rule],
+    asked: Sequence[tuple[Desk, Sequence[Rule]]],
     *,
     doubts: Sequence[Defect] = (),
     allowed: Collection[str] = (),
     by_trace: bool = True,
-) -> list[Given]:
-    """Let both engines judge every case by every version of the rules: by code, the oldest first.
+) -> list[list[Given]]:
+    """Let both engines judge every case of each desk by every version of its rules.
 
-    Without `by_trace` the measures say which events were judged. Raises as `check` does.
+    What a desk's rules give comes by code, the oldest version first. Without `by_trace` the
+    measures say which events were judged. Raises as `check_desks` does.
     """
-    measured = [measure(desk, rule, by_trace=by_trace) for rule in sorted(rules, key=_by_age)]
-    by_engine = engine.judge([one.question for one in measured])
-    concerned = [Concern.of(desk, defect) for defect in doubts if defect.code not in allowed]
-    return [
-        _given(desk, one, judged, concerned, allowed)
-        for one, judged in zip(measured, by_engine, strict=True)
+    measured = [
+        [measure(desk, rule, by_trace=by_trace) for rule in sorted(rules, key=_by_age)]
+        for desk, rules in asked
     ]
+    answers = iter(engine.judge([one.question for mine in measured for one in mine]))
+    concerning = [defect for defect in doubts if defect.code not in allowed]
+    given = []
+    for (desk, _), mine in zip(asked, measured, strict=True):
+        concerned = [Concern.of(desk, defect) for defect in concerning]
+        given.append([_given(desk, one, next(answers), concerned, allowed) for one in mine])
+    return given
 
 
 def _by_age(rule: Rule) -> tuple[str, object, int]:

@@ -175,7 +175,7 @@ def explain_case(  # noqa: PLR0913 - what an audit knows when it judges
     `case` is its place among the desk's cases. Raises as `rules.check.check` does.
     """
     desk = prepared.desk
-    given = judge_versions(desk, versions, doubts=doubts, allowed=allowed, by_trace=False)
+    (given,) = judge_versions([(desk, versions)], doubts=doubts, allowed=allowed, by_trace=False)
     told = [_told(prepared, practice, one, case) for one in given]
     return CaseExplained(
         rule=given[-1].measured.rule,
