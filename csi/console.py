@@ -106,7 +106,8 @@ def _escalation_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
             row["code"],
             row["severity"],
             f"{row['subject_kind']} {row['subject']}",
-            f"{row['n']:,} {row['unit']}" + (f" in {row['window']}" if row["window"] else ""),
+            f"{row['n']:,} {row['unit'] if row['n'] != 1 else row['unit'][:-1]}"
+            + (f" in {row['window']}" if row["window"] else ""),
             ", ".join(row["rules"]),
         )
         for row in rows[:WORST_SHOWN]

@@ -25,7 +25,7 @@ def escalated(found: Escalations) -> list[dict[str, Any]]:
             "code": one.pattern.code,
             "title": one.pattern.title,
             "severity": one.pattern.severity.word,
-            "subject": subject_words(one.pattern.by, one.subject),
+            "subject": _where(one),
             "seen": seen_words(one),
             "rules": one.rules,
             "why": one.pattern.why,
@@ -36,6 +36,12 @@ def escalated(found: Escalations) -> list[dict[str, Any]]:
         }
         for one in found.escalations[:ESCALATIONS_SHOWN]
     ]
+
+
+def _where(one: Escalation) -> str:
+    """Name the subject, and the offence where it is a single one."""
+    where = subject_words(one.pattern.by, one.subject)
+    return f"{where}, {one.rules[0]}" if len(one.rules) == 1 else where
 
 
 def _tickets(one: Escalation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -15,7 +16,10 @@ from csi.escalations import CASES_NAMED, FINDINGS_NAMED, TO_BE_SAID, draft_of
 from csi.evidence import Scope
 from csi.kpi import load_kpis
 from csi.register import Improvement, Register
+from csi.simulate import Request, simulate, write
+from csi.simulate.tables import IN_CLUSTER
 from csi.statistics import DecisionRule
+from rules.catalogue import load_catalogue
 from rules.escalation import ESCALATIONS_SCHEMA
 from rules.escalation_file import Pattern, Proposal
 from rules.opportunity import Opportunity
@@ -181,6 +185,37 @@ def test_neither_row_order_nor_the_run_changes_them(out: Path, tmp_path: Path) -
     in_process("audit", log, "--out", tmp_path / "out")
     for name in ("opportunities.json", "escalations.parquet"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_what_is_planted_in_the_desk_escalates_and_nothing_else(tmp_path: Path) -> None:
+    """The cluster of one team, every major incident that taught nothing, every control."""
+    write(found := simulate(Request(tickets=300)), tmp_path)
+    files = [tmp_path / name for name in ("events.ndjson", "tickets.csv")]
+    targets = ("--targets", tmp_path / "targets.toml")
+    in_process("audit", *files, *targets, "--out", tmp_path / "out")
+    planted: defaultdict[str, set[str]] = defaultdict(set)
+    for row in found.truth.to_pylist():
+        planted[row["rule"]].add(row["case_id"])
+    cluster = {r["case_id"] for r in found.truth.to_pylist() if r["note"] == IN_CLUSTER}
+    rows = pq.read_table(tmp_path / "out" / "escalations.parquet").to_pylist()
+    by_code: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_code.setdefault(row["code"], []).append(row)
+    assert set(by_code) == {"ESC001", "ESC004", "ESC005"}
+    (one,) = by_code["ESC001"]
+    assert (one["rules"], set(one["cases"])) == (["REQ002"], cluster)
+    taught = {case for row in by_code["ESC004"] for case in row["cases"]}
+    assert taught == planted["MAJ004"] | planted["MAJ005"]
+    controls = {rule.code: rule.control for rule in load_catalogue().rules if rule.control}
+    for row in by_code["ESC005"]:
+        assert {controls[code] for code in row["rules"]} == {row["subject"]}
+        assert all(any(case in planted[code] for code in row["rules"]) for case in row["cases"])
+    several = {
+        name
+        for name in set(controls.values())
+        if len(set().union(*(planted[c] for c, of in controls.items() if of == name))) > 1
+    }
+    assert {row["subject"] for row in by_code["ESC005"]} <= several
 
 
 def test_a_log_without_offences_proposes_nothing(tmp_path: Path) -> None:
