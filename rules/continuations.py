@@ -93,8 +93,13 @@ class _Small:
     def of(cls, prepared: PreparedDesk, practice: Practice, rule: Rule, case: int) -> _Small:
         log, unmapped = prepared.desk.log, prepared.desk.unmapped
         keep = _witnesses(log, case)
-        mapped = None if unmapped is None else unmapped[keep]
-        desk = desk_for(prepared, practice, log.select(keep), mapped)
+        desk = desk_for(
+            prepared,
+            practice,
+            log.select(keep),
+            unmapped=None if unmapped is None else unmapped[keep],
+            with_model=rule.params.READS_MODEL,
+        )
         return cls(prepared, practice, rule, desk, int(np.count_nonzero(keep[:case])))
 
     def verdict(self, desk: Desk) -> Verdict:
@@ -113,7 +118,14 @@ class _Small:
         at_us = max([self.desk.as_of_us, *(int(at) for at in last)])
         step = {s.ACTIVITY: activity, s.ACTOR: actor, s.TEAM: team, s.AT: at_us}
         log = _with_step(self.desk.log, self.case, self.end, step)
-        return self.verdict(desk_for(self.prepared, self.practice, log, self.desk.unmapped))
+        desk = desk_for(
+            self.prepared,
+            self.practice,
+            log,
+            unmapped=self.desk.unmapped,
+            with_model=self.rule.params.READS_MODEL,
+        )
+        return self.verdict(desk)
 
     @property
     def first(self) -> int:

@@ -675,11 +675,17 @@ def prepare_desk(  # noqa: PLR0913 - what can be known of a desk
 
 
 def desk_for(
-    prepared: PreparedDesk, practice: Practice, log: EventLog, unmapped: Bools | None
+    prepared: PreparedDesk,
+    practice: Practice,
+    log: EventLog,
+    *,
+    unmapped: Bools | None,
+    with_model: bool = True,
 ) -> Desk:
     """Put another log of the same source, in the practice's words, on a desk like a prepared one.
 
-    `unmapped` has one entry a case of that log. The model and what the source records are the same.
+    `unmapped` has one entry a case of that log. What the source records is the same, and so is the
+    model; without `with_model` the cases are not compared with it.
     """
     desk = replace(
         prepared.desk,
@@ -689,7 +695,9 @@ def desk_for(
         alignment=None,
         deviations=None,
     )
-    return desk if prepared.model is None else _aligned(desk, prepared.model, None).desk
+    if prepared.model is None or not with_model:
+        return desk
+    return _aligned(desk, prepared.model, None).desk
 
 
 def _skippable(model: ReferenceModel, activities: Collection[str]) -> ReferenceModel:

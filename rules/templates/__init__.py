@@ -81,11 +81,13 @@ class TemplateParams(BaseModel):
     """Base of every template's parameters: frozen, strict, unknown names refused.
 
     EXCUSES names the parameters whose activity can only excuse a case, never accuse it. BY_TRACE
-    says that no rule of the template reads more than the steps of a case (see `by_trace`).
+    says that no rule of the template reads more than the steps of a case (see `by_trace`),
+    READS_MODEL that it reads how far a case is from the reference model.
     """
 
     EXCUSES: ClassVar[frozenset[str]] = frozenset()
     BY_TRACE: ClassVar[bool] = False
+    READS_MODEL: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -15,7 +15,7 @@ Not checked: data, time and people; which of several cheapest explanations is th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ EXPLAIN = {
 
 class Params(TemplateParams):
     """No parameters: the model is the practice's own, or the one given on the command line."""
+
+    READS_MODEL: ClassVar[bool] = True
 
 
 def measure(desk: Desk, _: Params) -> Measure:
