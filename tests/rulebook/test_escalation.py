@@ -6,7 +6,7 @@ import datetime as dt
 import random
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 import pytest
@@ -21,8 +21,8 @@ from rules.chain import follow
 from rules.escalation import ESCALATIONS_SCHEMA, escalate, worst_window
 from rules.escalation_file import Escalating, Pattern, Proposal, load_patterns
 from rules.findings import FINDINGS_SCHEMA
-from rules.opportunity import SEEN_SHOWN
-from rules.spec import Severity
+from rules.opportunity import CONTROL_WORDS, SEEN_SHOWN
+from rules.spec import Control, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,6 +236,10 @@ def test_a_control_that_fails_again_whoever_did_it_and_in_whatever_way() -> None
         finding(4, "INC001", "C4", 1),
     ]
     assert told(judge(findings, [CONTROL])) == [("ESC005", "approval", ("CHG001", "CHG002"), 2)]
+
+
+def test_every_control_has_words() -> None:
+    assert set(CONTROL_WORDS) == set(get_args(Control))
 
 
 def test_a_ticket_counts_once_in_a_window() -> None:
