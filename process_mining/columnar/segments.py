@@ -84,13 +84,24 @@ class Marked:
         """Per marked event: how many are marked before it in its case."""
         return np.arange(len(self)) - (np.cumsum(count := self.count()) - count)[self.case]
 
+    def greatest(self, values: Ints, *, fill: int) -> Ints:
+        """Per case: the greatest of the values, one a marked event; `fill` where none is marked."""
+        found = np.full(self.arrays.n_cases, fill, dtype=np.int64)
+        if len(self):
+            starts = np.flatnonzero(np.append(True, self.case[1:] != self.case[:-1]))
+            found[self.case[starts]] = np.maximum.reduceat(values, starts)
+        return found
+
     def most(self, values: Ints) -> Ints:
         """Per case: the first position with the greatest of the values, one a marked event."""
-        if not len(self):
-            return self.first()
-        starts = np.flatnonzero(np.append(True, self.case[1:] != self.case[:-1]))
-        greatest = np.maximum.reduceat(values, starts)
-        return self.only(values == np.repeat(greatest, np.diff(starts, append=len(self)))).first()
+        return self.only(values == self.greatest(values, fill=0)[self.case]).first()
+
+    def at(self, values: Ints, positions: Ints, *, fill: int) -> Ints:
+        """Return the value, of one a marked event, at each position; `fill` where that is NONE."""
+        there = positions != NONE
+        found = np.full(len(positions), fill, dtype=np.int64)
+        found[there] = values[np.searchsorted(self.place, positions[there])]
+        return found
 
     def next_among(self, others: Marked) -> Ints:
         """Per marked event: the position of the first of the others after it in its case."""

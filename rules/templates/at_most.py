@@ -113,6 +113,10 @@ class Params(TemplateParams):
             raise ValueError(msg)
         return self
 
+    def by_trace(self) -> bool:
+        """Neither times nor attributes nor teams are read where steps of the case are counted."""
+        return self.activity is not None and self.within is None and self.where is None
+
     def not_read(self) -> frozenset[str]:
         """A rule that counts an activity reads no team, and one without a window no time."""
         no_team = frozenset() if self.activity is None else frozenset({"team"})
@@ -132,30 +136,28 @@ def measure(desk: Desk, params: Params) -> Measure:
     sure = _Windows.of(desk, params, counted.sure)
     perhaps = sure if params.where is None else _Windows.of(desk, params, counted.possible)
     judged = counted.judged(desk)
-    over = judged.sure & (sure.count > params.limit)
-    unsure = judged.possible & (perhaps.count > params.limit)
-    decisive = segments.first(arrays, over)
-    most = segments.argmax(arrays, judged.sure, sure.count)
+    mine, maybe = judged.sure[sure.events.place], judged.possible[perhaps.events.place]
+    over, unsure = mine & (sure.count > params.limit), maybe & (perhaps.count > params.limit)
+    offences = sure.events.only(over)
+    decisive = offences.first()
     timed = params.within is None or desk.log.timed
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(timed), dtype=np.int64),
             "known": known,
-            "over": segments.count(arrays, over),
-            "unsure": segments.count(arrays, unsure),
+            "over": offences.count(),
+            "unsure": perhaps.events.only(unsure).count(),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(segments.take(sure.first, decisive, fill=segments.NONE), decisive),
-        measured=segments.take(sure.count, most, fill=0),
+        events=(sure.events.at(sure.first, decisive, fill=segments.NONE), decisive),
+        measured=sure.most(sure.count, mine, fill=0),
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
         unit=_unit(params),
         cause=_cause(params, timed=timed),
         starts=counted.possible,
         stops=counted.possible,
         judged=judged.possible,
-        margin_us=_margin_us(
-            desk, params, (over, sure.span_us), (judged.possible, perhaps.span_us)
-        ),
+        margin_us=_margin_us(params, (sure, over), (perhaps, maybe)),
     )
 
 
@@ -172,13 +174,13 @@ def _counted(desk: Desk, params: Params) -> tuple[Asking, Ints]:
 
 @dataclass(frozen=True, eq=False)
 class _Windows:
-    """Per marked event: how many marked ones its window holds up to it, and the first of them.
+    """Per counted event: how many its window holds up to it, and the position of the first of them.
 
-    Without a window all of its case so far. `span_us`: the open time since the marked event that is
-    `limit` marked ones before it (LONG without a window, or such an event). What is said of events
-    that are not marked means nothing.
+    Without a window all of its case so far. `span_us`: the open time since the counted event that
+    is `limit` of them before it (LONG without a window, or such an event).
     """
 
+    events: segments.Marked
     first: Ints
     count: Ints
     span_us: Ints
@@ -186,45 +188,54 @@ class _Windows:
     @classmethod
     def of(cls, desk: Desk, params: Params, mask: Mask) -> _Windows:
         """Look back from every marked event."""
-        arrays = desk.log.arrays
-        first = segments.first(arrays, mask)[arrays.case_of]
-        count = segments.count_before(arrays, mask) + 1
-        span = np.full(len(mask), LONG, dtype=np.int64)
-        place = np.flatnonzero(mask)
-        if params.within is None or params.calendar is None or not desk.log.timed or not len(place):
-            return cls(first, count, span)
-        at, calendar = arrays.at[place], desk.service_levels.calendar(params.calendar)
+        events = segments.Marked.of(desk.log.arrays, mask)
+        rank, here = events.rank(), np.arange(len(events))
+        span = np.full(len(events), LONG, dtype=np.int64)
+        if params.within is None or params.calendar is None or not desk.log.timed or not len(here):
+            return cls(events, events.place[here - rank], rank + 1, span)
+        at, calendar = (
+            desk.log.arrays.at[events.place],
+            desk.service_levels.calendar(params.calendar),
+        )
         clock = business_us(np.full_like(at, at.min()), at, calendar)
-        here, back = np.arange(len(place)), np.arange(len(place)) - params.limit
-        enough = count[place] > params.limit
-        span[place[enough]] = clock[enough] - clock[back[enough]]
-        rank = np.unique(np.concatenate([clock, clock - params.within]), return_inverse=True)[1]
-        keys = arrays.case_of[place] * len(rank) + rank.reshape(2, -1)
-        oldest = np.searchsorted(keys[0], keys[1], side="left")
-        first[place], count[place] = place[oldest], here - oldest + 1
-        return cls(first, count, span)
+        enough = np.flatnonzero(rank >= params.limit)
+        span[enough] = clock[enough] - clock[enough - params.limit]
+        oldest = _oldest(clock, here - rank, params.within)
+        return cls(events, events.place[oldest], here - oldest + 1, span)
+
+    def most(self, values: Ints, among: Mask, *, fill: int) -> Ints:
+        """Per case: the greatest value of its counted events, of those that are `among` them."""
+        return self.events.only(among).greatest(values[among], fill=fill)
+
+
+def _oldest(clock: Ints, first: Ints, within_us: int) -> Ints:
+    """Per event: the first one from `first` on, the first of its case, that its window holds.
+
+    The clock ascends from there to the event itself: all are searched at once, halving the rest.
+    """
+    low, high = first, np.arange(len(clock))
+    while (low < high).any():
+        middle = (low + high) // 2
+        inside = clock - clock[middle] <= within_us
+        low, high = np.where(inside, low, middle + 1), np.where(inside, middle, high)
+    return high
 
 
 def _margin_us(
-    desk: Desk, params: Params, sure: tuple[Mask, Ints], perhaps: tuple[Mask, Ints]
+    params: Params, sure: tuple[_Windows, Mask], perhaps: tuple[_Windows, Mask]
 ) -> Ints | None:
     """How far the time that decides a case lies from the window's length; None without a window.
 
-    `sure` are the offences and `perhaps` all judged events, each with the spans before them. Of
-    several offences the clearest one counts; of a case without any the nearest miss.
+    `sure` with the offences and `perhaps` with all judged events among them. Of several offences
+    the clearest one counts; of a case without any the nearest miss.
     """
     if params.within is None:
         return None
-    arrays = desk.log.arrays
-    (over, sure_us), (judged, perhaps_us) = sure, perhaps
-    clearest = segments.argmax(arrays, over, -sure_us)
-    nearest = segments.argmax(arrays, judged, -perhaps_us)
-    shortest = np.where(
-        clearest == segments.NONE,
-        segments.take(perhaps_us, nearest, fill=LONG),
-        segments.take(sure_us, clearest, fill=LONG),
-    )
-    return np.asarray(np.abs(shortest - params.within))
+    (windows, over), (wider, judged) = sure, perhaps
+    clearest = -windows.most(-windows.span_us, over, fill=-LONG)
+    nearest = -wider.most(-wider.span_us, judged, fill=-LONG)
+    offends = windows.events.only(over).count() > 0
+    return np.asarray(np.abs(np.where(offends, clearest, nearest) - params.within))
 
 
 def _unit(params: Params) -> str:

@@ -149,6 +149,11 @@ def test_marked_events_alone(cases: list[Case]) -> None:
     assert marked.mask.tolist() == mask.tolist()
     here = value[marked.place]
     assert marked.only(here > 0).place.tolist() == [p for p in marked.place if values[p] > 0]
+    greatest = [max((values[p] for p in found), default=9) for found in by_case]
+    assert marked.greatest(here, fill=9).tolist() == greatest
+    decisive = segments.argmax(arrays, mask, value)
+    shown = [values[p] if p >= 0 else 9 for p in decisive]
+    assert marked.at(here, decisive, fill=9).tolist() == shown
     assert marked.most(here).tolist() == segments.argmax(arrays, mask, value).tolist()
     following, before = [], []
     for start, case, found in zip(starts(cases), cases, by_case, strict=True):
