@@ -43,6 +43,7 @@ VARIANTS_SHOWN = 10
 REWORK_SHOWN = 5
 WORST_SHOWN = 3
 MAP_ACTIVITIES = 25
+MODELS_APART = 4
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class AuditPage:
     scope: str
     headline: str
     figures: Sequence[dict[str, str]]
+    models: Sequence[dict[str, str]]
     worst: Sequence[dict[str, str]]
     parts: Sequence[dict[str, str]]
     escalations: Sequence[dict[str, Any]]
@@ -64,7 +66,7 @@ class AuditPage:
     feedback: Sequence[tuple[str, str]]
     offences: Sequence[dict[str, Any]]
     controls: Sequence[dict[str, Any]]
-    waivers: Sequence[dict[str, str]]
+    waivers: Sequence[dict[str, Any]]
     quality_note: str
     defects: Sequence[dict[str, str]]
     provenance: Sequence[tuple[str, str]]
@@ -80,8 +82,9 @@ def _page(audit: Audit, summary: dict[str, Any]) -> AuditPage:
     worst = worst_rules(summary)
     return AuditPage(
         scope=_scope(audit, summary),
-        headline=_headline(summary, worst),
-        figures=_figures(summary),
+        headline=_headline(audit, summary, worst),
+        figures=_figures(audit, summary),
+        models=_models(audit, summary),
         worst=[_offence_card(row) for row in worst[:WORST_SHOWN]],
         parts=_parts(audit, summary),
         escalations=escalated(audit.escalations),
@@ -120,16 +123,34 @@ def _share(part: int, whole: int) -> str:
     return percent(part / whole) if whole else "none"
 
 
-def _headline(summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
-    fits = [
-        f"{_share(row['fitting_cases'], row['cases'])} of the ended {row['practice']} tickets "
-        f"follow the reference model"
-        for row in summary["conformance"]
-        if row["cases"]
-    ]
-    said = "; ".join(fits) or "No ended ticket could be compared with a reference model"
+def _headline(audit: Audit, summary: dict[str, Any], worst: Sequence[dict[str, Any]]) -> str:
+    compared = _compared(audit, summary)
+    said = "No ended ticket could be compared with a reference model"
+    if len(compared) > MODELS_APART:
+        said = f"{_all_share(compared)} of {plural(_all_cases(compared), 'ended ticket')} in "
+        said += f"{len(compared)} practices follow their reference models"
+    elif compared:
+        said = "; ".join(
+            f"{_share(row['fitting_cases'], row['cases'])} of the ended tickets of "
+            f"{title.lower()} follow the reference model"
+            for title, row in compared
+        )
     of = f"{len(worst)} of {plural(len(summary['rules']), 'rule')}"
     return f"{said}. {of} violated{'; the worst:' if worst else '.'}"
+
+
+def _compared(audit: Audit, summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The practices of which ended tickets could be compared with a model, by title."""
+    titles = {part.practice.name: part.practice.title for part in audit.practices}
+    return [(titles[row["practice"]], row) for row in summary["conformance"] if row["cases"]]
+
+
+def _all_cases(compared: Sequence[tuple[str, dict[str, Any]]]) -> int:
+    return sum(int(row["cases"]) for _, row in compared)
+
+
+def _all_share(compared: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    return _share(sum(row["fitting_cases"] for _, row in compared), _all_cases(compared))
 
 
 def _of(row: dict[str, Any]) -> str:
@@ -138,26 +159,52 @@ def _of(row: dict[str, Any]) -> str:
     return f"{number(row['violates'])} of {number(decided)} decided tickets, {share}"
 
 
-def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
-    cards = [
-        {
-            "label": f"Follow the {row['practice']} model",
-            "value": _share(row["fitting_cases"], row["cases"]),
-            "note": f"{number(row['fitting_cases'])} of {number(row['cases'])} ended tickets; "
-            f"mean fitness {row['fitness_mean']:.3f}"
-            + (
-                ""
-                if row["soundness"] == SOUND
-                else f"; the model's soundness is {row['soundness']}"
-            ),
-        }
-        for row in summary["conformance"]
-        if row["cases"]
-    ]
+def _figures(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
+    cards = _model_cards(_compared(audit, summary))
     cards += [_attainment_card(summary, metric) for metric in METRICS]
     if summary["feedback"]:
         cards.append(_feedback_card(summary["feedback"]))
     return [card for card in cards if card]
+
+
+def _model_cards(compared: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, str]]:
+    """One card a practice; of many practices one for all, and the table of models has each."""
+    if len(compared) > MODELS_APART:
+        title, least = min(compared, key=lambda one: one[1]["fitting_cases"] / one[1]["cases"])
+        low = _share(least["fitting_cases"], least["cases"])
+        note = f"{plural(_all_cases(compared), 'ended ticket')} in {len(compared)} practices; "
+        note += f"fewest in {title.lower()}, {low}"
+        return [{"label": "Follow their models", "value": _all_share(compared), "note": note}]
+    return [
+        {
+            "label": f"Follow the model: {title.lower()}",
+            "value": _share(row["fitting_cases"], row["cases"]),
+            "note": f"{number(row['fitting_cases'])} of {number(row['cases'])} ended tickets; "
+            f"mean fitness {row['fitness_mean']:.3f}{_unproven(row)}",
+        }
+        for title, row in compared
+    ]
+
+
+def _models(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
+    """The table of models, where there are too many for a card each."""
+    compared = _compared(audit, summary)
+    return [
+        {
+            "id": _anchor(row["practice"]),
+            "title": title,
+            "fitting": number(row["fitting_cases"]),
+            "cases": number(row["cases"]),
+            "share": _share(row["fitting_cases"], row["cases"]),
+            "fitness": f"{row['fitness_mean']:.3f}{_unproven(row)}",
+        }
+        for title, row in (compared if len(compared) > MODELS_APART else [])
+    ]
+
+
+def _unproven(row: dict[str, Any]) -> str:
+    sound = row["soundness"] == SOUND
+    return "" if sound else f"; the model's soundness is {row['soundness']}"
 
 
 GIVEN = "given"
@@ -202,13 +249,19 @@ def _cost(row: dict[str, Any]) -> str:
 def _parts(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
     parts = [("escalations", "Escalations")] * bool(summary["escalations"])
     parts += [("rules", "Rules")]
-    parts += [(part.practice.name, part.practice.title) for part in audit.practices]
-    parts += [("levels", "Service levels")] * bool(summary["service_levels"])
-    parts += [("feedback", "Feedback")] * bool(summary["feedback"])
     parts += [("controls", "Change controls")] * bool(control_rows(audit))
     parts += [("waivers", "Waivers")] * bool(audit.waivers)
+    parts += [("models", "Reference models")] * bool(_models(audit, summary))
+    parts += [(_anchor(part.practice.name), part.practice.title) for part in audit.practices]
+    parts += [("levels", "Service levels")] * bool(summary["service_levels"])
+    parts += [("feedback", "Feedback")] * bool(summary["feedback"])
     parts += [("offences", "Offences and tickets"), ("quality", "Quality of the log")]
     return [{"id": key, "name": name} for key, name in parts]
+
+
+def _anchor(practice: str) -> str:
+    """Where a practice's section begins; a practice may be called like another part of the page."""
+    return f"practice-{practice}"
 
 
 def _is_silent(row: dict[str, Any]) -> bool:
@@ -250,7 +303,7 @@ def _practice(part: PracticeAudit) -> dict[str, Any]:
     flow = process_map(log, leave_out=leave_out, top_activities=MAP_ACTIVITIES)
     hands = handover_summary(log)
     return {
-        "id": practice.name,
+        "id": _anchor(practice.name),
         "title": practice.title,
         "words": _words(part),
         "model_name": model_name(part),

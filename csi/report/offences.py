@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from csi.report.words import moment, number, percent, plural
 from process_mining import schema as s
 from rules.catalogue import describe
+from rules.waivers import NO_RULE
 
 if TYPE_CHECKING:
     from csi.audit import Audit, PracticeAudit
@@ -154,7 +155,7 @@ def _control_rule(tally: Tally) -> dict[str, str]:
     }
 
 
-def waiver_row(use: WaiverUse) -> dict[str, str]:
+def waiver_row(use: WaiverUse) -> dict[str, Any]:
     """Return what the page shows of one waiver."""
     waiver = use.waiver
     scope = [f"{name} {' or '.join(sorted(texts))}" for name, texts in sorted(waiver.scope.items())]
@@ -162,6 +163,7 @@ def waiver_row(use: WaiverUse) -> dict[str, str]:
     return {
         "id": waiver.id,
         "rule": waiver.rule,
+        "judged": use.orphan != NO_RULE,
         "scope": "; ".join(scope) or "every ticket",
         "reason": waiver.reason,
         "approver": waiver.approver,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.csv as pacsv
@@ -160,6 +161,16 @@ def test_a_waived_finding_is_marked_wherever_it_is_shown(log: Path) -> None:
     assert "evidence" not in table.column_names
     read = json.loads((out / "provenance.json").read_text("utf-8"))["read"]
     assert [one["role"] for one in read] == ["log", "waivers"]
+
+
+def test_every_link_of_the_page_leads_somewhere_also_those_of_orphans(log: Path) -> None:
+    other = ONE.replace("W-1", "W-2").replace("INC002", "INC999")
+    audit(log, ONE + "all = true" + other + "all = true")
+    page = (log.with_name("out") / "report.html").read_text("utf-8")
+    anchors = re.findall(r'\sid="([^"]+)"', page)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(anchors)
+    assert "INC999" in page
 
 
 @pytest.mark.parametrize(
