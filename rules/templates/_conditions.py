@@ -244,7 +244,8 @@ def all_to_come(desk: Desk, candidates: Mask, match: Match | None) -> Ints:
     """Per case: above 0 where any event that may still come finds a candidate that matches it.
 
     Where another value is asked for that is so once the candidates say two of them: whatever comes
-    differs from one.
+    differs from one. Not thought through: that a `where` on the attribute that is compared leaves
+    few values to come; then an open case is pending longer than it need be.
     """
     arrays = desk.log.arrays
     if match is None:

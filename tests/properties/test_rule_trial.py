@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 MONDAY_US = 1_704_672_000 * s.US_PER_SECOND  # 2024-01-08 00:00 UTC, hour 0 of every story
 OUTSIDE = frozenset({"o", "q"})
-WORDS = ("a", "a", "a", "b", "b", "b", "c", "d", "o", "q", "Reopen", None)
+WORDS = ("a", "b", "c", "d", "o", "q", "Reopen", None)
+OFTEN = 3  # how many times as often the activities of the rule come
 HOURS = (0, 0, 9, 10, 11, 17, 24, 33, 60, 81, 100, 106, 200, 320)
 LATEST = (24, 100, 330, 400)
 SCORES = (None, "1", "2", "2", "4", "bad")
@@ -94,7 +95,11 @@ def within(random: Random, name: str = "within") -> Params:
 
 
 def correlated(random: Random) -> Params:
-    return maybe(random, "where", where(random)) | maybe(random, "match", match(random), 0.4)
+    """Not on one attribute both: templates then wait longer than they need (`all_to_come`)."""
+    narrowed, tied = where(random), match(random)
+    while tied["field"] == f"attr.{narrowed['attribute']}":
+        tied = match(random)
+    return maybe(random, "where", narrowed, 0.4) | maybe(random, "match", tied, 0.5)
 
 
 def exists(random: Random) -> Params:
@@ -230,6 +235,15 @@ class RandomRule:
     template: str
     params: Params
 
+    def words(self) -> list[str | None]:
+        """From which words its cases are drawn."""
+        named = {word for word in WORDS if word in (*self.params.values(), *self.pauses())}
+        return [*WORDS, *sorted(word for word in named if word) * OFTEN]
+
+    def pauses(self) -> list[str]:
+        """The activities that are named in a list."""
+        return list(self.params.get("pauses", []))
+
 
 def random_rules(random: Random, n: int) -> list[RandomRule]:
     """As many of each template as of any other."""
@@ -243,17 +257,17 @@ def random_rules(random: Random, n: int) -> list[RandomRule]:
 # --- random cases
 
 
-def random_stories(random: Random, n: int) -> tuple[Story, ...]:
+def random_stories(random: Random, n: int, words: Sequence[str | None]) -> tuple[Story, ...]:
     """Cases of one desk; they are judged at one time, and at most one rule lies out of force."""
     as_of = random.choice(LATEST)
     always = random.random() < 0.5
-    return tuple(random_story(random, as_of, always=always) for _ in range(n))
+    return tuple(random_story(random, as_of, words, always=always) for _ in range(n))
 
 
-def random_story(random: Random, as_of: int, *, always: bool) -> Story:
+def random_story(random: Random, as_of: int, words: Sequence[str | None], *, always: bool) -> Story:
     n = random.choice([0, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7])
     hours = sorted(random.choice([hour for hour in HOURS if hour <= as_of]) for _ in range(n))
-    steps = tuple(random_step(random, hour, always=always) for hour in hours)
+    steps = tuple(random_step(random, hour, words, always=always) for hour in hours)
     said = {name: random.choice(LEVELS) for name in ("priority", "attr.impact", "attr.urgency")}
     columns = {name: text for name, text in said.items() if text is not None}
     return Story(steps, random.random() < 0.5, as_of, columns)
@@ -267,10 +281,10 @@ def office_of(stories: Sequence[Story]) -> Office:
     return Office(OUTSIDE, frozenset(on_cases | said))
 
 
-def random_step(random: Random, hour: int, *, always: bool) -> Step:
+def random_step(random: Random, hour: int, words: Sequence[str | None], *, always: bool) -> Step:
     said = {"score": random.choice(SCORES), "note": random.choice(NOTES)}
     return Step(
-        random.choice(WORDS),
+        random.choice(words),
         hour,
         actor=random.choice([None, "p1", "p2", "p3", "p1"]),
         team=random.choice([None, "t1", "t2", "t2"]),
@@ -354,7 +368,7 @@ def trial(seed: int, n_rules: int, n_traces: int) -> dict[str, Counter[str]]:
     random = Random(seed)  # noqa: S311 - a seeded test
     asked = []
     for rule in random_rules(random, n_rules):
-        stories = random_stories(random, n_traces)
+        stories = random_stories(random, n_traces, rule.words())
         asked.append(ask(rule, stories, desk_of(stories)))
     questions = [engine.Question(one.rule.template, one.table, one.measure.facts) for one in asked]
     given: dict[str, Counter[str]] = defaultdict(Counter)
