@@ -351,19 +351,18 @@ def _version_lines(one: dict[str, Any]) -> list[str]:
     cells = [(fact["name"], fact["value"], fact["meaning"]) for fact in one["facts"]]
     lines += [f"    {line}" for line in table_lines(("fact", "is", "which says"), cells)]
     lines += ["  The decision table; exactly one row holds"]
-    rows = [
-        (
-            "->" if row["holds"] else "",
-            row["verdict"],
-            ", ".join(map(_condition, row["conditions"])),
-        )
-        for row in one["table"]
-    ]
+    rows = [("->" if r["holds"] else "", r["verdict"], _row_words(r)) for r in one["table"]]
     return lines + [f"    {line}" for line in table_lines(("", "verdict", "where"), rows)]
 
 
-def _condition(one: dict[str, Any]) -> str:
-    return f"{one['fact']} {one['demanded']}" + ("" if one["holds"] else " (no)")
+def _row_words(row: dict[str, Any]) -> str:
+    """Say why a row of a decision table holds, or what of it does not."""
+    said = [
+        f"{one['fact']} {one['demanded']}" + ("" if one["holds"] else f", here {one['value']}")
+        for one in row["conditions"]
+        if one["holds"] == row["holds"]
+    ]
+    return f"{'' if row['holds'] else 'not: '}{'; '.join(said) or 'always'}"
 
 
 def _outcome_lines(one: dict[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from process_mining import schema as s
+from process_mining.quality import KINDS
 from rules.check import gravest, judge_versions
 from rules.continuations import Ahead, look_ahead
 from rules.findings import findings
@@ -262,7 +263,9 @@ def _reasons(one: Given, case: int) -> Iterator[Reason]:
     """Yield every reason for which the verdict on the case is UNKNOWN."""
     for reason in one.reasons:
         if reason.cases[case]:
-            yield Reason(reason.code, reason.cause)
+            kind = KINDS.get(reason.code)
+            text = reason.cause or ("the data is missing" if kind is None else kind.explanation)
+            yield Reason(reason.code, text)
 
 
 def _why_vacuous(desk: Desk, one: Given, case: int) -> Iterator[str]:
