@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from csi.ranking import worst_rules
+from csi.report.words import percent, score
 from process_mining.model import SOUND
 from rules.durations import duration_words
 
@@ -53,8 +54,9 @@ def table_lines(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[s
 
 
 def share(part: int, whole: int) -> str:
-    """Say "12 of 34 (35.3 %)"."""
-    return f"{part:,} of {whole:,}" + (f" ({part / whole:.1%})" if whole else "")
+    """Say "12 of 34 (35.3%)"; neither the last case nor the first is rounded away."""
+    said = percent(part / whole).replace(" %", "%") if whole else ""
+    return f"{part:,} of {whole:,}" + (f" ({said})" if said else "")
 
 
 def audit_lines(summary: dict[str, Any], out: Path) -> list[str]:
@@ -148,7 +150,7 @@ def conform_lines(summary: dict[str, Any], out: Path) -> list[str]:
     fitness = summary["fitness"]["low"]
     lines = [
         f"{share(fit['fitting'], fit['n'])} judged cases follow the model {name}"
-        + ("." if fitness is None else f"; fitness of the log {fitness:.3f}."),
+        + ("." if fitness is None else f"; fitness of the log {score(fitness)}."),
         f"{cases['open']:,} open, {apart:,} set apart, {cases['of_other_practices']:,} of others.",
         f"{summary['ended_by'].capitalize()}.",
     ]
@@ -262,7 +264,7 @@ def _conformance_line(row: dict[str, Any]) -> str:
     if not row["cases"]:
         return f"{row['practice']}: no ended case could be compared with the model {row['model']}"
     fits = share(row["fitting_cases"], row["cases"])
-    fitness = "" if row["fitness_mean"] is None else f", mean fitness {row['fitness_mean']:.3f}"
+    fitness = "" if row["fitness_mean"] is None else f", mean fitness {score(row['fitness_mean'])}"
     proof = "" if row["soundness"] == SOUND else f" (its soundness is {row['soundness']})"
     return f"{row['practice']}: {fits} ended cases fit the model {row['model']}{proof}{fitness}"
 

@@ -21,7 +21,7 @@ from csi.report.escalated import escalated, escalated_note
 from csi.report.inspect_page import defect_words, privacy_words
 from csi.report.offences import BAR, control_rows, offence, waiver_row
 from csi.report.page import render
-from csi.report.words import duration, number, percent, plural, range_of_shares
+from csi.report.words import duration, number, percent, plural, range_of_shares, score
 from process_mining import schema as s
 from process_mining.discovery import process_map, rework
 from process_mining.model import SOUND
@@ -180,7 +180,7 @@ def _model_cards(compared: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[st
             "label": f"Follow the model: {title.lower()}",
             "value": _share(row["fitting_cases"], row["cases"]),
             "note": f"{number(row['fitting_cases'])} of {number(row['cases'])} ended tickets; "
-            f"mean fitness {row['fitness_mean']:.3f}{_unproven(row)}",
+            f"mean fitness {score(row['fitness_mean'])}{_unproven(row)}",
         }
         for title, row in compared
     ]
@@ -196,7 +196,7 @@ def _models(audit: Audit, summary: dict[str, Any]) -> list[dict[str, str]]:
             "fitting": number(row["fitting_cases"]),
             "cases": number(row["cases"]),
             "share": _share(row["fitting_cases"], row["cases"]),
-            "fitness": f"{row['fitness_mean']:.3f}{_unproven(row)}",
+            "fitness": f"{score(row['fitness_mean'])}{_unproven(row)}",
         }
         for title, row in (compared if len(compared) > MODELS_APART else [])
     ]

@@ -18,7 +18,7 @@ from csi.report.drawings.bpmn import GAP, TASK_SIZE, draw_bpmn, width_of
 from csi.report.drawings.flow_layout import laid_out
 from csi.report.inspect_page import privacy_words
 from csi.report.page import render
-from csi.report.words import number, percent, plural, range_of_shares
+from csi.report.words import number, percent, plural, range_of_shares, score
 from process_mining.alignment import Bounded, Optimal
 from process_mining.alignment.deviations import DeviationKind
 from process_mining.alignment.search import MoveKind
@@ -182,11 +182,7 @@ def _fitness(summary: dict[str, Any]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    """Say a figure from 0 to 1; one that is not exactly 1 is not rounded to it."""
-    if value is None:
-        return "unknown"
-    shown = f"{value:.3f}"
-    return "over 0.999" if shown == "1.000" and value < 1 else shown
+    return "unknown" if value is None else score(value)
 
 
 def _worst(row: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from csi.report.mine_sections import (
     time_part,
 )
 from csi.report.page import render
-from csi.report.words import duration, number, percent, plural, range_of_shares
+from csi.report.words import duration, number, percent, plural, range_of_shares, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -350,7 +350,7 @@ def _model_facts(found: Row) -> list[tuple[str, str]]:
         rows.append(("Tickets that follow it step by step", said))
         rows.append(("Fitness of the log", _between(fit["fitness"]["low"], fit["fitness"]["high"])))
         for key, words in (("precision", PRECISION), ("generalisation", GENERALISATION)):
-            value = "not defined" if fit[key] is None else _figure(fit[key])
+            value = "not defined" if fit[key] is None else score(fit[key])
             rows.append((key.capitalize(), f"{value}. {words}"))
     if found["absent"]:
         rows.append(("Steps that it lacks", f"{_listed(found['absent'])}."))
@@ -366,14 +366,8 @@ PRECISION: Final = "1: it allows nothing that was not done; near 0: it allows an
 GENERALISATION: Final = "Near 1: the next tickets will hardly show a step where it had none before."
 
 
-def _figure(value: float) -> str:
-    """Say a figure from 0 to 1; one that is not exactly 1 is not rounded to it."""
-    shown = f"{value:.3f}"
-    return "over 0.999" if shown == "1.000" and value < 1 else shown
-
-
 def _between(low: float, high: float) -> str:
-    said = _figure(low) if low == high else f"{_figure(low)} to {_figure(high)}"
+    said = score(low) if low == high else f"{score(low)} to {score(high)}"
     return f"{said}. 1: every step fits; 0: the tickets and the model share nothing."
 
 

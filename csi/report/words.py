@@ -62,6 +62,12 @@ def range_of_shares(low: float, high: float) -> str:
     return f"{_percent(low)} to {_percent(high)} %"
 
 
+def score(value: float) -> str:
+    """Say a figure from 0 to 1: "0.934"; one that is not exactly 1 is not rounded to it."""
+    shown = f"{value:.3f}"
+    return "over 0.999" if shown == "1.000" and value < 1 else shown
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """Say a count with its noun: "1 case", "1,234 cases", "2 entries"."""
     return f"{number(n)} {one if n == 1 else many or one + 's'}"

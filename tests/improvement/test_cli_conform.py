@@ -248,6 +248,16 @@ def test_a_gate_on_the_fitness(tmp_path: Path, limit: float, code: int) -> None:
     assert found["exit_code"] == code
 
 
+def test_the_one_case_that_deviates_is_not_rounded_away(tmp_path: Path) -> None:
+    cases = {f"{i:04d}": "ABD" for i in range(2_500)} | {"x": "ABBD"}
+    log, model = small(tmp_path, cases)
+    ran = in_process("conform", log, "--model", model, "--out", tmp_path / "out")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("2,500 of 2,501 (over 99.9%) judged cases follow the model")
+    assert lines[0].endswith("fitness of the log over 0.999.")
+    assert "1 of 2,501 (under 0.1%)  B was repeated" in ran.out
+
+
 # --- what cannot be compared
 
 

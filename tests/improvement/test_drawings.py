@@ -20,7 +20,7 @@ from csi.report.drawings import layout, svg
 from csi.report.drawings.bpmn import MOST_BESIDE, Mark, draw_bpmn
 from csi.report.drawings.process_map import draw_process_map
 from csi.report.drawings.signs import SIGNS
-from csi.report.words import duration, number, percent, plural
+from csi.report.words import duration, number, percent, plural, score
 from process_mining import schema as s
 from process_mining.discovery import Edge, LeftOut, Node, ProcessMap
 from process_mining.errors import CodedError, RunError
@@ -612,5 +612,6 @@ def test_numbers_shares_and_counts_in_words() -> None:
     assert percent(0.934, (0.91, 0.9521)) == "93.4 % (91.0 to 95.2 %)"
     assert [percent(1), percent(0)] == ["100.0 %", "0.0 %"]
     assert [percent(0.99999), percent(0.00001)] == ["over 99.9 %", "under 0.1 %"]
+    assert [score(1), score(0.9999), score(0.9994)] == ["1.000", "over 0.999", "0.999"]
     assert [plural(1, "case"), plural(0, "case")] == ["1 case", "0 cases"]
     assert plural(1234, "entry", "entries") == "1,234 entries"
