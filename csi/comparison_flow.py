@@ -40,6 +40,7 @@ FLOW_METHOD: Final = (
     "permutation test of the sum of squared standardised differences; "
     "single features by the step-down maximum (Westfall & Young)"
 )
+NOTHING_TO_TEST: Final = "no step or succession is in enough cases, and missing in enough, to test"
 
 Kind = Literal["step", "succession", "start", "end"]
 
@@ -104,7 +105,7 @@ def compare_flow(
     test = permutation_test(ways.presence, permutations=permutations)
     apart = not obstacle and test.p is not None and test.p <= LEVEL
     found = sorted((_feature(ways, test, i, least, apart=apart) for i in ways.numbers), key=_rank)
-    reason = obstacle or ("no step or succession is frequent enough" if test.p is None else "")
+    reason = obstacle or (NOTHING_TO_TEST if test.p is None else "")
     verdict = Verdict.INCONCLUSIVE if reason else _overall(found, apart=apart)
     a_ways, b_ways = ways.presence.a, ways.presence.b
     return Flow(

@@ -103,7 +103,8 @@ def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
         {
             "label": "Steps and successions that differ",
             "value": f"{number(flow['differing'])} of {number(flow['tested'])}",
-            "note": f"{number(flow['features'] - flow['tested'])} more were too rare to test",
+            "note": f"{number(flow['features'] - flow['tested'])} more are in too few cases, or in "
+            "too many, to test",
         },
         _variants_card(flow["variants"]),
         {

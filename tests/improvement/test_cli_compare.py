@@ -121,12 +121,14 @@ def test_alike_logs_show_no_difference(tmp_path: Path) -> None:
         "inconclusive",
         NOTHING_TO_TEST,
     )
+    page = (tmp_path / "out" / "compare.html").read_text("utf-8")  # all steps are in all cases
+    assert "13 more are in too few cases, or in too many, to test" in " ".join(page.split())
     a, b = (desk(tmp_path / f"{seed}.ndjson", 900, skip=0.5, seed=seed) for seed in (3, 4))
     found = compared(a, b, "--minimum-difference", "0.1", out=tmp_path / "out")
     assert found["flow"]["verdict"] == "no difference shown"
 
 
-NOTHING_TO_TEST = "no step or succession is frequent enough"
+NOTHING_TO_TEST = "no step or succession is in enough cases, and missing in enough, to test"
 
 
 def test_few_cases_decide_nothing(tmp_path: Path) -> None:
