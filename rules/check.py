@@ -285,12 +285,12 @@ def _spread(result: CheckResult, rules: Sequence[Rule]) -> Verdicts:
 
 def _require_agreement(desk: Desk, one: Measured, judged: Verdicts) -> None:
     """Stop the run where durable-rules and the independent evaluator give different verdicts."""
-    by_table = decide(one.table, one.measure.facts, one.rule.code)
+    by_table = one.of_cases(decide(one.table, one.found.facts, one.rule.code))
     differing = np.flatnonzero(by_table != judged)
     if len(differing):
         first = int(differing[0])
         case = desk.log.cases[s.CASE_ID][first].as_py()
-        facts = {name: int(values[first]) for name, values in one.measure.facts.items()}
+        facts = {name: int(values[0]) for name, values in one.of(differing[:1]).facts.items()}
         said, told = Verdict(int(judged[first])).word, Verdict(int(by_table[first])).word
         msg = (
             f"rule {one.rule.code}, case '{case}': durable-rules says {said}, the evaluator {told}"

@@ -58,6 +58,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
 import numpy as np
 
+from process_mining.columnar.distinct import compact, first_of
 from process_mining.errors import RunError
 from rules.chain import Chained, Firing, require_facts
 
@@ -83,16 +84,20 @@ WORKER: Final = (sys.executable, "-P", "-m", "rules.engine")
 _INT64: Final = np.iinfo(np.int64)
 _FIRING_PARTS: Final = len(Firing._fields)
 _NO: Final = (None, None)
-_DENSE: Final = 8  # up to so many possible codes a case, a look-up array beats sorting
+_FEW: Final = 1 << 12  # so many possible codes are numbered anew only once all fields are read
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A rule's code (for messages only), its decision table, and the facts: one int64 a case."""
+    """A rule's code (for messages only), its decision table, and the facts: one int64 a case.
+
+    With `of_case` the facts have one entry a group of cases, and case c is of group of_case[c].
+    """
 
     rule: str
     table: DecisionTable
     facts: Mapping[str, Ints]
+    of_case: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +207,8 @@ def _verdicts(
             msg = f"rule {question.rule}: durable-rules fires {len(rows)} rows for {at}"
             raise RunError("EN003", msg, why="The hit policy is UNIQUE", fix="Mend the template")
     verdicts = [question.table[rows[0]].verdict for rows in hits]
-    return np.array(verdicts, dtype=np.int8)[asked.of_case]
+    judged = np.array(verdicts, dtype=np.int8)[asked.of_case]
+    return judged if question.of_case is None else judged[question.of_case]
 
 
 # --- signatures
@@ -268,29 +274,22 @@ def _bound(field: int, interval: Interval, cuts: list[int]) -> Bound:
 
 def _rank(values: Ints, cuts: list[int]) -> Ints:
     """Count for each value the cuts that are not above it; cuts outside int64 are counted apart."""
-    always = sum(cut <= _INT64.min for cut in cuts)
-    inside = np.array([cut for cut in cuts if _INT64.min < cut <= _INT64.max], dtype=np.int64)
-    return always + np.searchsorted(inside, values, side="right").astype(np.int64)
+    rank = np.full(len(values), sum(cut <= _INT64.min for cut in cuts), dtype=np.int64)
+    for cut in cuts:
+        if _INT64.min < cut <= _INT64.max:
+            rank += values >= cut
+    return rank
 
 
 def _distinct(columns: Sequence[Ints], radices: Sequence[int], size: int) -> tuple[Ints, Ints]:
     """Return one case for each distinct vector, and each case's vector, by mixed-radix codes."""
     codes, n_codes = np.zeros(size, dtype=np.int64), min(size, 1)
     for column, radix in zip(columns, radices, strict=True):
-        codes, n_codes = _compact(codes * radix + column, n_codes * radix)
-    first = np.empty(n_codes, dtype=np.int64)
-    first[codes[::-1]] = np.arange(size - 1, -1, -1)
-    return first, codes
-
-
-def _compact(codes: Ints, n_codes: int) -> tuple[Ints, int]:
-    """Renumber codes from 0 without gaps, keeping their order."""
-    if n_codes > _DENSE * len(codes):
-        found, index = np.unique(codes, return_inverse=True)
-        return index.astype(np.int64), len(found)
-    seen = np.zeros(n_codes, dtype=bool)
-    seen[codes] = True
-    return (np.cumsum(seen) - 1)[codes], int(seen.sum())
+        if n_codes * radix > max(size, _FEW):
+            codes, n_codes = compact(codes, n_codes)
+        codes, n_codes = codes * radix + column, n_codes * radix
+    codes, n_codes = compact(codes, n_codes)
+    return first_of(codes, n_codes), codes
 
 
 def _sheets(questions: Sequence[Question], asked: Sequence[_Signatures]) -> dict[Ranks, _Sheet]:

@@ -88,14 +88,12 @@ class _Evidence:
 
 def findings(desk: Desk, one: Measured, cases: Ints) -> pa.Table:
     """Build the findings of one version of a rule for the violating cases, in case order."""
-    rule, n = one.rule, len(cases)
-    evidence = _evidence(desk, one.measure.events, cases)
+    rule, n, found = one.rule, len(cases), one.of(cases)
+    evidence = _evidence(desk, found.events, cases)
     case_ids = desk.log.cases[s.CASE_ID].take(pa.array(cases)).combine_chunks()
     measured, limit = (
-        pa.nulls(n, pa.int64())
-        if values is None
-        else pa.array(values[cases], mask=values[cases] == NOT_MEASURED)
-        for values in (one.measure.measured, one.measure.limit)
+        pa.nulls(n, pa.int64()) if values is None else pa.array(values, mask=values == NOT_MEASURED)
+        for values in (found.measured, found.limit)
     )
     decisive = pa.array(evidence.decisive, mask=evidence.decisive == NO_EVENT)
     events, offsets = desk.log.events, pa.array(evidence.offsets, pa.int32())
@@ -112,14 +110,12 @@ def findings(desk: Desk, one: Measured, cases: Ints) -> pa.Table:
         "team": events[s.TEAM].take(decisive),
         "measured": measured,
         "limit": limit,
-        "unit": _repeat(one.measure.unit, n),
-        "message": _told(
-            _messages(rule.title, measured, limit, one.measure.unit), one.measure.told, cases
-        ),
+        "unit": _repeat(found.unit, n),
+        "message": _told(_messages(rule.title, measured, limit, found.unit), found.told),
         "fingerprint": _fingerprints(rule, case_ids.to_pylist(), events, evidence),
         "waived_by": pa.nulls(n, pa.string()),
         "expected": _repeat(templates()[rule.template].describe(rule.params), n),
-        "seen": _seen(measured, one.measure.unit, named, offsets),
+        "seen": _seen(measured, found.unit, named, offsets),
         "evidence": pa.ListArray.from_arrays(offsets, named),
     }
     return pa.table(columns, schema=FINDINGS_SCHEMA)
@@ -130,12 +126,15 @@ def _repeat(text: str, n: int) -> pa.Array:
 
 
 def _evidence(desk: Desk, events: Sequence[Ints], cases: Ints) -> _Evidence:
-    """Collect each case's distinct named events in log order, and the decisive one."""
+    """Collect each case's distinct named events in log order, and the decisive one.
+
+    `events` and `cases` have one entry a finding.
+    """
     bounds = desk.log.arrays.offsets
     decisive = np.where(bounds[cases + 1] > bounds[cases], bounds[cases + 1] - 1, NO_EVENT)
     if not events:
         return _Evidence(np.empty(0, np.int64), np.zeros(len(cases) + 1, np.int64), decisive)
-    named = np.stack([column[cases] for column in events], axis=1)
+    named = np.stack(events, axis=1)
     for column in named.T:  # the last event that a template names for a case is the decisive one
         decisive = np.where(column == NO_EVENT, decisive, column)
     named = np.sort(named, axis=1)
@@ -207,11 +206,11 @@ def _messages(title: str, measured: pa.Array, limit: pa.Array, unit: str) -> pa.
     return pc.coalesce(with_limit, with_value, pa.scalar(title))
 
 
-def _told(messages: pa.Array, told: pa.Array | None, cases: Ints) -> pa.Array:
+def _told(messages: pa.Array, told: pa.Array | None) -> pa.Array:
     """Add what a template tells of each case besides."""
     if told is None:
         return messages
-    longer = pc.binary_join_element_wise(messages, told.take(pa.array(cases)), ": ")
+    longer = pc.binary_join_element_wise(messages, told, ": ")
     return pc.coalesce(longer, messages)
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from rules.templates import Desk
 
     Bools = npt.NDArray[np.bool_]
+    Verdicts = npt.NDArray[np.int8]
 
 ASKED: Final = "asked"
 NO, YES, PERHAPS = 0, 1, 2
@@ -58,20 +60,41 @@ _EPOCH: Final = dt.date(1970, 1, 1)
 class Measured:
     """One version of a rule measured on a desk: what both engines judge, what a finding shows.
 
-    `in_force` tells for each case whether the version is, for what it judges of the case. `silent`:
-    the source records nothing of what the rule speaks of, so no defect of the log takes anything.
+    `found` has one entry a case; one a distinct trace where there are `traces`. `in_force` tells
+    for each case whether the version is, for what it judges of the case. `silent`: the source
+    records nothing of what the rule speaks of, so no defect of the log takes anything.
     """
 
     rule: Rule
     table: DecisionTable
-    measure: Measure
+    found: Measure
     in_force: Bools
+    traces: DistinctTraces | None = None
     silent: bool = False
+
+    @cached_property
+    def measure(self) -> Measure:
+        """What was measured of every case."""
+        if self.traces is None:
+            return self.found
+        return _of_cases(self.traces, self.found)
+
+    def of(self, cases: Ints) -> Measure:
+        """Return what was measured of some cases, without what it says of events of the log."""
+        if self.traces is not None:
+            return _of_cases(self.traces, self.found, cases)
+        found = _rows(self.found, cases)
+        return replace(found, events=tuple(positions[cases] for positions in found.events))
 
     @property
     def question(self) -> engine.Question:
         """The same as the rules engine asks it."""
-        return engine.Question(self.rule.code, self.table, self.measure.facts)
+        of_case = None if self.traces is None else self.traces.group_of_case
+        return engine.Question(self.rule.code, self.table, self.found.facts, of_case)
+
+    def of_cases(self, verdicts: Verdicts) -> Verdicts:
+        """Give every case the verdict on the facts that were found for it."""
+        return verdicts if self.traces is None else verdicts[self.traces.group_of_case]
 
 
 def measure(desk: Desk, rule: Rule, *, by_trace: bool = True) -> Measured:
@@ -83,27 +106,28 @@ def measure(desk: Desk, rule: Rule, *, by_trace: bool = True) -> Measured:
     events = _events_in_force(desk, rule)
     always = events is None and _in_force_at_the_end(desk, rule)
     silent = unobservable(desk, rule.params)
+    by_trace = by_trace and always and not rule.scope and not silent and rule.params.by_trace()
     if silent:
         table, found = not_recorded(desk, silent)
     else:
         template = templates()[rule.template]
         table = template.decide(rule.params)
-        if by_trace and always and rule.params.by_trace():
-            found = _of_cases(desk.traces, template.measure(desk.by_trace, rule.params))
-        else:
-            dated = desk if events is None else replace(desk, in_force=events)
-            found = template.measure(dated, rule.params)
+        dated = desk if events is None else replace(desk, in_force=events)
+        found = template.measure(desk.by_trace if by_trace else dated, rule.params)
     in_force = _cases_in_force(desk, rule, found, always=always)
-    asked = np.where(in_force, scoped(desk, rule.scope), NO)
-    if not np.all(asked == YES):
-        table, found = _with_asked(table, found, asked, rule)
-    return Measured(rule, table, found, in_force, silent=bool(silent))
+    traces = desk.traces if by_trace else None
+    if not always or rule.scope:
+        asked = np.where(in_force, scoped(desk, rule.scope), NO)
+        if not np.all(asked == YES):
+            table, found = _with_asked(table, found, asked, rule)
+    return Measured(rule, table, found, in_force, traces, silent=bool(silent))
 
 
 def _events_in_force(desk: Desk, rule: Rule) -> Bools | None:
     """Tell for each event whether the version is in force at it; None where it is at all."""
-    inside = in_force_at(desk, rule)
-    return None if inside.all() else inside
+    if not desk.log.timed or _inside(desk.span, rule).all():
+        return None
+    return in_force_at(desk, rule)
 
 
 def in_force_at(desk: Desk, rule: Rule) -> Bools:
@@ -113,18 +137,27 @@ def in_force_at(desk: Desk, rule: Rule) -> Bools:
     return _inside(desk.log.arrays.at, rule)
 
 
-def _of_cases(traces: DistinctTraces, found: Measure) -> Measure:
-    """Give every case what was measured of the representative of its trace.
+def _of_cases(traces: DistinctTraces, found: Measure, cases: Ints | None = None) -> Measure:
+    """Give cases (without `cases` all) what was measured of the representative of their trace.
 
     Which events were judged is left out: only versions that are in force at all times get here.
     """
+    events = tuple(traces.expand(positions, cases) for positions in found.events)
     of_case = traces.group_of_case
+    return replace(_rows(found, of_case if cases is None else of_case[cases]), events=events)
+
+
+def _rows(found: Measure, rows: Ints) -> Measure:
+    """Take some rows of all that a measure says of cases; events stay as they are."""
     return replace(
         found,
-        facts={name: values[of_case] for name, values in found.facts.items()},
-        events=tuple(traces.expand(positions) for positions in found.events),
-        measured=None if found.measured is None else found.measured[of_case],
-        limit=None if found.limit is None else found.limit[of_case],
+        facts={name: values[rows] for name, values in found.facts.items()},
+        measured=None if found.measured is None else found.measured[rows],
+        limit=None if found.limit is None else found.limit[rows],
+        told=None if found.told is None else found.told.take(pa.array(rows)),
+        margin_us=None if found.margin_us is None else found.margin_us[rows],
+        starts=None,
+        stops=None,
         judged=None,
     )
 

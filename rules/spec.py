@@ -69,6 +69,8 @@ class Interval:
 
     def holds(self, values: Ints) -> npt.NDArray[np.bool_]:
         """Tell for each value whether it lies inside."""
+        if self.lo is not None and self.lo == self.hi:
+            return np.asarray(values == self.lo)
         inside = np.ones(len(values), dtype=bool)
         if self.lo is not None:
             inside &= values >= self.lo
@@ -288,11 +290,13 @@ def decide(table: DecisionTable, facts: Mapping[str, Ints], rule: str) -> npt.ND
     """
     size = len(next(iter(facts.values())))
     verdicts = np.full(size, -1, dtype=np.int8)
-    hits = np.zeros(size, dtype=np.int64)
+    hits = np.zeros(size, dtype=np.int32)
+    asked = {condition for row in table for condition in row.when.items()}
+    inside = {(name, interval): interval.holds(facts[name]) for name, interval in asked}
     for row in table:
         holds = np.ones(size, dtype=bool)
-        for name, interval in row.when.items():
-            holds &= interval.holds(facts[name])
+        for condition in row.when.items():
+            holds &= inside[condition]
         verdicts[holds] = row.verdict
         hits += holds
     wrong = np.flatnonzero(hits != 1)

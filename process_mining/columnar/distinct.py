@@ -44,15 +44,19 @@ class DistinctTraces:
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return np.asarray(self.steps[np.repeat(starts, lengths) + within])
 
-    def expand(self, positions: Ints) -> Ints:
-        """Turn a position among `rows` a group (-1: none) into one of the log's events a case."""
-        starts = self.offsets[self.representative]
-        lengths = self.offsets[self.representative + 1] - starts
+    def expand(self, positions: Ints, cases: Ints | None = None) -> Ints:
+        """Turn a position among `rows` a group (-1: none) into one of the log's events a case.
+
+        Of all cases, or of those that are given.
+        """
+        if cases is None:
+            cases = np.arange(len(self.group_of_case))
+        lengths = np.diff(self.offsets)[self.representative]
         place = positions - (np.cumsum(lengths) - lengths)
-        here = place[self.group_of_case] + self.offsets[:-1]
-        found = positions[self.group_of_case] != _NONE
-        expanded = np.full(len(self.group_of_case), _NONE, dtype=np.int64)
-        expanded[found] = self.steps[here[found]]
+        group = self.group_of_case[cases]
+        found = positions[group] != _NONE
+        expanded = np.full(len(cases), _NONE, dtype=np.int64)
+        expanded[found] = self.steps[place[group[found]] + self.offsets[cases[found]]]
         return expanded
 
 
@@ -77,7 +81,8 @@ def distinct_traces(arrays: EventArrays, besides: Ints) -> DistinctTraces:
 def _longer(lengths: Ints) -> list[int]:
     """Return for each place from 0 on how many cases have a step there."""
     counts = np.bincount(lengths)
-    return (len(lengths) - np.cumsum(counts))[: len(counts) - 1].tolist()
+    longer: list[int] = (len(lengths) - np.cumsum(counts))[: len(counts) - 1].tolist()
+    return longer
 
 
 def _numbered(groups: Ints, n_codes: int, steps: Ints, offsets: Ints) -> DistinctTraces:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from process_mining.alignment import CaseAlignment
     from process_mining.columnar.distinct import DistinctTraces
-    from process_mining.eventlog import EventLog
+    from process_mining.eventlog import EventLog, Ints
     from rules.records import Records
     from rules.service_level import CaseClock, ServiceLevels
     from rules.spec import DecisionTable
@@ -191,6 +191,12 @@ class Desk:
     def clocks(self) -> Mapping[str, CaseClock]:
         """The service-level clock of every case, by metric; they run once for all rules."""
         return {metric: case_clock(self, metric) for metric in METRICS}
+
+    @cached_property
+    def span(self) -> Ints:
+        """The first and the last moment of the log, nothing where it has no event."""
+        at = self.log.arrays.at
+        return np.array([at.min(), at.max()] if len(at) else [], dtype=np.int64)
 
     @cached_property
     def traces(self) -> DistinctTraces:
