@@ -317,6 +317,7 @@ def conform_command(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--slower-than", callback=_duration, help="Mark slower lines, e.g. 4h or 2d.")
 @click.option("--waiting", multiple=True, help="A step in which nobody works on the case.")
 @click.option("--resolving", multiple=True, help="A step that resolves the case.")
+@click.option("--ends", multiple=True, help="An activity that ends a case, e.g. Closed.")
 @click.option("--discover", type=click.Choice(["inductive", "heuristics"]), default="inductive")
 @click.option("--noise", type=click.FloatRange(0, 1), default=0.2, show_default=True)
 @click.option("--out", type=OUT_DIR, default=Path("mine-out"), show_default=True)
@@ -345,6 +346,7 @@ def mine_command(**options: Any) -> None:
         noise=options["noise"],
         waiting=options["waiting"],
         resolving=options["resolving"],
+        ends=options["ends"],
     )
     with steps("mine") as step:
         found = mine(request, step)

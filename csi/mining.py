@@ -10,8 +10,9 @@ rework, teams and arrivals are of all steps of the cases picked. Whatever is hid
 
 **Meanings.** Which steps wait, resolve, close or only assign is said by the words of a practice, or
 by options; where neither does, what needs it is left out, and the result says so. A case is ended
-where its practice says so; without a practice, where the case table has a closing time. In a log
-that has neither nothing is known of that, and every case counts as it stands.
+where `ends` or its practice says so; with neither, where the case table has a closing time. In a
+log that has none of them nothing is known of that, and every case counts as it stands; nor is it
+known then which step after a resolving one only closes the case, and which is a coming back.
 
 The model is discovered from the ended cases where that is known, else from all; its fitness is
 measured by our own alignments on the same cases.
@@ -39,7 +40,7 @@ from process_mining.model_discovery import NOISE, discover_model
 from process_mining.quality import inspect
 from process_mining.sources import ReadOptions, open_log
 from rules.catalogue import load_catalogue
-from rules.practice import translate
+from rules.practice import ended, translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -90,6 +91,7 @@ class MineRequest:
     noise: float = NOISE
     waiting: tuple[str, ...] = ()
     resolving: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ def mine(request: MineRequest, step: Step = lambda _: None) -> Mining:
     whole = open_log(request.logs, request.read)
     part = _picked(whole, request)
     log, outside = part.log, () if part.practice is None else part.practice.outside_model
-    _require_words(log, (*request.waiting, *request.resolving))
+    _require_words(log, (*request.waiting, *request.resolving, *request.ends))
     means = _meanings(part.practice, request)
     step("process map")
     found = process_map(
@@ -259,7 +261,7 @@ def mine(request: MineRequest, step: Step = lambda _: None) -> Mining:
         loops=performance.loops(log, leave_out=outside),
         teams=teams,
         batches=_batches(log, outside),
-        flow=_flow(log, means, outside),
+        flow=_flow(log, means, outside, declared=bool(request.ends)),
         reopened=_reopened(log, means, outside),
         first_contact=_first_contact(log, means, outside),
         mined=mined,
@@ -292,6 +294,9 @@ def _picked(whole: EventLog, request: MineRequest) -> _Part:
         log, complete = translation.log, translation.complete
     elif log.cases[s.CLOSED].null_count < log.n_cases:
         complete = log.cases[s.CLOSED].is_valid().to_numpy()
+    if request.ends:
+        outside = () if practice is None else practice.outside_model
+        complete = ended(log, request.ends, outside=outside)
     others, before, last = whole.n_cases - log.n_cases, log, _last_us(log)
     if request.window is not None:
         keep = in_window(log, request.window)
@@ -319,9 +324,9 @@ def _meanings(practice: Practice | None, request: MineRequest) -> Meanings:
     words = frozenset() if practice is None else practice.words
     waiting = {word for word in words if word.startswith(WAITING_START) or word in WAITING}
     resolving = (words & RESOLVING) | {*request.resolving}
-    ends = frozenset(() if practice is None else practice.ends)
+    ends = frozenset(request.ends or (() if practice is None else practice.ends))
     return Meanings(
-        waiting=frozenset({*waiting, *request.waiting} - resolving),
+        waiting=frozenset((waiting - resolving) | {*request.waiting}),
         resolving=resolving,
         closing=ends - resolving,
         ends=ends,
@@ -372,10 +377,13 @@ def _batches(log: EventLog, outside: Collection[str]) -> Batches:
     return performance.batches(log, leave_out=outside, doer="team" if arrays.teams else "anyone")
 
 
-def _flow(log: EventLog, means: Meanings, outside: Collection[str]) -> Flow:
-    """Take the ends from the case table where it has them, else from the steps that end a case."""
+def _flow(log: EventLog, means: Meanings, outside: Collection[str], *, declared: bool) -> Flow:
+    """Take the ends from the case table where it has them, else from the steps that end a case.
+
+    Where the ending steps are `declared` by an option, from these.
+    """
     closed = log.cases[s.CLOSED]
-    by_steps = closed.null_count == log.n_cases
+    by_steps = declared or closed.null_count == log.n_cases
     ends_known = bool(means.ends) or not by_steps
     if not log.timed:
         return Flow(None, None, ends_known, "the log has no times")
@@ -390,7 +398,7 @@ def _flow(log: EventLog, means: Meanings, outside: Collection[str]) -> Flow:
 
 
 def _reopened(log: EventLog, means: Meanings, outside: Collection[str]) -> Reopenings | None:
-    if not means.resolving & {*log.arrays.activities}:
+    if not means.ends or not means.resolving & {*log.arrays.activities}:
         return None
     return resolution.reopenings(
         log, resolve=means.resolving, closing=means.closing, leave_out=outside
@@ -398,7 +406,8 @@ def _reopened(log: EventLog, means: Meanings, outside: Collection[str]) -> Reope
 
 
 def _first_contact(log: EventLog, means: Meanings, outside: Collection[str]) -> FirstContact | None:
-    if not means.resolving & {*log.arrays.activities} or not log.arrays.teams:
+    known = means.ends and means.resolving & {*log.arrays.activities}
+    if not known or not log.arrays.teams:
         return None
     return resolution.first_contact(
         log,

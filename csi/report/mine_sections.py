@@ -378,6 +378,11 @@ def rate_words(rate: Row, part: int, whole: int) -> str:
 
 def _resolution_note(summary: Row) -> str:
     words = summary["mined"]["meanings"]["resolving"]
+    if words and not summary["mined"]["meanings"]["ends"]:
+        return (
+            "Which steps end a ticket is not known, so closing a resolved one cannot be told from "
+            "coming back to it: say it with --practice or --ends."
+        )
     if summary["resolution"]["reopened"] is None and words:
         return f"No ticket has a step that resolves it ({', '.join(words)})."
     if summary["resolution"]["reopened"] is None:

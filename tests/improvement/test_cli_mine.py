@@ -235,10 +235,18 @@ def test_a_log_without_a_practice_knows_no_meanings_unless_told(tmp_path: Path) 
     assert raw["resolution"] == {"reopened": None, "first_contact": None}
     assert raw["flow"]["open"] is None
     assert raw["mined"]["practices_named"] == ["incident"]
-    told = mined(log, tmp_path / "b", "--waiting", "Await customer", "--resolving", "Resolve")
-    assert told["times"]["split"]["waiting_h"] > 0
-    assert told["resolution"]["reopened"]["reopened"] > 0
-    assert told["mined"]["meanings"]["waiting"] == ["Await customer"]
+    words = ("--waiting", "Await customer", "--resolving", "Resolve")
+    half = mined(log, tmp_path / "b", *words)
+    assert half["times"]["split"]["waiting_h"] > 0
+    assert half["mined"]["meanings"]["waiting"] == ["Await customer"]
+    # every Close after Resolve would else be a coming back
+    assert half["resolution"] == {"reopened": None, "first_contact": None}
+    assert "cannot be told from coming back" in (tmp_path / "b" / "mine.html").read_text()
+    told = mined(log, tmp_path / "c", *words, "--ends", "Close", "--ends", "Cancel")
+    back = told["resolution"]["reopened"]
+    assert (back["resolved"], back["reopened"], back["reopenings"]) == (16, 4, 4)
+    assert (told["mined"]["ended"], told["flow"]["open"]) == (20, 4)
+    assert told["resolution"] == mined(log, tmp_path / "d", "--practice", "incident")["resolution"]
 
 
 def test_an_unsound_model_is_told_and_leaves_no_file_of_an_earlier_run(tmp_path: Path) -> None:
@@ -278,6 +286,8 @@ def test_hostile_texts_are_only_text(tmp_path: Path) -> None:
         (("--to", "2024-01-01", "--from", "2024-02-01"), "LG344"),
         (("--waiting", "Awaiting"), "CL041"),
         (("--resolving", "resolve"), "CL041"),
+        (("--ends", "Closed"), "CL041"),
+        (("--waiting", "Resolve", "--practice", "incident"), "LG315"),
         (("--practice", "incidents"), "CL010"),
         (("--slower-than", "soon"), "CL002"),
         (("--noise", "2"), "CL002"),
