@@ -27,7 +27,7 @@ import pandas as pd
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, RunError, did_you_mean, raise_all
-from rules.spec import Verdict
+from rules.check import NOT_JUDGED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +111,8 @@ class Evidence:
     """What the KPIs read; build it once for each audit.
 
     `cases`: one row a case with CASE_COLUMNS; times int64 µs UTC or null, `handovers` an integer.
-    `verdicts`: for each rule code an int8 array of `rules.spec.Verdict`, one a row of `cases`.
+    `verdicts`: for each rule code an int8 array of `rules.spec.Verdict`, one a row of `cases`, or
+    NOT_JUDGED where the rule is about another kind of case.
     `clocks`: case_id, metric ("respond", "resolve"), status ("met", "breached", others).
     `surveys`: ticket (a case_id), asked_at, answered_at (null: no answer), score (null: no answer);
     times as UTC timestamps or int64 µs. None where the log came without.
@@ -146,7 +147,7 @@ class Evidence:
     def join(cls, parts: Sequence[Evidence]) -> Evidence:
         """Put the evidence of several practices together.
 
-        A rule that a part does not know is vacuous there.
+        A rule that a part does not know was not asked about its cases (NOT_JUDGED).
         """
         codes = sorted({code for part in parts for code in part.verdicts})
         return cls(
@@ -249,7 +250,7 @@ def _missing(table: pd.DataFrame | None, columns: Sequence[str], name: str) -> l
 def _verdicts_of(part: Evidence, code: str) -> npt.NDArray[np.int8]:
     if code in part.verdicts:
         return part.verdicts[code]
-    return np.full(len(part.cases), Verdict.VACUOUS, dtype=np.int8)
+    return np.full(len(part.cases), NOT_JUDGED, dtype=np.int8)
 
 
 def _stacked(tables: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:

@@ -399,7 +399,10 @@ class Loop:
         known = self.known[window]
         if rule.code not in known.verdicts:  # the rule's practice had no ticket by then
             return np.empty(0, dtype=np.int8)
-        seen = view(known, case_type=rule.case_type, window=self.windows[window])
+        practice = self.audit.catalogue.practices.get(rule.case_type)
+        # evidence knows a kind of case by the one that it refines
+        case_type = rule.case_type if practice is None else practice.case_type
+        seen = view(known, case_type=case_type, window=self.windows[window])
         return known.verdicts[rule.code][seen.rows]
 
     def _snapshot(self) -> dict[str, Any]:

@@ -90,7 +90,8 @@ def test_results_hold_every_kpi_in_both_windows_with_n_and_method(demo: Demo) ->
 
 def test_results_hold_every_rule_in_both_windows(demo: Demo) -> None:
     summary = read(demo.folder / "audit" / "summary.json")
-    codes = {rule.code for rule in load_catalogue().for_cases("incident")}
+    kinds = ("incident", "major_incident")
+    codes = {rule.code for kind in kinds for rule in load_catalogue().for_cases(kind)}
     known = {rule["code"]: rule for rule in summary["rules"] if rule["code"] in codes}
     assert set(known) == codes
     for name in WINDOWS:
