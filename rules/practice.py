@@ -376,6 +376,8 @@ def _read(path: Path, errors: list[CodedError]) -> PracticeForm | None:
 
 def _parse(path: Path) -> dict[str, object]:
     fix = f"A practice file is UTF-8 TOML of at most {MAX_BYTES} bytes"
+    if not path.is_file():  # a pipe or a device could be read for ever
+        raise CodedError("RU201", f"{_shown(path)} is no file", fix=fix)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CodedError("RU201", f"{_shown(path)} is too large", fix=fix)
