@@ -175,6 +175,8 @@ def mine_lines(summary: dict[str, Any], out: Path) -> list[str]:
     ended = "" if mined["ended"] is None else f", {mined['ended']:,} of them ended"
     size = f"{mined['events']:,} events, {mined['variants']:,} variants"
     lines = [f"{mined['cases']:,} cases{ended}, {size}; {left:,} cases left out by filters."]
+    if rare := summary["filters"]["rare_activities"]:
+        lines.append(f"Of variants, map and model {len(rare):,} rare kinds of steps are left out.")
     if mined["practice"] is None and mined["practices_named"]:
         lines.append(f"Read it in words: --practice {' or '.join(mined['practices_named'])}.")
     cells = [

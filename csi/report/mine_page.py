@@ -130,6 +130,9 @@ def _headline(summary: Row) -> str:
     ways, mined = summary["ways"], summary["mined"]
     few = min(len(ways), 5)
     said = f"{number(mined['cases'])} tickets took {plural(mined['variants'], 'different way')}"
+    if rare := summary["filters"]["rare_activities"]:
+        shown = plural(len(summary["map"]["activities"]), "most frequent step")
+        said += f" through the {shown}, {number(len(rare))} rare ones left out"
     if ways:
         said += f"; the {few} most frequent cover {percent(ways[few - 1]['cumulative'])} of them"
     spots = summary["times"]["bottlenecks"]

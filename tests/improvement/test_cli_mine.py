@@ -213,6 +213,12 @@ def test_what_the_map_hides_is_counted(tmp_path: Path) -> None:
     assert shown + hidden["hidden_successions"] == sum(len(events) + 1 for events in kept)
     assert whole["filters"]["hidden_lines"] == whole["filters"]["rare_steps"] == 0
     assert len(whole["map"]["lines"]) > len(part["map"]["lines"])
+    page = (tmp_path / "b" / "mine.html").read_text()
+    ways = part["mined"]["variants"]
+    assert f"{ways} different ways through the 5 most frequent steps, 4 rare ones left out" in page
+    assert "different ways;" in (tmp_path / "a" / "mine.html").read_text()
+    said = in_process("mine", log, "--out", tmp_path / "b", "--top-activities", 5).out
+    assert "Of variants, map and model 4 rare kinds of steps are left out." in said
 
 
 def test_slow_lines_are_marked(tmp_path: Path) -> None:
