@@ -484,7 +484,7 @@ def echo_result(value: object, lines: list[str], *, as_json: bool) -> None:
 
 @cli.group()
 def rules() -> None:
-    """The rulebook: list it, explain a rule, run the rules' own examples."""
+    """The rulebook: list it, explain rules and verdicts, write rules, compare rulebooks."""
 
 
 RULE_FOLDERS = click.option("--rules", "folders", multiple=True, type=IN_FILE, help="More rules.")
