@@ -182,7 +182,7 @@ def _time(one: TimeDifference) -> dict[str, Any]:
 def sentence(found: Compared) -> str:
     """Say the verdict on the control flow in one or two sentences."""
     flow = found.flow
-    least = f"{number(100 * flow.least, 0)} percentage points"
+    least = f"{100 * flow.least:g} percentage points"
     if flow.obstacle:
         return f"Inconclusive: {flow.obstacle}."
     sure = f"p = {flow.test.p:.4f}, {number(flow.test.permutations)} permutations"

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from csi.ranking import worst_rules
-from csi.report.words import percent, score
+from csi.report.words import duration, percent, score
 from process_mining.model import SOUND
+from process_mining.schema import US_PER_HOUR
 from rules.durations import duration_words
 
 if TYPE_CHECKING:
@@ -253,7 +254,8 @@ def _said(row: dict[str, Any], end: str) -> bool:
 
 def _time_line(row: dict[str, Any]) -> str:
     what = "case time" if row["activity"] is None else f"time in {row['activity']}"
-    return f"Median {what}: A {row['a']:,.1f} h, B {row['b']:,.1f} h"
+    a, b = (duration(round(row[side] * US_PER_HOUR)) for side in "ab")
+    return f"Median {what}: A {a}, B {b}"
 
 
 def _judged(as_of: str | None) -> str:

@@ -131,6 +131,21 @@ def test_alike_logs_show_no_difference(tmp_path: Path) -> None:
 NOTHING_TO_TEST = "no step or succession is in enough cases, and missing in enough, to test"
 
 
+def test_small_numbers_are_said_on_a_terminal_as_they_are(tmp_path: Path) -> None:
+    quick = [("Register", 0.0), ("Resolve", 0.01), ("Close", 0.01)]
+    logs = []
+    for name, steps in (("a", quick), ("b", [*quick[:1], ("Assign", 7.0), *quick[1:]])):
+        lines = [
+            line
+            for i in range(60)
+            for line in trail(f"{name}{i}", DAY + dt.timedelta(hours=i), steps)
+        ]
+        logs.append(write_lines(tmp_path / f"{name}.ndjson", lines))
+    ran = in_process("compare", *logs, "--minimum-difference", 0.005, "--out", tmp_path / "out")
+    assert "differ by 0.5 percentage points or more" in ran.out
+    assert "Median case time: A 1 min 12 s, B 7 h 1 min" in ran.out
+
+
 def test_few_cases_decide_nothing(tmp_path: Path) -> None:
     a, b = desk(tmp_path / "a.ndjson", 19), desk(tmp_path / "b.ndjson", 200, skip=1.0)
     found = compared(a, b, out=tmp_path / "out")
