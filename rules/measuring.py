@@ -39,6 +39,7 @@ from process_mining.columnar import segments
 from rules import engine
 from rules.spec import Interval, Row, Verdict
 from rules.templates import not_recorded, templates, unobservable
+from rules.templates._values import end_of_case
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -172,9 +173,8 @@ def _cases_in_force(desk: Desk, rule: Rule, found: Measure, *, always: bool) -> 
     arrays = desk.log.arrays
     if always:
         return np.ones(arrays.n_cases, dtype=bool)
-    last = segments.last(arrays, desk.steps)
-    last = np.where(last == segments.NONE, segments.last_event(arrays), last)
-    ends = np.where(desk.complete, segments.take(arrays.at, last, fill=0), desk.as_of_us)
+    ends = segments.take(arrays.at, end_of_case(desk), fill=0)
+    ends = np.where(desk.complete, ends, desk.as_of_us)
     judges = np.zeros(arrays.n_cases, dtype=bool)
     if found.judged is not None:
         judges = segments.count(arrays, found.judged) > 0

@@ -41,6 +41,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from process_mining.columnar import segments
 from process_mining.columnar.distinct import distinct_traces
 from process_mining.quality import WORDS as WORDS  # templates name it in HINGES
 from rules.service_level import METRICS, case_clock
@@ -219,12 +220,21 @@ class Desk:
         unmapped = None if self.unmapped is None else self.unmapped[kept]
         return replace(self, log=log, complete=self.complete[kept], unmapped=unmapped)
 
-    @property
+    @cached_property
     def steps(self) -> npt.NDArray[np.bool_]:
         """Tell for each event whether it is a step of the practice itself, not one outside."""
         arrays = self.log.arrays
         outside = [arrays.code_of(activity) for activity in sorted(self.outside)]
-        return np.asarray((arrays.activity >= 0) & ~np.isin(arrays.activity, outside))
+        steps = np.asarray((arrays.activity >= 0) & ~np.isin(arrays.activity, outside))
+        steps.flags.writeable = False  # it is shared by all rules
+        return steps
+
+    @cached_property
+    def last_step(self) -> Ints:
+        """The position of the last step of each case, NONE where it has none."""
+        last = segments.last(self.log.arrays, self.steps)
+        last.flags.writeable = False
+        return last
 
 
 def unobservable(desk: Desk, params: TemplateParams) -> tuple[str, ...]:

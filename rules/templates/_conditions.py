@@ -11,7 +11,8 @@ trimmed and without case. Where the value is missing on either side the two matc
 *surely* or not at all. Every such comparison is unknown on its own: what one missing value would
 mean for two comparisons at once is not thought through, so UNKNOWN is said rather too often.
 
-Results have one entry an event of the log; positions are those of `columnar.segments`. Cost:
+Masks have one entry an event of the log, what is found of asking events one for each of them;
+positions are those of `columnar.segments`. Cost:
 O(n log n) in the events for equal values, O(n) else, in whole columns.
 """
 
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from process_mining import schema as s
 from process_mining.columnar import segments
+from process_mining.columnar.segments import Marked
 from rules.spec import Interval
 
 if TYPE_CHECKING:
@@ -185,56 +187,56 @@ class Match(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """Per event: the position of the nearest event that surely, and that possibly, matches it."""
+    """Per asking event: where the nearest one is that surely, and that possibly, matches it."""
 
     sure: Ints
     possible: Ints
 
 
-def nearest_after(desk: Desk, asks: Mask, candidates: Mask, match: Match | None) -> Nearest:
-    """Per event of `asks`: the nearest later candidate of its case that matches it.
+def nearest_after(desk: Desk, asks: Marked, candidates: Mask, match: Match | None) -> Nearest:
+    """Per asking event: the nearest later candidate of its case that matches it.
 
-    The possible one never comes after the sure one. Without `match` every candidate matches. What
-    is said of events that are not in `asks` means nothing.
+    The possible one never comes after the sure one. Without `match` every candidate matches.
     """
     arrays = desk.log.arrays
-    following = segments.next_position(arrays, candidates)
+    following = asks.next_among(Marked.of(arrays, candidates))
     if match is None:
         return Nearest(following, following)
     codes = match.codes(desk)
     kernel = segments.next_equal if match.relation == "same" else segments.next_different
-    sure = kernel(arrays, candidates, codes, of=asks)
-    open_ones = segments.next_position(arrays, candidates & (codes < 0))
+    sure = kernel(arrays, candidates, codes, of=asks.mask)[asks.place]
+    open_ones = asks.next_among(Marked.of(arrays, candidates & (codes < 0)))
     known = np.where(comes_first(open_ones, sure), open_ones, sure)
-    return Nearest(sure, np.where(codes < 0, following, known))
+    return Nearest(sure, np.where(codes[asks.place] < 0, following, known))
 
 
-def nearest_before(desk: Desk, asks: Mask, candidates: Mask, match: Match | None) -> Nearest:
-    """Per event of `asks`: the nearest earlier candidate of its case that matches it.
+def nearest_before(desk: Desk, asks: Marked, candidates: Mask, match: Match | None) -> Nearest:
+    """Per asking event: the nearest earlier candidate of its case that matches it.
 
     The possible one never comes before the sure one; else as `nearest_after`.
     """
     arrays = desk.log.arrays
-    before = segments.previous_position(arrays, candidates)
+    before = asks.previous_among(Marked.of(arrays, candidates))
     if match is None:
         return Nearest(before, before)
     codes = match.codes(desk)
     kernel = segments.previous_equal if match.relation == "same" else segments.previous_different
-    sure = kernel(arrays, candidates, codes, of=asks)
-    open_ones = segments.previous_position(arrays, candidates & (codes < 0))
-    return Nearest(sure, np.where(codes < 0, before, np.maximum(open_ones, sure)))
+    sure = kernel(arrays, candidates, codes, of=asks.mask)[asks.place]
+    open_ones = asks.previous_among(Marked.of(arrays, candidates & (codes < 0)))
+    known = np.maximum(open_ones, sure)
+    return Nearest(sure, np.where(codes[asks.place] < 0, before, known))
 
 
-def pairs(desk: Desk, others: Ints, match: Match | None) -> tuple[Mask, Mask]:
-    """Per event: whether it surely, and possibly, matches the event at its position in `others`.
+def pairs(desk: Desk, asks: Marked, others: Ints, match: Match | None) -> tuple[Mask, Mask]:
+    """Per asking event: whether it surely, and possibly, matches the event at its `others`.
 
     False both times where that is NONE.
     """
     there = others != segments.NONE
     if match is None:
         return there, there
-    mine = match.codes(desk)
-    theirs = segments.take(mine, others, fill=-1)
+    codes = match.codes(desk)
+    mine, theirs = codes[asks.place], segments.take(codes, others, fill=-1)
     known = (mine >= 0) & (theirs >= 0)
     alike = (mine == theirs) if match.relation == "same" else (mine != theirs)
     return there & known & alike, there & (~known | alike)

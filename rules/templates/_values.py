@@ -69,6 +69,5 @@ def end_of_case(desk: Desk) -> Ints:
 
     That is the event which shows what a case says of itself.
     """
-    arrays = desk.log.arrays
-    last = segments.last(arrays, desk.steps)
-    return np.where(last == segments.NONE, segments.last_event(arrays), last)
+    last = desk.last_step
+    return np.where(last == segments.NONE, segments.last_event(desk.log.arrays), last)

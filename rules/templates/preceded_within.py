@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
+from process_mining.columnar.segments import NONE, Marked
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
@@ -85,39 +86,34 @@ class Params(TemplateParams):
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Look back from every occurrence; the one with the longest way back is the evidence."""
-    arrays = desk.log.arrays
-    wanted, asks = desk.mask(params.before), asking(desk, params.activity, params.where)
-    asks = asks.judged(desk)
-    latest = segments.previous_position(arrays, wanted)
-    missing = latest == segments.NONE
-    elapsed = open_time_us(
-        desk,
-        params.calendar,
-        start=segments.take(arrays.at, latest, fill=0),
-        stop=arrays.at,
-        of=asks.possible & ~missing,
-    )
+    arrays, wanted = desk.log.arrays, desk.mask(params.before)
+    asked = asking(desk, params.activity, params.where).judged(desk)
+    asks = Marked.of(arrays, asked.possible)
+    sure = asked.sure[asks.place]
+    latest = asks.previous_among(Marked.of(arrays, wanted))
+    missing, at = latest == NONE, arrays.at[asks.place]
+    since = np.where(missing, at, segments.take(arrays.at, latest, fill=0))
+    elapsed = open_time_us(desk, params.calendar, start=since, stop=at)
     too_late = missing | (elapsed > params.within)
-    late = asks.sure & too_late
-    none_late = segments.count(arrays, late)[arrays.case_of] == 0
-    way = np.where(missing, np.iinfo(np.int64).max, elapsed)
-    worst = segments.argmax(arrays, late | (asks.sure & none_late), way)
+    way = np.where(missing, np.iinfo(np.int64).max, elapsed)  # what is too late is the longest way
+    worst = asks.only(sure).most(way[sure])
+    shown = np.where(missing, NOT_MEASURED, elapsed)
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
-            "late": segments.count(arrays, late),
-            "unsure": segments.count(arrays, asks.unsure & too_late),
-            "count": segments.count(arrays, asks.sure),
+            "late": asks.only(sure & too_late).count(),
+            "unsure": asks.only(~sure & too_late).count(),
+            "count": asks.only(sure).count(),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(segments.take(latest, worst, fill=segments.NONE), worst),
-        measured=segments.take(np.where(missing, NOT_MEASURED, elapsed), worst, fill=NOT_MEASURED),
+        events=(asks.at(latest, worst, fill=NONE), worst),
+        measured=asks.at(shown, worst, fill=NOT_MEASURED),
         limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
         unit="us",
         cause=causes(params.where) if desk.log.timed else "the log has no times",
         starts=wanted,
-        stops=asks.possible,
-        judged=asks.possible,
+        stops=asked.possible,
+        judged=asked.possible,
     )
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from process_mining.columnar import segments
+from process_mining.columnar.segments import NONE, Marked
 from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import (
@@ -42,7 +42,6 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import (
-    Asking,
     Form,
     Match,
     Where,
@@ -130,7 +129,7 @@ class Params(TemplateParams):
 
 @dataclass(frozen=True, eq=False)
 class _Allowed:
-    """Per event: does it surely, or possibly, have its predecessor; what shows that it has none?"""
+    """Per asking event: has it surely, or possibly, its predecessor; what shows it has none?"""
 
     sure: Mask
     possible: Mask
@@ -139,50 +138,47 @@ class _Allowed:
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Count the activity, and how often it came too early; the first early one decides."""
-    arrays = desk.log.arrays
-    asks, allows = (
-        asking(desk, params.activity, params.where),
-        mask_of(desk, params.before, params.or_else),
-    )
-    judged, found = asks.judged(desk), _allowed(desk, params, asks, allows)
-    early = judged.sure & ~found.possible
-    first = segments.first(arrays, early)
-    n_early = segments.count(arrays, early)
+    asked = asking(desk, params.activity, params.where)
+    judged, allows = desk.judged(asked.possible), mask_of(desk, params.before, params.or_else)
+    asks = Marked.of(desk.log.arrays, asked.possible)
+    mine, sure = judged[asks.place], asked.sure[asks.place]
+    found = _allowed(desk, params, asks, sure, allows)
+    early = asks.only(mine & sure & ~found.possible)
+    first, n_early = early.first(), early.count()
     return Measure(
         facts={
             "early": n_early,
-            "unsure": segments.count(arrays, judged.possible & ~found.sure),
-            "count": segments.count(arrays, judged.sure),
+            "unsure": asks.only(mine & ~found.sure).count(),
+            "count": asks.only(mine & sure).count(),
             "safe": _safe(desk, params, allows),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(segments.take(found.shows, first, fill=segments.NONE), first),
+        events=(asks.at(found.shows, first, fill=NONE), first),
         measured=n_early,
         limit=np.zeros_like(n_early),
         unit="times too early" if params.form == "any" else "times without it before",
         cause=causes(params.where, params.match),
-        judged=judged.possible,
+        judged=judged,
     )
 
 
-def _allowed(desk: Desk, params: Params, asks: Asking, allows: Mask) -> _Allowed:
-    arrays = desk.log.arrays
+def _allowed(desk: Desk, params: Params, asks: Marked, sure: Mask, allows: Mask) -> _Allowed:
     if params.form == "chain":
-        steps = desk.steps | allows | mask_of(desk, params.activity)
-        return _step_before(desk, params, allows, segments.previous_position(arrays, steps))
-    near = nearest_before(desk, asks.possible, allows, params.match)
+        return _step_before(desk, params, asks, allows)
+    near = nearest_before(desk, asks, allows, params.match)
     if params.form == "any":
-        too_late = segments.next_position(arrays, allows)
-        return _Allowed(near.sure != segments.NONE, near.possible != segments.NONE, too_late)
-    last = segments.previous_position(arrays, asks.sure)
-    perhaps_last = segments.previous_position(arrays, asks.possible)
+        too_late = asks.next_among(Marked.of(desk.log.arrays, allows))
+        return _Allowed(near.sure != NONE, near.possible != NONE, too_late)
+    last, perhaps_last = asks.previous_among(asks.only(sure)), asks.previous_among(asks)
     # NONE lies before every position: without an earlier occurrence any predecessor is a new one.
     return _Allowed(near.sure > perhaps_last, near.possible > last, last)
 
 
-def _step_before(desk: Desk, params: Params, allows: Mask, before: Ints) -> _Allowed:
+def _step_before(desk: Desk, params: Params, asks: Marked, allows: Mask) -> _Allowed:
     """The step just before allows it, or nothing does."""
-    sure, possible = pairs(desk, before, params.match)
+    steps = desk.steps | allows | mask_of(desk, params.activity)
+    before = asks.previous_among(Marked.of(desk.log.arrays, steps))
+    sure, possible = pairs(desk, asks, before, params.match)
     allowed = marked(allows, before)
     return _Allowed(sure & allowed, possible & allowed, before)
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from process_mining.columnar import segments
+from process_mining.columnar.segments import NONE, Marked
 from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import (
@@ -42,7 +42,6 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import (
-    Asking,
     Form,
     Match,
     Where,
@@ -129,7 +128,7 @@ class Params(TemplateParams):
 
 @dataclass(frozen=True, eq=False)
 class _Answered:
-    """Per event: is it surely, or possibly, answered; has its time for that surely, possibly ended?
+    """Per asking event: is it surely, or possibly, answered; has its time surely, possibly ended?
 
     `ended_by` is the position of the event that ended it.
     """
@@ -143,58 +142,55 @@ class _Answered:
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Count the activity, and how often it stays unanswered; the first unanswered one decides."""
-    arrays = desk.log.arrays
-    asks = asking(desk, params.activity, params.where)
-    judged, found = asks.judged(desk), _answered(desk, params, asks)
-    ended = desk.complete[arrays.case_of]
-    unanswered = judged.sure & ~found.possible & (found.over | ended)
-    unsure = judged.possible & ~found.sure & (found.perhaps_over | ended)
-    first = segments.first(arrays, unanswered)
-    missing = segments.count(arrays, unanswered)
+    asked = asking(desk, params.activity, params.where)
+    judged = desk.judged(asked.possible)
+    asks = Marked.of(desk.log.arrays, asked.possible)
+    mine, sure, ended = judged[asks.place], asked.sure[asks.place], desk.complete[asks.case]
+    found = _answered(desk, params, asks, sure)
+    unanswered = asks.only(mine & sure & ~found.possible & (found.over | ended))
+    unsure = mine & ~found.sure & (found.perhaps_over | ended)
+    first, missing = unanswered.first(), unanswered.count()
     return Measure(
         facts={
             "missing": missing,
-            "unsure": segments.count(arrays, unsure),
-            "count": segments.count(arrays, judged.sure),
+            "unsure": asks.only(unsure).count(),
+            "count": asks.only(mine & sure).count(),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(first, segments.take(found.ended_by, first, fill=segments.NONE)),
+        events=(first, asks.at(found.ended_by, first, fill=NONE)),
         measured=missing,
         limit=np.zeros_like(missing),
         unit="times unanswered",
         cause=causes(params.where, params.match),
-        judged=judged.possible,
+        judged=judged,
     )
 
 
-def _answered(desk: Desk, params: Params, asks: Asking) -> _Answered:
-    arrays = desk.log.arrays
+def _answered(desk: Desk, params: Params, asks: Marked, sure: Mask) -> _Answered:
     answers = mask_of(desk, params.then, params.or_else)
     if params.form == "chain":
-        steps = desk.steps | answers | mask_of(desk, params.activity)
-        return _next_step(desk, params, answers, segments.next_position(arrays, steps))
-    near = nearest_after(desk, asks.possible, answers, params.match)
+        return _next_step(desk, params, asks, answers)
+    near = nearest_after(desk, asks, answers, params.match)
     if params.form == "any":
-        never = np.zeros(len(answers), dtype=bool)
-        nothing = np.full(len(answers), segments.NONE)
-        there = near.sure != segments.NONE, near.possible != segments.NONE
-        return _Answered(*there, over=never, perhaps_over=never, ended_by=nothing)
-    again = segments.next_position(arrays, asks.sure)
-    perhaps_again = segments.next_position(arrays, asks.possible)
+        never = np.zeros(len(asks), dtype=bool)
+        there = near.sure != NONE, near.possible != NONE
+        return _Answered(*there, over=never, perhaps_over=never, ended_by=np.full(len(asks), NONE))
+    again, perhaps_again = asks.next_among(asks.only(sure)), asks.next_among(asks)
     return _Answered(
         sure=comes_first(near.sure, perhaps_again),
         possible=comes_first(near.possible, again),
-        over=again != segments.NONE,
-        perhaps_over=perhaps_again != segments.NONE,
+        over=again != NONE,
+        perhaps_over=perhaps_again != NONE,
         ended_by=again,
     )
 
 
-def _next_step(desk: Desk, params: Params, answers: Mask, following: Ints) -> _Answered:
+def _next_step(desk: Desk, params: Params, asks: Marked, answers: Mask) -> _Answered:
     """The step that follows is the answer, or there is none."""
-    sure, possible = pairs(desk, following, params.match)
-    answered = marked(answers, following)
-    came = following != segments.NONE
+    steps = desk.steps | answers | mask_of(desk, params.activity)
+    following = asks.next_among(Marked.of(desk.log.arrays, steps))
+    sure, possible = pairs(desk, asks, following, params.match)
+    answered, came = marked(answers, following), following != NONE
     return _Answered(
         sure=sure & answered,
         possible=possible & answered,

@@ -37,6 +37,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
+from process_mining.columnar.segments import NONE, Marked
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
@@ -52,6 +53,7 @@ from rules.templates import (
 from rules.templates._conditions import (
     Asking,
     Match,
+    Nearest,
     Where,
     all_to_come,
     asking,
@@ -140,7 +142,7 @@ class Params(TemplateParams):
 
 @dataclass(frozen=True, eq=False)
 class _Clocks:
-    """Per event: its answer's position, business time until then, and is it kept, late, waiting.
+    """Per asking event: its answer's position, business time until then, is it kept, late, waiting.
 
     `late`: no answer can be in time any more. `kept`: an earlier answer counts, no clock runs.
     """
@@ -158,37 +160,39 @@ class _Clocks:
     @property
     def waiting(self) -> Mask:
         """Whether its answer may still come."""
-        return np.asarray((self.answer == segments.NONE) & ~self.late & ~self.kept)
+        return np.asarray((self.answer == NONE) & ~self.late & ~self.kept)
 
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Clock every asking event; the worst late one is the evidence, its answer decides."""
     arrays = desk.log.arrays
-    asks = _asks(desk, params)
-    answers = mask_of(desk, params.then, params.or_else)
+    asked, answers = _asks(desk, params), mask_of(desk, params.then, params.or_else)
+    asks = Marked.of(arrays, asked.possible)
+    sure = asked.sure[asks.place]
     # at best every answer that may match counts, at worst those alone that surely do
-    best, worst = _clocks(desk, params, asks.possible, answers)
-    late, perhaps_late = asks.sure & best.failed, asks.possible & worst.failed
-    none_late = segments.count(arrays, late)[arrays.case_of] == 0
-    shown = segments.argmax(arrays, late | (asks.sure & none_late), best.elapsed_us)
+    best, worst = _clocks(desk, params, asks, answers)
+    late = sure & best.failed
+    n_late = asks.only(late).count()
+    telling = late | (sure & (n_late == 0)[asks.case])
+    shown = asks.only(telling).most(best.elapsed_us[telling])
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
-            "late": segments.count(arrays, late),
-            "unsure": segments.count(arrays, perhaps_late),
-            "waiting": segments.count(arrays, asks.possible & worst.waiting),
-            "count": segments.count(arrays, asks.sure),
+            "late": n_late,
+            "unsure": asks.only(worst.failed).count(),
+            "waiting": asks.only(worst.waiting).count(),
+            "count": asks.only(sure).count(),
             "safe": _safe(desk, params, answers),
             "closed": _closed(desk, params),
         },
-        events=(shown, segments.take(best.answer, shown, fill=segments.NONE)),
-        measured=segments.take(best.elapsed_us, shown, fill=0),
+        events=(shown, asks.at(best.answer, shown, fill=NONE)),
+        measured=asks.at(best.elapsed_us, shown, fill=0),
         limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
         unit="us",
-        starts=asks.possible,
+        starts=asked.possible,
         stops=answers,
         cause=causes(params.where, params.match) if desk.log.timed else "the log has no times",
-        judged=asks.possible,
+        judged=asked.possible,
     )
 
 
@@ -214,29 +218,30 @@ def _closed(desk: Desk, params: Params) -> Ints:
     return (desk.complete | until).astype(np.int64)
 
 
-def _clocks(desk: Desk, params: Params, asks: Mask, answers: Mask) -> tuple[_Clocks, _Clocks]:
+def _clocks(desk: Desk, params: Params, asks: Marked, answers: Mask) -> tuple[_Clocks, _Clocks]:
     """Let a clock run from every asking event to its answer, at best and at worst."""
     after = nearest_after(desk, asks, answers, params.match)
-    before = nearest_before(desk, asks, answers, params.match)
-    nothing = np.full(len(asks), segments.NONE)
-    earlier = (before.possible, before.sure) if params.earlier_counts else (nothing, nothing)
-    best = _run(desk, params, asks, after.possible, earlier[0])
+    nothing = np.full(len(asks), NONE)
+    before = Nearest(nothing, nothing)
+    if params.earlier_counts:
+        before = nearest_before(desk, asks, answers, params.match)
+    best = _run(desk, params, asks, after.possible, before.possible)
     if params.match is None:
         return best, best
-    return best, _run(desk, params, asks, after.sure, earlier[1])
+    return best, _run(desk, params, asks, after.sure, before.sure)
 
 
-def _run(desk: Desk, params: Params, asks: Mask, answer: Ints, earlier: Ints) -> _Clocks:
+def _run(desk: Desk, params: Params, asks: Marked, answer: Ints, earlier: Ints) -> _Clocks:
     """Stop each clock at its answer, else at the end of its case, else at `as_of`."""
-    arrays = desk.log.arrays
+    at = desk.log.arrays.at
     over = desk.complete & (params.then not in desk.outside)
-    ends = segments.take(arrays.at, segments.last(arrays, desk.steps), fill=desk.as_of_us)
-    unanswered = np.where(over, ends, desk.as_of_us)[arrays.case_of]
-    missing = answer == segments.NONE
-    stop = np.where(missing, unanswered, segments.take(arrays.at, answer, fill=0))
-    elapsed = open_time_us(desk, params.calendar, start=arrays.at, stop=stop, of=asks)
-    late = (elapsed > params.within) | (missing & over[arrays.case_of])
-    return _Clocks(answer=answer, elapsed_us=elapsed, late=late, kept=earlier != segments.NONE)
+    ends = segments.take(at, desk.last_step, fill=desk.as_of_us)
+    unanswered = np.where(over, ends, desk.as_of_us)[asks.case]
+    missing = answer == NONE
+    stop = np.where(missing, unanswered, segments.take(at, answer, fill=0))
+    elapsed = open_time_us(desk, params.calendar, start=at[asks.place], stop=stop)
+    late = (elapsed > params.within) | (missing & over[asks.case])
+    return _Clocks(answer=answer, elapsed_us=elapsed, late=late, kept=earlier != NONE)
 
 
 def decide(_: Params) -> DecisionTable:

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from process_mining.columnar import segments
+from process_mining.columnar.segments import NONE, Marked
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
@@ -68,9 +69,9 @@ class Params(TemplateParams):
 
 @dataclass(frozen=True, eq=False)
 class _Waits:
-    """Per event: whether it enters the state, the step that leaves it, the time between in µs."""
+    """The events that enter the state; of each the step that leaves it, and the time between."""
 
-    enters: npt.NDArray[np.bool_]
+    enters: Marked
     leaves: Ints
     elapsed_us: Ints
 
@@ -79,22 +80,21 @@ def measure(desk: Desk, params: Params) -> Measure:
     """Clock every stay; the longest one over the limit is the evidence, its end decides."""
     arrays = desk.log.arrays
     waits = _waits(desk, params)
-    judged = desk.judged(waits.enters)
-    over = judged & (waits.elapsed_us > params.limit)
-    worst = segments.argmax(arrays, judged, waits.elapsed_us)
+    enters, elapsed = waits.enters, waits.elapsed_us
+    worst, judged = enters.most(elapsed), enters.mask
     return Measure(
         facts={
             "timed": np.full(arrays.n_cases, int(desk.log.timed), dtype=np.int64),
-            "over": segments.count(arrays, over),
-            "count": segments.count(arrays, judged),
+            "over": enters.only(elapsed > params.limit).count(),
+            "count": enters.count(),
             "complete": desk.complete.astype(np.int64),
         },
-        events=(worst, segments.take(waits.leaves, worst, fill=segments.NONE)),
-        measured=segments.take(waits.elapsed_us, worst, fill=0),
+        events=(worst, enters.at(waits.leaves, worst, fill=NONE)),
+        measured=enters.greatest(elapsed, fill=0),
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
         unit="us",
         starts=judged,
-        stops=_named(waits.leaves[judged], len(judged)),
+        stops=_named(waits.leaves, len(judged)),
         cause="the log has no times",
         judged=judged,
     )
@@ -103,22 +103,19 @@ def measure(desk: Desk, params: Params) -> Measure:
 def _named(positions: Ints, n: int) -> npt.NDArray[np.bool_]:
     """Mark the events that stand at some positions."""
     mask = np.zeros(n, dtype=bool)
-    mask[positions[positions != segments.NONE]] = True
+    mask[positions[positions != NONE]] = True
     return mask
 
 
 def _waits(desk: Desk, params: Params) -> _Waits:
-    arrays = desk.log.arrays
-    state = desk.mask(params.activity)
-    others = desk.steps & ~state
-    left_before = segments.previous_position(arrays, others)
-    here_before = segments.previous_position(arrays, state)
-    leaves = segments.next_position(arrays, others)
-    still = np.where(desk.complete[arrays.case_of], arrays.at, desk.as_of_us)
-    stop = np.where(leaves == segments.NONE, still, segments.take(arrays.at, leaves, fill=0))
-    enters = desk.judged(state & (here_before <= left_before))
-    elapsed = open_time_us(desk, params.calendar, start=arrays.at, stop=stop, of=enters)
-    return _Waits(enters=enters, leaves=leaves, elapsed_us=elapsed)
+    arrays, here = desk.log.arrays, desk.mask(params.activity)
+    state, others = Marked.of(arrays, here), Marked.of(arrays, desk.steps & ~here)
+    first = state.previous_among(state) <= state.previous_among(others)
+    enters = state.only(first & desk.judged(here)[state.place])
+    leaves, at = enters.next_among(others), arrays.at[enters.place]
+    still = np.where(desk.complete[enters.case], at, desk.as_of_us)
+    stop = np.where(leaves == NONE, still, segments.take(arrays.at, leaves, fill=0))
+    return _Waits(enters, leaves, open_time_us(desk, params.calendar, start=at, stop=stop))
 
 
 def decide(_: Params) -> DecisionTable:
