@@ -8,6 +8,7 @@ error. Modules are imported inside the commands, so that `--help` stays quick.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import sys
 import traceback
@@ -32,6 +33,21 @@ OUT_DIR = click.Path(path_type=Path, file_okay=False)
 MIN_KEY_BYTES = 16
 OLDEST_YEAR, NEWEST_YEAR = 1970, 2199
 SEVERITIES = click.Choice(["low", "medium", "high", "critical"])
+
+
+class _Finite(click.FloatRange):
+    """A number; click lets "nan" and "inf" pass, which are no limits."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return found
+
+
+SHARE = _Finite(0, 1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -267,7 +283,7 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--costs", type=IN_FILE, help="Costs of moves by activity (TOML).")
 @click.option("--as-of", callback=_moment, help="Show open cases as of this time.")
 @click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140.")
-@click.option("--fail-under", type=click.FloatRange(0, 1), help="Exit 1 under this log fitness.")
+@click.option("--fail-under", type=SHARE, help="Exit 1 under this log fitness.")
 @click.option("--out", type=OUT_DIR, default=Path("conform-out"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.pass_context
@@ -309,7 +325,7 @@ def conform_command(ctx: click.Context, /, **options: Any) -> None:
 @cli.command("mine")
 @log_options
 @click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
-@click.option("--keep-share", type=click.FloatRange(0, 1), default=0.9, show_default=True)
+@click.option("--keep-share", type=SHARE, default=0.9, show_default=True)
 @click.option("--top-activities", type=click.IntRange(1), default=25, show_default=True)
 @click.option("--from", "begin", callback=_moment, help="Only cases from this time on.")
 @click.option("--to", "end", callback=_moment, help="Only cases before this time.")
@@ -319,7 +335,7 @@ def conform_command(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--resolving", multiple=True, help="A step that resolves the case.")
 @click.option("--ends", multiple=True, help="An activity that ends a case, e.g. Closed.")
 @click.option("--discover", type=click.Choice(["inductive", "heuristics"]), default="inductive")
-@click.option("--noise", type=click.FloatRange(0, 1), default=0.2, show_default=True)
+@click.option("--noise", type=SHARE, default=0.2, show_default=True)
 @click.option("--out", type=OUT_DIR, default=Path("mine-out"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 def mine_command(**options: Any) -> None:

@@ -176,7 +176,7 @@ def require_sense(request: CompareRequest) -> None:
             "Give a share of cases above 0 and below 1, such as 0.05",
         ),
         (
-            request.least.change > 0,
+            0 < request.least.change < float("inf"),
             "CL056",
             f"--minimum-change {request.least.change}",
             "Give a share of the median above 0, such as 0.1",

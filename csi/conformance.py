@@ -404,11 +404,21 @@ def _one_share(log: EventLog, request: ConformRequest) -> tuple[Practice, EventL
     """Return the one practice that the log is about, and its cases."""
     shares = split_by_practice(log, load_practices(), request.practice)
     if request.practice is not None:
-        shares = [share for share in shares if share[0].name == request.practice]
+        parts, shares = shares, [one for one in shares if one[0].name == request.practice]
+        if not shares:
+            raise CodedError(
+                "CL021",
+                f"every case of practice '{request.practice}' is of a kind with a model of its "
+                f"own: {_counted(parts)}",
+                fix="Say --practice with one of them",
+            )
     if len(shares) > 1:
-        said = ", ".join(f"{one.name} ({part.n_cases:,} cases)" for one, part in shares)
-        raise _several(said)
+        raise _several(_counted(shares))
     return shares[0]
+
+
+def _counted(shares: Sequence[tuple[Practice, EventLog]]) -> str:
+    return ", ".join(f"{one.name} ({part.n_cases:,} cases)" for one, part in shares)
 
 
 def _require_one_practice(log: EventLog) -> None:

@@ -295,6 +295,7 @@ def test_groups_of_few_people_are_not_compared(tmp_path: Path) -> None:
         (("--split-at", "2031-01-01"), ["CL053"]),
         (("--split-at", "2025-01-03", "--minimum-difference", "0", "--minimum-change", "0"),
          ["CL056", "CL056"]),
+        (("--split-at", "2025-01-03", "--minimum-change", "inf"), ["CL056"]),
         (("--split-at", "2025-01-03", "--ends", "Closed"), ["CL057"]),
         (("--split-at", "2025-01-03", "--permutations", "5"), ["ST521"]),
     ],

@@ -347,6 +347,24 @@ def test_cases_of_several_practices_are_not_mixed(tmp_path: Path) -> None:
         assert "CL021" in ran.err or "RU212" in ran.err
 
 
+def test_a_practice_all_cases_of_which_are_of_its_kinds_is_told(tmp_path: Path) -> None:
+    cases = {"1": ["Register", "Implement", "Close"], "2": ["Register", "Implement", "Close"]}
+    events = write_lines(tmp_path / "events.ndjson", rows(cases, practice="change"))
+    kinds = ["case_id,practice,type", "1,change,normal", "2,change,standard"]
+    table = write_lines(tmp_path / "tickets.csv", kinds)
+    ran = in_process("conform", events, table, "--practice", "change", "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert ran.err.startswith("CL021 every case of practice 'change' is of a kind with a model")
+    assert "normal_change (1 cases), standard_change (1 cases)" in ran.err
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_gate_is_a_number(tmp_path: Path, number: str) -> None:
+    log, model = small(tmp_path)
+    words = ("conform", log, "--model", model, "--out", tmp_path / "out", "--fail-under", number)
+    assert (in_process(*words).code, in_process(*words).err[:6]) == (2, "CL002 ")
+
+
 def test_an_input_is_not_written_over(tmp_path: Path) -> None:
     log, _ = small(tmp_path)
     (tmp_path / "out").mkdir()
