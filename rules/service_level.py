@@ -208,6 +208,7 @@ class CaseClock:
     mean something where `started`; `start_event` and `stop_event` are positions in log.events.
     `promised` marks cases of a type for which the metric is promised at all, `unprioritised` those
     among them that name no priority, `ended` cases that are complete and never stopped their clock.
+    `pauses` counts the pauses before the stop, those of no length too.
     `starts` and `stops` have one entry an event: whether it makes a clock run (its start, the end
     of a pause), or holds it (its stop, a pause).
     """
@@ -222,6 +223,7 @@ class CaseClock:
     ended: Bools
     elapsed_us: Ints
     paused_us: Ints
+    pauses: Ints
     limit_us: Ints
     due_us: Ints
     start_event: Ints
@@ -461,6 +463,7 @@ def _empty_clock(desk: Desk) -> CaseClock:
         ended=np.zeros(n, bool),
         elapsed_us=np.zeros(n, np.int64),
         paused_us=np.zeros(n, np.int64),
+        pauses=np.zeros(n, np.int64),
         limit_us=np.zeros(n, np.int64),
         due_us=np.zeros(n, np.int64),
         start_event=np.full(n, NONE, np.int64),
@@ -478,6 +481,7 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
     clock.started[cases] = course.start[cases] != NONE
     clock.stopped[cases] = course.stop[cases] != NONE
     clock.ended[cases] = desk.complete[cases] & ~clock.stopped[cases]
+    clock.pauses[cases] = _n_pauses(desk, course)[cases]
     cases = cases[clock.started[cases]]
     if not len(cases) or not desk.log.timed:
         return
@@ -533,6 +537,13 @@ def _pauses(desk: Desk, course: _Course, cases: Ints, start: Ints, end: Ints) ->
     until = np.minimum(until, end[row])
     some = until > begin
     return Pauses(row[some], begin[some], until[some])
+
+
+def _n_pauses(desk: Desk, course: _Course) -> Ints:
+    """Count each case's pauses before its stop."""
+    owner = desk.log.arrays.case_of[course.pauses]
+    inside = (course.stop[owner] == NONE) | (course.pauses < course.stop[owner])
+    return np.bincount(owner[inside], minlength=desk.log.n_cases).astype(np.int64)
 
 
 def _clock_table(desk: Desk, metric: str, clock: CaseClock) -> pa.Table:

@@ -73,6 +73,8 @@ def measure(desk: Desk, params: Params) -> Measure:
         unit="us",
         starts=clock.starts,
         stops=clock.stops,
+        # where times are cut to units, each pause may be wrong by one more
+        margin_us=np.abs(clock.elapsed_us - clock.limit_us) // (1 + clock.pauses),
         cause=(
             "the case has no priority or no times, or its clock may have been stopped by a step"
             " that the source does not record or the vocabulary does not map"

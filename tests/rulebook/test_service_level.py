@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +27,7 @@ from rules.service_level import (
     load_service_levels,
 )
 from rules.spec import Verdict, decide, wilson
-from rules.templates import Desk, has_target, meets_target
+from rules.templates import CLAIMS, Desk, has_target, meets_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,6 +175,35 @@ def test_clocks_equal_counting_minutes(calendar: str, reopen: str, metric: str) 
     if calendar == "24x7":  # elsewhere the clock can end in closed time after a due that it kept
         assert (past_due == clock.over).all()
     assert len(set(clock.status.to_pylist())) > 2
+
+
+@pytest.mark.parametrize("reopen", ["continues", "pauses"])
+@pytest.mark.parametrize("metric", ["respond", "resolve"])
+def test_times_cut_to_units_mislead_only_within_the_margin(metric: str, reopen: str) -> None:
+    """Each pause is a duration of its own, and may be wrong by one unit more."""
+    rng = random.Random(f"{metric} {reopen}")  # noqa: S311 - a seeded test
+    unit, full = 120, [random_case(rng) for _ in range(1500)]
+    cut = [replace(x, steps=[(name, at // unit * unit) for name, at in x.steps]) for x in full]
+    one = target(
+        metric=metric, reopen=reopen, pauses=("Await customer", "Assign"), stop=("Resolve",)
+    )
+    whole, damaged = (
+        meets_target.measure(
+            desk_of(cases, levels_of(one), as_of=4 * 1440), meets_target.Params(metric=metric)
+        )
+        for cases in (full, cut)
+    )
+    table = meets_target.decide(meets_target.Params(metric=metric))
+    said, true = (decide(table, found.facts, "x") for found in (damaged, whole))
+    margin, measured, limit = damaged.margin_us, damaged.measured, damaged.limit
+    assert margin is not None
+    assert measured is not None
+    assert limit is not None
+    misled = (said != true) & np.isin(said, CLAIMS)
+    assert (margin[misled] < unit * MINUTE).all()
+    assert (margin[np.isin(said, CLAIMS)] >= unit * MINUTE).any()
+    if (metric, reopen) == ("resolve", "continues"):  # the time measured alone would not tell
+        assert (np.abs(measured - limit)[misled] >= unit * MINUTE).any()
 
 
 # --- statuses and verdicts
