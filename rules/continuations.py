@@ -15,7 +15,8 @@ A case is tried in a small log: itself, and for each column and each kind of lin
 one, so that what the source keeps is known. The independent evaluator judges; what it says here is
 no finding. Cost: one small log for each activity and person, some 50 for the deadline.
 
-Not checked: what several steps would lead to; whether the reference model allows the step.
+Not checked: what several steps would lead to; whether the reference model allows the step; what
+the quality gate would take of the verdicts.
 """
 
 from __future__ import annotations
