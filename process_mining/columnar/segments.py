@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 NONE: Final = -1
+Value = TypeVar("Value", np.int64, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +162,16 @@ def last_event(arrays: EventArrays) -> Ints:
     return np.where(ends > arrays.offsets[:-1], ends - 1, NONE)
 
 
+def between(arrays: EventArrays, begin: Ints, end: Ints) -> Mask:
+    """Per event: whether it stands at `begin`, a position a case, or after it and before `end`.
+
+    Positions outside the case are its borders; none stands between where `end` is not after.
+    """
+    begin = np.clip(begin, arrays.offsets[:-1], arrays.offsets[1:])
+    end = np.clip(end, begin, arrays.offsets[1:])
+    return _spread(len(arrays.at), begin, end, np.ones(arrays.n_cases, dtype=bool), fill=False)
+
+
 def changes(arrays: EventArrays, codes: Codes | Ints, *, among: Mask | None = None) -> Mask:
     """Per event: whether its known code differs from the last known code before it in its case.
 
@@ -252,10 +263,12 @@ def _after(marked: Marked) -> tuple[Ints, Ints]:
     return marked.place + 1, np.minimum(following, marked.arrays.offsets[marked.case + 1])
 
 
-def _spread(size: int, begin: Ints, end: Ints, values: Ints, *, fill: int) -> Ints:
+def _spread(
+    size: int, begin: Ints, end: Ints, values: npt.NDArray[Value], *, fill: int
+) -> npt.NDArray[Value]:
     """Say values[i] of the events begin[i]:end[i], which ascend, and `fill` of all others."""
     edges = np.zeros(2 * len(values) + 2, dtype=np.int64)
     edges[1:-1:2], edges[2:-1:2], edges[-1] = begin, end, size
-    said = np.full(2 * len(values) + 1, fill, dtype=np.int64)
+    said = np.full(2 * len(values) + 1, fill, dtype=values.dtype)
     said[1::2] = values
     return np.repeat(said, np.diff(edges))

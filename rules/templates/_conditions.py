@@ -96,17 +96,22 @@ class Where(BaseModel):
 
     def among(self, desk: Desk, events: Mask) -> Asking:
         """Tell which of the marked events are surely meant, and of which it cannot be told."""
-        name = s.ATTRIBUTE_PREFIX + self.attribute
+        name, place = s.ATTRIBUTE_PREFIX + self.attribute, np.flatnonzero(events)
+        there = name in desk.log.events.column_names
+        column = desk.log.events[name].take(pa.array(place)) if there else pa.nulls(len(place))
+        said = pa.table({name: column})
         if self.bounded:
-            values, known = _whole_numbers(desk.log.events, name)
+            values, known = _whole_numbers(said, name)
             meant = self.interval.holds(values)
         else:
-            codes, texts = text_codes(desk.log.events, name)
+            codes, texts = text_codes(said, name)
             known = codes >= 0
             named = {plain(text) for text in self.one_of or self.none_of or ()}
             listed = np.isin(codes, [i for i, text in enumerate(texts) if text in named])
             meant = listed if self.one_of is not None else ~listed
-        return Asking(sure=events & known & meant, unsure=events & ~known)
+        sure, unsure = np.zeros_like(events), np.zeros_like(events)
+        sure[place], unsure[place] = known & meant, ~known
+        return Asking(sure=sure, unsure=unsure)
 
     def words(self) -> str:
         """Say the condition, to follow the activity's name in a sentence."""

@@ -30,6 +30,7 @@ from pydantic import Field, model_validator
 
 from process_mining import schema as s
 from process_mining.columnar import segments
+from process_mining.columnar.segments import NONE, Marked
 from process_mining.quality import END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CLAIMS, CONFORMITY, Desk, OptionalActivity, TemplateParams
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from rules.spec import DecisionTable
 
 FORMULA = "for every value v: G ((after & !O after & value = v) -> (value = v W until))"
-NONE = segments.NONE
 HINGES = {
     ORDER: CLAIMS,
     START: CLAIMS,
@@ -92,22 +92,20 @@ def measure(desk: Desk, params: Params) -> Measure:
     arrays = desk.log.arrays
     codes = _codes(desk, params.column)
     part = _Part.of(desk, params)
-    here = np.arange(len(arrays.at))
-    before_end = here < part.end[arrays.case_of]
-    inside = before_end & (here > part.begin[arrays.case_of])
-    judged = desk.judged(inside | (here == part.begin[arrays.case_of]))
-    changed = judged & inside & segments.changes(arrays, codes)
-    decisive = segments.first(arrays, changed)
-    before = segments.previous_position(arrays, codes >= 0)
-    changes = segments.count(arrays, changed)
+    judged = desk.judged(segments.between(arrays, part.begin, part.end))
+    known = Marked.of(arrays, codes >= 0)
+    before, named = known.previous_among(known), known.only(known.place < part.end[known.case])
+    changed = segments.take(codes, before, fill=-1) != codes[known.place]
+    changed &= (before != NONE) & judged[known.place] & (known.place > part.begin[known.case])
+    decisive, changes = known.only(changed).first(), known.only(changed).count()
     return Measure(
         facts={
             "begun": segments.count(arrays, judged),
-            "named": segments.count(arrays, before_end & (codes >= 0)),
+            "named": named.count(),
             "changes": changes,
             "over": (desk.complete | (part.end < arrays.offsets[1:])).astype(np.int64),
         },
-        events=(segments.take(before, decisive, fill=NONE), decisive),
+        events=(known.at(before, decisive, fill=NONE), decisive),
         measured=changes,
         limit=np.zeros_like(changes),
         unit="changes",
@@ -143,8 +141,8 @@ class _Part:
         begin = np.where(first_after == NONE, ends, first_after)
         if params.after is None:
             begin = arrays.offsets[:-1] - 1
-        later = np.arange(len(arrays.at)) > begin[arrays.case_of]
-        until = segments.first(arrays, mask_of(desk, params.until) & later)
+        untils = Marked.of(arrays, mask_of(desk, params.until))
+        until = untils.only(untils.place > begin[untils.case]).first()
         return cls(begin, np.where(until == NONE, ends, until))
 
 

@@ -110,6 +110,17 @@ def test_neighbours_with_the_same_and_with_another_code(cases: list[Case], askin
 
 
 @quick
+@given(cases_of, st.data())
+def test_between(cases: list[Case], data: st.DataObject) -> None:
+    arrays = arrays_of(cases)
+    place = st.integers(-2, len(arrays.at) + 2)
+    begin, end = ([data.draw(place) for _ in cases] for _ in range(2))
+    found = segments.between(arrays, np.array(begin, np.int64), np.array(end, np.int64))
+    expected = [begin[c] <= here < end[c] for here, c in enumerate(arrays.case_of)]
+    assert found.tolist() == expected
+
+
+@quick
 @given(cases_of, st.booleans())
 def test_changes(cases: list[Case], among: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
     arrays, (mask, codes, _) = arrays_of(cases), columns(cases)
