@@ -77,6 +77,7 @@ NO_RULE: Final = "the rulebook has no such rule"
 NOT_JUDGED: Final = "no case of this log was judged by the rule"
 NO_FINDING: Final = "nothing inside its scope violates the rule"
 NO_TIME: Final = "what violates the rule inside its scope happened outside its time"
+NOT_NEEDED: Final = "all that it could cover is covered by one that was granted before"
 State = Literal["active", "expired", "not yet in force"]
 
 
@@ -294,6 +295,8 @@ def _tallies(result: CheckResult, findings: pa.Table) -> tuple[Tally, ...]:
 
 def _use(waiver: Waiver, orphan: str, covered: pa.Table, as_of_us: int | None) -> WaiverUse:
     cases = pc.count_distinct(covered[s.CASE_ID]).as_py()
+    if not covered.num_rows:
+        orphan = orphan or NOT_NEEDED
     return WaiverUse(waiver, waiver.state(as_of_us), covered.num_rows, cases, orphan)
 
 

@@ -103,7 +103,10 @@ def test_the_first_that_was_granted_counts(log: Path) -> None:
     later = ONE.replace("W-1", "W-2").replace("2025-01-07", "2025-01-08")
     found = audit(log, later + "all = true" + ONE + 'team = ["network"]').json()
     assert waived(log) == {"A": None, "B": None, "C": "W-1", "D": None}
-    assert [(use["id"], use["findings"]) for use in found["waivers"]] == [("W-1", 1), ("W-2", 0)]
+    first, second = found["waivers"]
+    assert (first["id"], first["findings"], first["orphan"]) == ("W-1", 1, None)
+    assert (second["id"], second["findings"]) == ("W-2", 0)
+    assert second["orphan"] == "all that it could cover is covered by one that was granted before"
 
 
 @pytest.mark.parametrize(
