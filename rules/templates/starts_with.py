@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 FORMULA = "G (!Y true -> activity)   that is: the step that none comes before is the activity"
 ONE = Interval(1, 1)
-UNSHOWN = frozenset({Verdict.VACUOUS})  # a case ends with a step
+# a case ends with a step; one without any step is shown only where steps outside the model exist
+UNSHOWN = frozenset({Verdict.VACUOUS, Verdict.PENDING})
 HINGES = {ORDER: CLAIMS, START: CLAIMS, MIDDLE: CLAIMS, WORDS: CLAIMS}
 EXPLAIN = {
     "ahead": "steps before the first '{activity}' (all, where there is none)",
