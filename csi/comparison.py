@@ -123,6 +123,7 @@ def compare(request: CompareRequest, step: Callable[[str], None] = lambda _: Non
         least=request.least.change,
         smallest=SMALLEST_SIDE,
         decidable=not torn,
+        outside=() if a.words is None else a.words.practice.outside_model,
     )
     return Compared(
         request=request,

@@ -1,8 +1,8 @@
 """Are cases of one group slower, and in which state? Medians side by side, open cases censored.
 
 Two kinds of times, in elapsed hours, one a case
-- case time: from the first event to the last step; of an open case up to the end of the log, and
-  known to be at least that long;
+- case time: from the first event to the last step, those `outside` the practice's model (a survey
+  after the end) aside; of an open case up to the end of the log, and known to be at least so long;
 - time in a state: from a step to the next one, all visits of the case together; the last step of an
   ended case starts no state, that of an open case is still running (censored).
 
@@ -32,6 +32,8 @@ from process_mining import schema as s
 from process_mining.columnar.steps import steps_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy.typing as npt
 
     from process_mining.columnar.steps import Steps
@@ -61,8 +63,14 @@ class TimeDifference:
     verdict: Verdict
 
 
-def compare_times(
-    a: Given, b: Given, *, least: float, smallest: int, decidable: bool = True
+def compare_times(  # noqa: PLR0913 - what is compared, and what matters
+    a: Given,
+    b: Given,
+    *,
+    least: float,
+    smallest: int,
+    decidable: bool = True,
+    outside: Collection[str] = (),
 ) -> tuple[TimeDifference, ...]:
     """Compare the times of two groups: each a log, which cases have ended, and its end in µs.
 
@@ -70,7 +78,7 @@ def compare_times(
     """
     if not a[0].timed or not b[0].timed:
         return ()
-    left, right = _times(*a), _times(*b)
+    left, right = _times(*a, outside), _times(*b, outside)
     names = [None, *sorted({*left, *right} - {None}, key=str)]
     pairs = [(name, left.get(name, _NOTHING), right.get(name, _NOTHING)) for name in names]
     judged = sum(_enough(x, y, smallest) for _, x, y in pairs)
@@ -122,9 +130,11 @@ def _verdict(found: MedianDifference, least: float) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
-def _times(log: EventLog, complete: Bools, as_of_us: int) -> dict[str | None, Sample]:
-    steps = steps_of(log)
-    found: dict[str | None, Sample] = {None: _case_times(log, steps, complete, as_of_us)}
+def _times(
+    log: EventLog, complete: Bools, as_of_us: int, outside: Collection[str]
+) -> dict[str | None, Sample]:
+    steps, inside = steps_of(log), steps_of(log, leave_out=outside)
+    found: dict[str | None, Sample] = {None: _case_times(log, inside, complete, as_of_us)}
     running = steps.last & ~complete[steps.case]
     kept = np.flatnonzero(~steps.last | running)
     following = np.append(steps.time[1:], as_of_us)

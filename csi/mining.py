@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from csi.audit import by_practice
 from csi.report.drawings.flow_layout import laid_out
@@ -33,7 +35,7 @@ from process_mining import organisation, performance, resolution
 from process_mining import schema as s
 from process_mining.alignment import align
 from process_mining.alignment.precision import model_quality
-from process_mining.columnar import sql
+from process_mining.columnar import segments, sql
 from process_mining.discovery import KEEP_SHARE, Window, in_window, process_map, rework
 from process_mining.errors import CodedError
 from process_mining.model_discovery import NOISE, discover_model
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import pandas as pd
-    import pyarrow as pa
 
     from process_mining.alignment import Alignments
     from process_mining.alignment.precision import ModelQuality
@@ -164,7 +165,8 @@ class Mining:
 
     `complete` tells for each case whether it has ended, None where that is unknown. `last_us` is
     the last time of the log before the window picked from it. `variants` are of the activities that
-    the map shows. `facts` has one row a case (`columnar.sql.case_facts`).
+    the map shows. `facts` has one row a case (`columnar.sql.case_facts`), `duration_us` up to its
+    last event that is not left out: a survey after the end does not make a case longer.
     """
 
     request: MineRequest
@@ -255,7 +257,7 @@ def mine(request: MineRequest, step: Step = lambda _: None) -> Mining:
         leave_out=tuple(outside),
         map=found,
         variants=ways,
-        facts=sql.case_facts(log),
+        facts=_facts(log, outside),
         times=times,
         rework=rework(log, leave_out=outside),
         loops=performance.loops(log, leave_out=outside),
@@ -356,6 +358,19 @@ def _times(log: EventLog, part: _Part, means: Meanings, outside: Collection[str]
         split=split,
         service=performance.service_times(log, leave_out=outside),
     )
+
+
+def _facts(log: EventLog, outside: Collection[str]) -> pa.Table:
+    """Return the facts of each case, its duration without what is left out after its end."""
+    facts, arrays = sql.case_facts(log), log.arrays
+    inside = ~np.isin(arrays.activity, [arrays.code_of(word) for word in outside])
+    if inside.all() or not log.timed:
+        return facts
+    first, last = segments.first(arrays, inside | True), segments.last(arrays, inside)
+    spent = segments.take(arrays.at, last, fill=0) - segments.take(arrays.at, first, fill=0)
+    whole = facts["duration_us"]
+    lasted = pc.if_else(pa.array(last == segments.NONE), whole, pa.array(spent))
+    return facts.set_column(facts.column_names.index("duration_us"), "duration_us", lasted)
 
 
 def _teams(log: EventLog, means: Meanings, outside: Collection[str]) -> Teams | None:

@@ -187,7 +187,7 @@ def _map(mining: Mining) -> dict[str, Any]:
 
 
 def _medians(mining: Mining) -> pd.Series[int]:
-    """Return the median time from the first event to the last of each variant's cases."""
+    """Return the median duration of each variant's cases."""
     known = mining.facts["duration_us"].is_valid().to_numpy()
     spent = mining.facts["duration_us"].to_pandas()[known].to_numpy(np.int64)
     found = grouped(mining.variants.variant_of_case[known], spent, n=len(mining.variants))

@@ -180,7 +180,8 @@ def _duration_card(summary: Row) -> Row:
     censored = summary["duration"]["censored"]
     apart = f", {number(censored)} of them still open" if censored else ""
     note = f"{between}n = {number(found['n'])}{apart}"
-    note = f"from first event to last; {note}"
+    aside = " that is not left out" if summary["filters"]["left_out"] else ""
+    note = f"from first event to the last{aside}; {note}"
     return {"label": "Half take at most", "value": hours_words(found["value"]), "note": note}
 
 
@@ -298,9 +299,10 @@ def _way(place: int, row: Row) -> Row:
 
 def _ways_note(summary: Row) -> str:
     n, whole = min(len(summary["ways"]), WAYS_SHOWN), summary["mined"]["variants"]
+    aside = " that is not left out" if summary["filters"]["left_out"] else ""
     return (
         f"{number(n)} of {plural(whole, 'way')}, most tickets first; all are in variants.parquet. "
-        "Durations run from the first event to the last."
+        f"Durations run from the first event to the last{aside}."
     )
 
 

@@ -131,6 +131,26 @@ def test_alike_logs_show_no_difference(tmp_path: Path) -> None:
 NOTHING_TO_TEST = "no step or succession is in enough cases, and missing in enough, to test"
 
 
+def test_a_survey_after_the_end_makes_no_case_longer(tmp_path: Path) -> None:
+    steps = [("Register", 0.0), ("Diagnose", 1.0), ("Resolve", 1.0), ("Close", 1.0)]
+    late = [*steps, ("Ask feedback", 1.0), ("Receive feedback", 90.0)]
+    logs = [
+        write_lines(
+            tmp_path / f"{name}.ndjson",
+            [
+                line
+                for i in range(60)
+                for line in trail(f"{name}{i}", DAY + dt.timedelta(hours=i), way)
+            ],
+        )
+        for name, way in (("a", steps), ("b", late))
+    ]
+    found = compared(*logs, "--practice", "incident", out=tmp_path / "out")
+    case = row(found, "time", None, None)
+    assert (case["a"], case["b"], case["verdict"]) == (3.0, 3.0, "no difference shown")
+    assert row(found, "step", "Receive feedback", None)["verdict"] == "differs"
+
+
 def test_small_numbers_are_said_on_a_terminal_as_they_are(tmp_path: Path) -> None:
     quick = [("Register", 0.0), ("Resolve", 0.01), ("Close", 0.01)]
     logs = []

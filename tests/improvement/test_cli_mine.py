@@ -309,6 +309,32 @@ def test_wrong_options_are_coded_errors(tmp_path: Path, words: tuple[str, ...], 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_survey_after_the_end_makes_no_ticket_longer(tmp_path: Path) -> None:
+    plain = rows()
+    asked = [
+        row | {"activity": said, "at": f"2024-12-{day}T00:00:07Z", "seq": row["seq"] + 1 + k}
+        for row in plain
+        if row["activity"] == "Close"
+        for k, (said, day) in enumerate((("Ask feedback", 20), ("Receive feedback", 27)))
+    ]
+    logs = [
+        written(tmp_path / f"{i}.ndjson", found) for i, found in enumerate((plain, plain + asked))
+    ]
+    first, second = (
+        mined(log, tmp_path / log.stem, "--practice", "incident", "--to", "2025-01-01")
+        for log in logs
+    )
+    assert second["mined"]["events"] == first["mined"]["events"] + len(asked)
+    assert second["ways"] == first["ways"]
+    closed = [pq.read_table(tmp_path / str(i) / "variants.parquet") for i in (0, 1)]
+    assert (
+        closed[0]["median_duration_us"].to_pylist() == closed[1]["median_duration_us"].to_pylist()
+    )
+    a = second["duration"]["p50"]["value"]
+    assert a is not None
+    assert a < 24 * 7
+
+
 def test_the_log_is_not_written_over(tmp_path: Path) -> None:
     log = written(tmp_path / "summary.json", rows(2))
     ran = in_process("mine", log, "--source", "ndjson", "--out", tmp_path)
