@@ -542,7 +542,7 @@ def rules_explain(code: str, case_id: str | None, *, as_json: bool, **options: A
       trueloop rules explain INC002 incidents.csv --mapping ours.toml --case INC0000057
     """
     from csi.console import explain_lines, steps
-    from csi.explanation import explain
+    from csi.rulebook.explanation import explain
 
     if bool(options["logs"]) != (case_id is not None):
         msg = "a log and --case go together: name both, or none of them"
@@ -558,7 +558,7 @@ def rules_explain(code: str, case_id: str | None, *, as_json: bool, **options: A
 def _explain_rule(code: str, folders: tuple[Path, ...], *, as_json: bool) -> None:
     """Explain all versions of a rule without a log, the one that comes into force last first."""
     from csi.outputs import to_json
-    from csi.rule_pages import as_data
+    from csi.rulebook.pages import as_data
     from rules.catalogue import explain, load_catalogue
 
     catalogue = load_catalogue(folders)
@@ -610,7 +610,7 @@ def rules_diff(ctx: click.Context, /, old: str, new: str, **options: Any) -> Non
       trueloop rules diff shipped my-rulebook incidents.csv --mapping ours.toml --fail-on high
     """
     from csi.console import diff_lines, steps
-    from csi.rulebook_diff import FILES, difference, summary_of, write_difference
+    from csi.rulebook.diff import FILES, difference, summary_of, write_difference
 
     out = options["out"]
     if out is not None:
@@ -640,7 +640,7 @@ def rules_new(code: str, *, out: Path, folders: tuple[Path, ...], **options: str
       trueloop rules new ABC001 --template responds_within --practice problem --out my-rules
     """
     from csi.console import steps
-    from csi.new_rule import new_rule
+    from csi.rulebook.new_rule import new_rule
 
     with steps("examples"):
         path = new_rule(
@@ -683,7 +683,7 @@ def rules_docs(folders: tuple[Path, ...], out: Path) -> None:
     Example:
       trueloop rules docs --out docs/rules
     """
-    from csi.rule_pages import write_pages
+    from csi.rulebook.pages import write_pages
     from rules.catalogue import load_catalogue
 
     click.echo(f"{write_pages(load_catalogue(folders), out)} pages in {out}")
@@ -705,7 +705,7 @@ def rules_models(folders: tuple[Path, ...], out: Path) -> None:
       trueloop rules models --out docs/reference-models.md
     """
     from csi.outputs import write_text
-    from csi.rule_pages import models_page
+    from csi.rulebook.pages import models_page
     from rules.practice import load_practices
 
     found = load_practices(folders)

@@ -20,7 +20,7 @@ import mistune
 import pytest
 from improvement.command_line import event_line, in_process, write_lines
 
-from csi.rule_pages import pages
+from csi.rulebook.pages import pages
 from process_mining.errors import CodedError
 from rules.catalogue import Catalogue, explain, load_catalogue
 

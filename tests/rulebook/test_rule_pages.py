@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from csi.rule_pages import models_page, pages
+from csi.rulebook.pages import models_page, pages
 from rules.catalogue import load_catalogue
 from rules.practice import load_practices
 

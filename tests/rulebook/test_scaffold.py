@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from csi.new_rule import new_rule
+from csi.rulebook.new_rule import new_rule
 from process_mining.errors import CodedError
 from rules.catalogue import Catalogue, load_catalogue, run_examples
 from rules.parameters import parameters

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, get_args
 
-from csi.markdown import inline, table
+from csi.rulebook.markdown import inline, table
 from rules.spec import Control
 
 if TYPE_CHECKING:

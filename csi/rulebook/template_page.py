@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from csi.markdown import code, escaped, fenced, inline, table
 from csi.outputs import to_json
+from csi.rulebook.markdown import code, escaped, fenced, inline, table
 from rules.parameters import parameters
 from rules.template_notes import note
 from rules.templates import templates

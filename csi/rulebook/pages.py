@@ -3,17 +3,17 @@
 A page on the kinds of constraint, one on the change controls, one on the reference models. They are
 generated from the rule files, the templates and the practice files; a test compares them with those
 that are committed, so a page can never say anything else than these. What a rule file says stays
-text on a page (`csi.markdown`).
+text on a page (`csi.rulebook.markdown`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from csi.control_page import controls_page
-from csi.markdown import code, fenced, inline, table
 from csi.outputs import to_json, write_text
-from csi.template_page import templates_page
+from csi.rulebook.control_page import controls_page
+from csi.rulebook.markdown import code, fenced, inline, table
+from csi.rulebook.template_page import templates_page
 from rules.catalogue import SCHEMA_FILE, describe, explain
 from rules.rule_schema import rule_schema
 from rules.templates import templates
