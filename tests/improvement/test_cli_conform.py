@@ -624,6 +624,19 @@ def test_every_deviating_step_leads_from_the_drawing_to_its_deviations(real: Pat
     assert "<desc" in drawing
 
 
+TALLEST_ROW = """<script>addEventListener("load", () => parent.postMessage(Math.max(
+  ...[...document.querySelectorAll(".deviations tr")].map(e => e.offsetHeight)) + "",
+  "*"))</script>"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: heights are not measured")
+def test_examples_are_not_squeezed_to_a_letter_a_line(tmp_path: Path) -> None:
+    cases = {f"1-37805031{i}": "ABBD" for i in range(4)}
+    conform(tmp_path, cases=cases)
+    (tallest,) = widths(tmp_path / "out" / "conform.html", PHONE, tmp_path, TALLEST_ROW)
+    assert 20 < int(tallest) < 130
+
+
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: widths are not measured")
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 def test_the_page_is_no_wider_than_the_screen(

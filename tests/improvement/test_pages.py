@@ -199,11 +199,14 @@ def test_ten_thousand_characters_do_not_fill_the_terminal(hostile: Audited) -> N
 # --- width, in a browser
 
 
-def widths(page: Path, width: int, folder: Path) -> list[str]:
-    """View, document and body width, and what sticks out, of a page in a frame of this width."""
+def widths(page: Path, width: int, folder: Path, measure: str = MEASURE) -> list[str]:
+    """View, document and body width, and what sticks out, of a page in a frame of this width.
+
+    Or what another script measures there.
+    """
     html = page.read_text("utf-8")
     # The measuring script needs the policy out of the way; nothing else is changed.
-    html, policies = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', MEASURE, html)
+    html, policies = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', measure, html)
     assert policies == 1
     (folder / "page.html").write_text(html, encoding="utf-8")
     (folder / "frame.html").write_text(FRAME.replace("WIDTH", str(width)), encoding="utf-8")
