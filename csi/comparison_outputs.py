@@ -259,7 +259,10 @@ def _word_remarks(found: Compared) -> list[str]:
         unsure = int((~side.log.cases[s.ORDER_KNOWN].to_numpy()).sum())
         if unsure:
             cases = plural(unsure, "case")
-            said.append(f"{cases} of {name} have events at one time whose order is not declared.")
+            said.append(
+                f"{cases} of {name} have events at one time whose order is not declared: they "
+                "stand in an order by their content, so successions there may not be real."
+            )
     return said
 
 

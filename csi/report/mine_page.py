@@ -133,7 +133,7 @@ def _headline(summary: Row) -> str:
     if rare := summary["filters"]["rare_activities"]:
         shown = plural(len(summary["map"]["activities"]), "most frequent step")
         said += f" through the {shown}, {number(len(rare))} rare ones left out"
-    if ways:
+    if few > 1:
         said += f"; the {few} most frequent cover {percent(ways[few - 1]['cumulative'])} of them"
     spots = summary["times"]["bottlenecks"]
     if spots and spots[0]["total_h"]:

@@ -151,6 +151,20 @@ def test_a_survey_after_the_end_makes_no_case_longer(tmp_path: Path) -> None:
     assert row(found, "step", "Receive feedback", None)["verdict"] == "differs"
 
 
+def test_an_order_that_nobody_declared_is_told(tmp_path: Path) -> None:
+    logs = [
+        write_lines(
+            tmp_path / f"{name}.ndjson",
+            [event_line(f"{name}{i}", step, DAY.isoformat()) for i in range(30) for step in "XY"],
+        )
+        for name in "ab"
+    ]
+    said = " ".join(compared(*logs, out=tmp_path / "out")["remarks"])
+    for name in "AB":
+        assert f"30 cases of {name} have events at one time whose order is not declared" in said
+    assert "successions there may not be real" in said
+
+
 def test_small_numbers_are_said_on_a_terminal_as_they_are(tmp_path: Path) -> None:
     quick = [("Register", 0.0), ("Resolve", 0.01), ("Close", 0.01)]
     logs = []

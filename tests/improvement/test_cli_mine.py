@@ -221,6 +221,13 @@ def test_what_the_map_hides_is_counted(tmp_path: Path) -> None:
     assert "Of variants, map and model 4 rare kinds of steps are left out." in said
 
 
+def test_one_way_is_said_as_one(tmp_path: Path) -> None:
+    log = written(tmp_path / "log.ndjson", [row for row in rows() if row["case_id"] == "T000"])
+    mined(log, tmp_path / "out")
+    page = (tmp_path / "out" / "mine.html").read_text()
+    assert "took 1 different way. Most time" in page
+
+
 def test_slow_lines_are_marked(tmp_path: Path) -> None:
     log = written(tmp_path / "log.ndjson", rows())
     summary = mined(log, tmp_path / "out", "--slower-than", "6h", "--keep-share", 0)
