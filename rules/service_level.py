@@ -46,6 +46,7 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib import resources
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -68,6 +69,7 @@ from process_mining.clock import (
     spec_mistakes,
 )
 from process_mining.columnar import segments
+from process_mining.columnar.segments import Marked
 from process_mining.errors import CodedError, RunError, did_you_mean, raise_all
 from rules.durations import parse_duration
 from rules.spec import wilson
@@ -325,17 +327,19 @@ def _verdict(low: float, high: float, objective: float) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Course:
-    """Positions in the log's events, a case: start, stop, last step; and the paused spans.
+    """Positions in the log's events, a case: start, stop; when the clock ends; the paused spans.
 
     Span k begins at event pauses[k] and ends at event resumes[k] (NONE: the clock's end).
+    `n_pauses` counts each case's pauses before its stop.
     `observable`: the source records the start and some stop; `doubtful`: not every stop.
     """
 
     start: Ints
     stop: Ints
-    last: Ints
-    pauses: Ints
+    ends: Ints
+    pauses: Marked
     resumes: Ints
+    n_pauses: Ints
     observable: bool
     doubtful: bool
 
@@ -344,31 +348,47 @@ def _course(desk: Desk, target: Target) -> _Course:
     arrays, steps = desk.log.arrays, desk.steps
     begins = steps if target.start is None else desk.mask(target.start)
     start = segments.first(arrays, begins)
-    here = np.arange(len(steps))
-    started = (start[arrays.case_of] != NONE) & (here >= start[arrays.case_of])
-    stopping = _any_of(desk, target.stops) & started
+    stops = _started(Marked.of(arrays, _any_of(desk, target.stops)), start)
     paused = _any_of(desk, target.pauses) & steps
     if target.metric == "resolve" and target.reopen == "pauses":
-        paused |= _resolved(desk, stopping) & steps
-    pauses = np.flatnonzero(paused & started)
+        paused |= _resolved(desk, stops.mask) & steps
+    pauses = _started(Marked.of(arrays, paused), start)
+    stop = _stop(desk, target, stops)
+    stopped = stop[pauses.case]
     return _Course(
         start=start,
-        stop=_stop(desk, target, stopping),
-        last=segments.last(arrays, steps),
+        stop=stop,
+        ends=_ends(desk, stop),
         pauses=pauses,
-        resumes=segments.next_position(arrays, steps)[pauses],
+        resumes=pauses.next_among(Marked.of(arrays, steps)),
+        n_pauses=pauses.only((stopped == NONE) | (pauses.place < stopped)).count(),
         observable=not desk.unobserved.issuperset(target.stops)
         and target.start not in desk.unobserved,
         doubtful=not desk.unobserved.isdisjoint(target.stops),
     )
 
 
-def _stop(desk: Desk, target: Target, stopping: Bools) -> Ints:
-    arrays = desk.log.arrays
+def _started(events: Marked, start: Ints) -> Marked:
+    """Return those events that do not come before the start of their case's clock."""
+    first = start[events.case]
+    return events.only((first != NONE) & (events.place >= first))
+
+
+def _stop(desk: Desk, target: Target, stops: Marked) -> Ints:
     if target.metric == "respond":
-        return segments.first(arrays, stopping)
-    stop = segments.last(arrays, stopping)
-    return np.where(segments.last(arrays, desk.mask(REOPEN)) > stop, NONE, stop)
+        return stops.first()
+    stop = stops.last()
+    return np.where(segments.last(desk.log.arrays, desk.mask(REOPEN)) > stop, NONE, stop)
+
+
+def _ends(desk: Desk, stop: Ints) -> Ints:
+    """When each case's clock ends: at its stop, else its last step, else now."""
+    arrays = desk.log.arrays
+    last_event = segments.take(arrays.at, segments.last_event(arrays), fill=desk.as_of_us)
+    last_step = segments.take(arrays.at, desk.last_step, fill=desk.as_of_us)
+    open_until = np.maximum(last_event, desk.as_of_us)
+    ends = np.where(desk.complete, last_step, open_until)
+    return np.where(stop == NONE, ends, segments.take(arrays.at, stop, fill=0))
 
 
 def _resolved(desk: Desk, stopping: Bools) -> Bools:
@@ -381,8 +401,10 @@ def _resolved(desk: Desk, stopping: Bools) -> Bools:
 
 
 def _any_of(desk: Desk, activities: Iterable[str]) -> Bools:
-    arrays = desk.log.arrays
-    return np.isin(arrays.activity, [arrays.code_of(activity) for activity in activities])
+    mask = np.zeros(desk.log.n_events, dtype=bool)
+    for activity in activities:
+        mask |= desk.mask(activity)
+    return mask
 
 
 # --- which target, and how far ----------------------------------------------------------------
@@ -404,19 +426,17 @@ def _candidates(desk: Desk, metric: str, practice: str | None) -> list[_Candidat
     targets.sort(key=lambda found: (found[1].service is not None, found[0]))
     unnamed = _is_null(desk, s.PRACTICE)
     _require_one_type({target.case_type for _, target in targets}, unnamed, practice)
-    return [_candidate(desk, index, target, unnamed, practice) for index, target in targets]
-
-
-def _candidate(
-    desk: Desk, index: int, target: Target, unnamed: Bools, practice: str | None
-) -> _Candidate:
-    mine = _equals(desk, s.PRACTICE, target.case_type)
-    if practice in (None, target.case_type):
-        mine |= unnamed
-    cases = mine & _equals(desk, s.PRIORITY, target.priority)
-    if target.service is not None:
-        cases &= _equals(desk, s.SERVICE, target.service)
-    return _Candidate(index, target, mine, cases)
+    equals = cache(partial(_equals, desk))  # targets share most of what they ask for
+    found = []
+    for index, target in targets:
+        mine = equals(s.PRACTICE, target.case_type)
+        if practice in (None, target.case_type):
+            mine = mine | unnamed
+        cases = mine & equals(s.PRIORITY, target.priority)
+        if target.service is not None:
+            cases &= equals(s.SERVICE, target.service)
+        found.append(_Candidate(index, target, mine, cases))
+    return found
 
 
 def _require_one_type(types: set[str], unnamed: Bools, practice: str | None) -> None:
@@ -481,14 +501,14 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
     clock.started[cases] = course.start[cases] != NONE
     clock.stopped[cases] = course.stop[cases] != NONE
     clock.ended[cases] = desk.complete[cases] & ~clock.stopped[cases]
-    clock.pauses[cases] = _n_pauses(desk, course)[cases]
+    clock.pauses[cases] = course.n_pauses[cases]
     cases = cases[clock.started[cases]]
     if not len(cases) or not desk.log.timed:
         return
-    _mark_events(desk, course, cases, clock)
+    _mark_events(course, cases, clock)
     calendar = desk.service_levels.calendar(target.calendar)
     at = desk.log.arrays.at
-    start, end = at[course.start[cases]], _ends(desk, course)[cases]
+    start, end = at[course.start[cases]], course.ends[cases]
     pauses = _pauses(desk, course, cases, start, end)
     paused = paused_us(start, end, pauses, calendar)
     clock.paused_us[cases] = paused
@@ -502,26 +522,17 @@ def _run(desk: Desk, target: Target, course: _Course, cases: Ints, clock: CaseCl
     clock.known[cases] &= kept | ~doubtful
 
 
-def _mark_events(desk: Desk, course: _Course, cases: Ints, clock: CaseClock) -> None:
+def _mark_events(course: _Course, cases: Ints, clock: CaseClock) -> None:
     """Mark the events that make these cases' clocks run, and those that hold them."""
-    mine = np.isin(desk.log.arrays.case_of[course.pauses], cases)
-    stop, resumes = course.stop[cases], course.resumes[mine]
+    asked = np.zeros(len(course.start), dtype=bool)
+    asked[cases] = True
+    mine = asked[course.pauses.case]
     for mask, events in (
-        (clock.starts, (course.start[cases], resumes)),
-        (clock.stops, (stop, course.pauses[mine])),
+        (clock.starts, (course.start[cases], course.resumes[mine])),
+        (clock.stops, (course.stop[cases], course.pauses.place[mine])),
     ):
         for positions in events:
             mask[positions[positions != NONE]] = True
-
-
-def _ends(desk: Desk, course: _Course) -> Ints:
-    """When each case's clock ends: at its stop, else its last step, else now."""
-    arrays = desk.log.arrays
-    last_event = segments.take(arrays.at, segments.last_event(arrays), fill=desk.as_of_us)
-    last_step = segments.take(arrays.at, course.last, fill=desk.as_of_us)
-    open_until = np.maximum(last_event, desk.as_of_us)
-    ends = np.where(desk.complete, last_step, open_until)
-    return np.where(course.stop == NONE, ends, segments.take(arrays.at, course.stop, fill=0))
 
 
 def _pauses(desk: Desk, course: _Course, cases: Ints, start: Ints, end: Ints) -> Pauses:
@@ -529,21 +540,14 @@ def _pauses(desk: Desk, course: _Course, cases: Ints, start: Ints, end: Ints) ->
     arrays = desk.log.arrays
     row_of = np.full(arrays.n_cases, NONE, np.int64)
     row_of[cases] = np.arange(len(cases))
-    row = row_of[arrays.case_of[course.pauses]]
+    row = row_of[course.pauses.case]
     mine = row != NONE
-    row, pauses, resumes = row[mine], course.pauses[mine], course.resumes[mine]
+    row, pauses, resumes = row[mine], course.pauses.place[mine], course.resumes[mine]
     begin = np.maximum(arrays.at[pauses], start[row])
     until = np.where(resumes == NONE, end[row], segments.take(arrays.at, resumes, fill=0))
     until = np.minimum(until, end[row])
     some = until > begin
     return Pauses(row[some], begin[some], until[some])
-
-
-def _n_pauses(desk: Desk, course: _Course) -> Ints:
-    """Count each case's pauses before its stop."""
-    owner = desk.log.arrays.case_of[course.pauses]
-    inside = (course.stop[owner] == NONE) | (course.pauses < course.stop[owner])
-    return np.bincount(owner[inside], minlength=desk.log.n_cases).astype(np.int64)
 
 
 def _clock_table(desk: Desk, metric: str, clock: CaseClock) -> pa.Table:

@@ -224,8 +224,9 @@ class Desk:
     def steps(self) -> npt.NDArray[np.bool_]:
         """Tell for each event whether it is a step of the practice itself, not one outside."""
         arrays = self.log.arrays
-        outside = [arrays.code_of(activity) for activity in sorted(self.outside)]
-        steps = np.asarray((arrays.activity >= 0) & ~np.isin(arrays.activity, outside))
+        steps = np.asarray(arrays.activity >= 0)
+        for activity in sorted(self.outside):
+            steps &= ~self.mask(activity)
         steps.flags.writeable = False  # it is shared by all rules
         return steps
 
