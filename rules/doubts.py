@@ -173,7 +173,8 @@ def _own_doubts(
     excuses: frozenset[str] = one.rule.params.excuses()
     unseen = sorted(excuses & desk.unobserved)
     ties = ~desk.log.cases[s.ORDER_KNOWN].combine_chunks().to_numpy(zero_copy_only=False)
-    ties &= (verdicts != Verdict.VACUOUS) & (ORDER in hinges)
+    # what is unknown in any order is not taken by the ties
+    ties &= ~np.isin(verdicts, (Verdict.VACUOUS, Verdict.UNKNOWN)) & (ORDER in hinges)
     unmapped = np.zeros(len(verdicts), dtype=bool) if desk.unmapped is None else desk.unmapped
     violates = verdicts == Verdict.VIOLATES
     hanging = np.isin(verdicts, hinges.get(WORDS, ()))

@@ -179,3 +179,16 @@ def test_object_types_of_a_table_are_a_slip(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("case_id,activity,at\n1,x,2024-01-01T00:00:00Z\n")
     ran = in_process("inspect", tmp_path / "log.csv", "--object-type", "Incident")
     assert (ran.code, ran.err[:6]) == (2, "LG038 ")
+
+
+def test_an_undeclared_order_takes_only_what_could_be_said(tmp_path: Path) -> None:
+    """Where no team is named INC004 is unknown in any order, so the ties take nothing of it."""
+    tied = [(case, step, f"{when[:11]}0{6 + n // 2}:10:11", 0) for case, step, when, n in rows()]
+    (tmp_path / "named").mkdir()
+    named = audited(tmp_path / "named", tied)
+    assert taken(named, "QG124")["INC004"] == 40
+    nameless = audited(tmp_path, tied, missing='"desk"')
+    assert taken(nameless, "QG124")["INC001"] == 40
+    assert "INC004" not in taken(nameless, "QG124")
+    (row,) = [row for row in nameless["rules"] if row["code"] == "INC004"]
+    assert (row["unknown"], row["unknown_because"]) == (40, "no event of the case names a team")
