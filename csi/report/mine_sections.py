@@ -212,14 +212,7 @@ def teams_part(mining: Mining, found: Row | None) -> Row | None:
         "handovers": [_handover(row) for row in found["handovers"][:ROWS_SHOWN]],
         "ping_pongs": [_ping_pong(row) for row in found["ping_pongs"][:ROWS_SHOWN]],
         "central": [_central(row) for row in found["teams"] if row["betweenness"]][:ROWS_SHOWN],
-        "a_case": [
-            {
-                "times": number(row["times"]),
-                "cases": number(row["cases"]),
-                "share": percent(row["share"]),
-            }
-            for row in found["handovers_a_case"][:ROWS_SHOWN]
-        ],
+        "a_case": _a_case(found["handovers_a_case"]),
     }
 
 
@@ -242,6 +235,24 @@ def _teams_note(found: Row) -> str:
         f"{'; '.join(said)}. Shares with 95 % Wilson intervals. "
         "Teams of under 5 people stand as one."
     )
+
+
+def _a_case(rows: list[Row]) -> list[Row]:
+    """How many tickets were handed over how often; the last line holds all that is more."""
+    shown = list(rows[: ROWS_SHOWN if len(rows) <= ROWS_SHOWN else ROWS_SHOWN - 1])
+    said = [
+        {
+            "times": number(row["times"]),
+            "cases": number(row["cases"]),
+            "share": percent(row["share"]),
+        }
+        for row in shown
+    ]
+    if rest := rows[len(shown) :]:
+        cases, share = (sum(row[key] for row in rest) for key in ("cases", "share"))
+        times = f"{number(rest[0]['times'])} or more"
+        said.append({"times": times, "cases": number(cases), "share": percent(share)})
+    return said
 
 
 def _handover(row: Row) -> Row:

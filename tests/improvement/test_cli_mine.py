@@ -228,6 +228,22 @@ def test_one_way_is_said_as_one(tmp_path: Path) -> None:
     assert "took 1 different way. Most time" in page
 
 
+def test_no_ticket_is_missing_from_the_hand_overs_a_ticket(tmp_path: Path) -> None:
+    lines = [
+        event_line(
+            f"T{case:02d}", "Diagnose", f"2025-01-01T{k:02d}:00:00Z", seq=k, team=TEAMS[k % 2]
+        )
+        for case in range(20)
+        for k in range(case + 1)
+    ]
+    mined(write_lines(tmp_path / "log.ndjson", lines), tmp_path / "out")
+    page = (tmp_path / "out" / "mine.html").read_text()
+    table = page[page.index("Hand-overs a ticket") :]
+    cells = re.findall(r'<td class="n">([^<]*)</td>', table[: table.index("</table>")])
+    assert cells[-3:] == ["9 or more", "11", "55.0 %"]
+    assert sum(map(int, cells[1::3])) == 20
+
+
 def test_slow_lines_are_marked(tmp_path: Path) -> None:
     log = written(tmp_path / "log.ndjson", rows())
     summary = mined(log, tmp_path / "out", "--slower-than", "6h", "--keep-share", 0)
