@@ -111,7 +111,10 @@ def findings(desk: Desk, one: Measured, cases: Ints) -> pa.Table:
         "measured": measured,
         "limit": limit,
         "unit": _repeat(found.unit, n),
-        "message": _told(_messages(rule.title, measured, limit, found.unit), found.told),
+        "message": _with_told(
+            _messages(rule.title, measured, limit, found.unit),
+            None if found.told is None else found.told(cases),
+        ),
         "fingerprint": _fingerprints(rule, case_ids.to_pylist(), events, evidence),
         "waived_by": pa.nulls(n, pa.string()),
         "expected": _repeat(templates()[rule.template].describe(rule.params), n),
@@ -206,7 +209,7 @@ def _messages(title: str, measured: pa.Array, limit: pa.Array, unit: str) -> pa.
     return pc.coalesce(with_limit, with_value, pa.scalar(title))
 
 
-def _told(messages: pa.Array, told: pa.Array | None) -> pa.Array:
+def _with_told(messages: pa.Array, told: pa.Array | None) -> pa.Array:
     """Add what a template tells of each case besides."""
     if told is None:
         return messages

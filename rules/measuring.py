@@ -155,7 +155,6 @@ def _rows(found: Measure, rows: Ints) -> Measure:
         facts={name: values[rows] for name, values in found.facts.items()},
         measured=None if found.measured is None else found.measured[rows],
         limit=None if found.limit is None else found.limit[rows],
-        told=None if found.told is None else found.told.take(pa.array(rows)),
         margin_us=None if found.margin_us is None else found.margin_us[rows],
         starts=None,
         stops=None,

@@ -127,13 +127,12 @@ class Records:
         if direction == "named_by":
             mine, other = other, mine
         links = self.links.filter(pc.equal(self.links[s.KIND], kind))
-        place = pc.index_in(links[mine], value_set=ids)
-        pairs = pa.table({"case": place, "named": links[other]}).filter(place.is_valid())
+        place = _places(links[mine].combine_chunks(), ids)
+        pairs = pa.table({"case": place, "named": links[other]}).filter(pa.array(place >= 0))
         pairs = pairs.group_by(["case", "named"], use_threads=False).aggregate([])
         pairs = pairs.sort_by([("case", "ascending"), ("named", "ascending")]).combine_chunks()
         named = pa.concat_arrays([pa.array([], pa.string()), *pairs["named"].chunks])
-        row = pc.index_in(named, value_set=self.ids).fill_null(NOT_IN_LOG)
-        return Links(_whole(pairs["case"]), _whole(row), named)
+        return Links(_whole(pairs["case"]), _places(named, self.ids), named)
 
     def of_practice(self, rows: Ints, practice: str) -> Bools:
         """Tell for each record whether it is one of a practice, or of a kind of it."""
@@ -230,6 +229,18 @@ def _steps(one: Translation) -> tuple[Ints, Ints, Bools]:
     )
     place = np.flatnonzero((arrays.activity >= 0) & ~np.isin(arrays.activity, outside))
     return arrays.case_of[place], arrays.at[place], np.isin(arrays.activity[place], ends)
+
+
+def _places(words: pa.Array, ids: pa.Array) -> Ints:
+    """Look up each text among ids, each of which stands there once: its place, or NOT_IN_LOG.
+
+    There are more ids than distinct texts as a rule, so it is they that are looked up.
+    """
+    coded = words.dictionary_encode()
+    word = pc.index_in(ids, value_set=coded.dictionary)
+    place = np.full(len(coded.dictionary), NOT_IN_LOG, dtype=np.int64)
+    place[word.drop_null().to_numpy()] = np.flatnonzero(_bools(word.is_valid()))
+    return np.asarray(place[coded.indices.to_numpy()])
 
 
 def _whole(column: pa.ChunkedArray | pa.Array) -> Ints:

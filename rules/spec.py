@@ -21,7 +21,7 @@ from process_mining.errors import RunError
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -107,7 +107,7 @@ class Measure:
     or stops a clock: recorded later than it happened, a start makes the time too short, a stop too
     long.
     `margin_us` is, where a time decides that is not `measured`, how far it lies from its limit.
-    `told` is what a finding of the case says besides, as text (null for nothing).
+    `told` gives what findings of some cases, which ascend, say besides, as texts (null: nothing).
     `judged` marks the events that the rule was asked about, one bool an event; None where it is
     the case as a whole that is judged, at its end.
     """
@@ -120,7 +120,7 @@ class Measure:
     cause: str = ""
     starts: npt.NDArray[np.bool_] | None = None
     stops: npt.NDArray[np.bool_] | None = None
-    told: pa.Array | None = None
+    told: Callable[[Ints], pa.Array] | None = None
     judged: npt.NDArray[np.bool_] | None = None
     margin_us: Ints | None = None
 

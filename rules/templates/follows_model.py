@@ -15,15 +15,18 @@ Not checked: data, time and people; which of several cheapest explanations is th
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import pyarrow as pa
 
 from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import CLAIMS, VIOLATION, WORDS, Desk, TemplateParams
 
 if TYPE_CHECKING:
+    from process_mining.eventlog import Ints
     from rules.spec import DecisionTable
 
 FORMULA = "the trace, or for an open case some continuation of it, is in the language of the model"
@@ -64,8 +67,13 @@ def measure(desk: Desk, _: Params) -> Measure:
         limit=np.zeros_like(lower),
         unit="steps off the model",
         cause="the case has words that the vocabulary does not map, or its cost is not settled",
-        told=desk.deviations,
+        told=None if desk.deviations is None else partial(_told, desk.deviations),
     )
+
+
+def _told(deviations: pa.Array, cases: Ints) -> pa.Array:
+    """What some cases did otherwise, in words."""
+    return deviations.take(pa.array(cases))
 
 
 def decide(_: Params) -> DecisionTable:

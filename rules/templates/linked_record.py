@@ -28,6 +28,7 @@ Not checked: when the link was made; whether the ticket that is named is the rig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -186,7 +187,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         starts=judged,
         stops=judged,
         cause=_cause(params, kept=kept),
-        told=_named(links, told.no if every else ~told.yes, arrays.n_cases),
+        told=partial(_named, links, told.no if every else ~told.yes),
         judged=judged,
     )
 
@@ -222,11 +223,12 @@ def _per_case(links: Links, marked: Bools, n_cases: int) -> Ints:
     return np.bincount(links.case[marked], minlength=n_cases).astype(np.int64)
 
 
-def _named(links: Links, marked: Bools, n_cases: int) -> pa.Array:
-    """Say which tickets the marked links of each case lead to; null for none."""
-    ends = np.cumsum(_per_case(links, marked, n_cases))
+def _named(links: Links, marked: Bools, cases: Ints) -> pa.Array:
+    """Say which tickets the marked links of some cases, which ascend, lead to; null for none."""
+    mine = marked & np.isin(links.case, cases)
+    ends = np.searchsorted(links.case[mine], cases, side="right")
     offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
-    names = pc.binary_join(pa.ListArray.from_arrays(offsets, links.named.filter(marked)), ", ")
+    names = pc.binary_join(pa.ListArray.from_arrays(offsets, links.named.filter(mine)), ", ")
     named = pc.binary_join_element_wise("linked with ", names, "")
     return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), named)
 

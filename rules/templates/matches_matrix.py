@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -152,7 +153,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         unit="levels off the matrix",
         cause=f"'{params.rows}', '{params.columns}' or '{params.result}' is missing or names no"
         " level",
-        told=_told(desk, params),
+        told=partial(_told, desk, params),
     )
 
 
@@ -178,11 +179,11 @@ def _compared(
     return fits[at], (size - fits)[at], off[at]
 
 
-def _told(desk: Desk, params: Params) -> pa.Array:
-    """What the three columns say, for a finding."""
-    said = []
+def _told(desk: Desk, params: Params, cases: Ints) -> pa.Array:
+    """What the three columns say of some cases, for a finding."""
+    said, rows = [], desk.log.cases.take(pa.array(cases))
     for name in (params.rows, params.columns, params.result):
-        values = Values.of(desk.log.cases, name)
+        values = Values.of(rows, name)
         texts = pa.array(
             [*(f"{name} {text}" for text in values.texts), f"{name} missing"], pa.string()
         )

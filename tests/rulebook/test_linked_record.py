@@ -252,7 +252,7 @@ def test_a_finding_names_the_tickets_that_are_not_as_demanded() -> None:
         _, found = ask(desk, params)
         assert found.told is not None
         assert found.measured is not None
-        assert found.told.to_pylist() == tickets
+        assert found.told(np.arange(2)).to_pylist() == tickets
         assert found.measured.tolist() == measured
     assert verdicts(desk, given) == ["conforms", "violates"]
     assert verdicts(desk, every) == ["violates", "vacuous"]
