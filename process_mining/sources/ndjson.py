@@ -4,7 +4,7 @@ One JSON object a line (UTF-8, RFC 8259), the keys in any order:
 
     case_id, activity, at        required; `at` is ISO 8601 with an offset
     seq                          whole number, the order among events of one time
-    practice, actor, team        text or null
+    practice, actor, team        text or null; an empty text names nobody
     attributes                   object of texts, numbers, true, false or null, kept as text
 
 Strict, because a misspelt key loses data in silence: unknown keys, keys that stand twice, times
@@ -114,7 +114,7 @@ def _cells(line: bytes, instant: Callable[[str], int]) -> dict[str, str | int | 
         s.AT: instant(_needed(event, s.AT)),
     }
     for key, column in OPTIONAL.items():
-        cells[column] = _text(event, key)
+        cells[column] = _text(event, key) or None
     cells[POSITION] = _whole(event.get(s.SEQ))
     attributes = event.get(ATTRIBUTES) or {}
     if not isinstance(attributes, dict):

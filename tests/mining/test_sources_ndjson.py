@@ -43,6 +43,15 @@ def test_every_key_becomes_its_column(tmp_path: Path) -> None:
     assert log.cases["practice"].to_pylist() == ["incident"]
 
 
+def test_an_empty_text_is_no_team_and_nobody(tmp_path: Path) -> None:
+    nobody = b',"actor":"","team":"","practice":""}'
+    log = read(tmp_path, GOOD.replace(b"}", nobody))
+    (event,) = log.events.to_pylist()
+    assert (event["actor"], event["team"]) == (None, None)
+    assert log.arrays.teams == log.arrays.actors == ()
+    assert log.cases["practice"].to_pylist() == [None]
+
+
 def test_numbers_keep_their_own_digits(tmp_path: Path) -> None:
     data = GOOD.replace(b"}", b',"attributes":{"f":1.500,"n":12345678901234567890123}}')
     (event,) = read(tmp_path, data).events.to_pylist()
