@@ -164,14 +164,16 @@ def _duration(mining: Mining) -> dict[str, Any]:
     facts = mining.facts.to_pandas()
     known = facts["duration_us"].notna().to_numpy()
     hours = facts["duration_us"][known].to_numpy(np.float64) / s.US_PER_HOUR
+    plain = {f"p{100 * q:.0f}": asdict(quantile(hours, q)) for q in (0.5, 0.9)}
     if mining.complete is None or mining.last_us is None:
-        found = {f"p{100 * q:.0f}": asdict(quantile(hours, q)) for q in (0.5, 0.9)}
-        return found | {"censored": None}
-    still = ~mining.complete[known]
+        return plain | {"censored": None}
+    running = ~mining.complete[known]
+    if not running.any():
+        return plain | {"censored": 0}
     begun = facts["first_at"][known].to_numpy(np.float64)
-    hours = np.where(still, (mining.last_us - begun) / s.US_PER_HOUR, hours)
-    found = {f"p{100 * q:.0f}": asdict(censored_quantile(hours, still, q)) for q in (0.5, 0.9)}
-    return found | {"censored": int(still.sum())}
+    hours = np.where(running, (mining.last_us - begun) / s.US_PER_HOUR, hours)
+    found = {f"p{100 * q:.0f}": asdict(censored_quantile(hours, running, q)) for q in (0.5, 0.9)}
+    return found | {"censored": int(running.sum())}
 
 
 # --- the sections

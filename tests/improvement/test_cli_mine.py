@@ -244,6 +244,18 @@ def test_no_ticket_is_missing_from_the_hand_overs_a_ticket(tmp_path: Path) -> No
     assert sum(map(int, cells[1::3])) == 20
 
 
+def test_ended_tickets_of_one_length_have_an_interval(tmp_path: Path) -> None:
+    lines = [
+        event_line(f"T{case:02d}", step, f"2025-01-{case + 1:02d}T{8 + k:02d}:00:00Z", seq=k)
+        for case in range(20)
+        for k, step in enumerate(STEPS)
+    ]
+    log = write_lines(tmp_path / "log.ndjson", lines)
+    found = mined(log, tmp_path / "out", "--practice", "incident")["duration"]
+    half = found["p50"]
+    assert (half["low"], half["value"], half["high"], found["censored"]) == (5.0, 5.0, 5.0, 0)
+
+
 def test_slow_lines_are_marked(tmp_path: Path) -> None:
     log = written(tmp_path / "log.ndjson", rows())
     summary = mined(log, tmp_path / "out", "--slower-than", "6h", "--keep-share", 0)
