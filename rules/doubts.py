@@ -99,8 +99,8 @@ class Concern:
             return self.cases
         late = {}
         for verdict, mask in (
-            (Verdict.VIOLATES, one.measure.stops),
-            (Verdict.CONFORMS, one.measure.starts),
+            (Verdict.VIOLATES, one.found.stops),
+            (Verdict.CONFORMS, one.found.starts),
         ):
             concerned = self.events if mask is None else self.events & mask
             late[verdict] = np.bincount(self.case_of[concerned], minlength=len(verdicts)) > 0
@@ -187,7 +187,7 @@ def _own_doubts(
         Hanging(CHANGED_CLOCK, DECIDED, _too_near(one, verdicts, _decided_by(desk))),
         Hanging("", not_recorded_cause(unseen), violates & bool(unseen)),
     ]
-    judged = Hanging("", one.measure.cause, verdicts == Verdict.UNKNOWN)
+    judged = Hanging("", one.found.cause, verdicts == Verdict.UNKNOWN)
     return [judged, *(h for h in hung if h.code not in allowed)]
 
 
@@ -205,8 +205,9 @@ def _decided_by(desk: Desk) -> int:
 
 def _too_near(one: Measured, verdicts: Verdicts, unsure_us: int) -> Bools:
     """Tell the verdicts on a time that lies nearer to its limit than times can be trusted."""
-    margin_us = _margin_us(one.measure)
-    if TIME not in _hinges(one.rule) or margin_us is None or not unsure_us:
+    reads_times = bool(unsure_us) and TIME in _hinges(one.rule)
+    margin_us = _margin_us(one.measure) if reads_times else None
+    if margin_us is None:
         return np.zeros(len(verdicts), dtype=bool)
     return np.asarray((margin_us < unsure_us) & np.isin(verdicts, CLAIMS))
 

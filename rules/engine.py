@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     Bound = tuple[int, int | None, int | None]  # field number, lowest rank, highest rank
     Ranks = tuple[tuple[Bound, ...], ...]
     Vector = tuple[int, ...]
+    Rank = npt.NDArray[np.unsignedinteger[Any]]  # of the least width that holds the number of cuts
 
 MAX_CONDITIONS: Final = 50
 MAX_FACTS: Final = 20_000
@@ -272,16 +273,17 @@ def _bound(field: int, interval: Interval, cuts: list[int]) -> Bound:
     return field, lo, hi
 
 
-def _rank(values: Ints, cuts: list[int]) -> Ints:
+def _rank(values: Ints, cuts: list[int]) -> Rank:
     """Count for each value the cuts that are not above it; cuts outside int64 are counted apart."""
-    rank = np.full(len(values), sum(cut <= _INT64.min for cut in cuts), dtype=np.int64)
+    always = sum(cut <= _INT64.min for cut in cuts)
+    rank = np.full(len(values), always, dtype=np.min_scalar_type(len(cuts)))
     for cut in cuts:
         if _INT64.min < cut <= _INT64.max:
             rank += values >= cut
     return rank
 
 
-def _distinct(columns: Sequence[Ints], radices: Sequence[int], size: int) -> tuple[Ints, Ints]:
+def _distinct(columns: Sequence[Rank], radices: Sequence[int], size: int) -> tuple[Ints, Ints]:
     """Return one case for each distinct vector, and each case's vector, by mixed-radix codes."""
     codes, n_codes = np.zeros(size, dtype=np.int64), min(size, 1)
     for column, radix in zip(columns, radices, strict=True):

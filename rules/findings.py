@@ -11,8 +11,8 @@ The fingerprint is the first 16 hex digits of the SHA-256 of [rule, rule version
 [[seq, activity, at in us] ...]] as JSON: it is stable over reruns and the order of rows, and
 changes with the rule's version.
 
-Cost: whole columns; Python runs once a finding for its fingerprint, and once a distinct number for
-its words.
+Cost: whole columns; Python runs once a finding for its fingerprint, and once a distinct number or
+activity for its words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -162,14 +161,27 @@ def _fingerprints(
 ) -> pa.Array:
     """Hash what makes a finding itself: the rule's version, the case, the events concerned."""
     taken = events.select([s.SEQ, s.ACTIVITY, s.AT]).take(pa.array(evidence.positions))
-    named = list(zip(*(column.to_pylist() for column in taken.columns), strict=True))
-    head = [rule.code, rule.version]
+    columns = [_as_json(column) for column in taken.columns]
+    listed = pc.binary_join_element_wise("[", pc.binary_join_element_wise(*columns, ", "), "]", "")
+    by_finding = pa.ListArray.from_arrays(pa.array(evidence.offsets, pa.int32()), listed)
+    named = pc.binary_join(by_finding, ", ").to_pylist()
+    head, verdict = json.dumps([rule.code, rule.version])[:-1], json.dumps(Verdict.VIOLATES.word)
     texts = (
-        json.dumps([*head, case_id, Verdict.VIOLATES.word, named[start:end]])
-        for case_id, (start, end) in zip(case_ids, pairwise(evidence.offsets.tolist()), strict=True)
+        f"{head}, {json.dumps(case_id)}, {verdict}, [{what}]]"
+        for case_id, what in zip(case_ids, named, strict=True)
     )
     digests = [hashlib.sha256(t.encode()).hexdigest()[:FINGERPRINT_DIGITS] for t in texts]
     return pa.array(digests, pa.string())
+
+
+def _as_json(column: pa.ChunkedArray) -> pa.Array:
+    """Write whole numbers or texts as JSON has them, each distinct text once."""
+    whole = column.combine_chunks()
+    if pa.types.is_integer(whole.type):
+        return whole.cast(pa.string()).fill_null("null")
+    coded = whole.cast(pa.string()).dictionary_encode()
+    written = pa.array([json.dumps(text) for text in coded.dictionary.to_pylist()], pa.string())
+    return written.take(coded.indices).fill_null("null")
 
 
 # --- words

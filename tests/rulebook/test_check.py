@@ -169,6 +169,32 @@ def test_fingerprints_are_those_of_the_finding_and_nothing_else() -> None:
     assert set(newer["fingerprint"].to_pylist()).isdisjoint(first["fingerprint"].to_pylist())
 
 
+def test_fingerprints_of_any_text_are_those_of_its_json() -> None:
+    rule = rule_of("INC004", "never_follows", activity='So "é"', then="\u2028\\")
+    odd: tuple[Row, ...] = (
+        ('Ä "1"', 'So "é"', 0, None),
+        ('Ä "1"', "\u2028\\", 1, None),
+        ("none", "Close", 1, None),
+    )
+    when = rule_of("INC005", "exists", activity="Register")
+    desk = desk_of(odd, ended='Ä "1"none')
+    untimed = desk.log.with_columns(events={s.AT: pa.nulls(3, pa.int64())})
+    for at in (True, False):
+        found = run(desk if at else replace(desk, log=untimed), [rule, when]).findings.to_pylist()
+        assert [row["rule"] for row in found] == ["INC004", "INC005", "INC005"]
+        for row in found:
+            named = [
+                [
+                    e["seq"],
+                    e["activity"],
+                    int(e["at"].timestamp()) * s.US_PER_SECOND if at else None,
+                ]
+                for e in row["evidence"]
+            ]
+            text = json.dumps([row["rule"], 3, row["case_id"], "violates", named])
+            assert row["fingerprint"] == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def test_a_disagreement_of_the_engines_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(table: DecisionTable, facts: dict[str, Any], rule: str) -> Any:  # noqa: ANN401 - an array
         verdicts = decide(table, facts, rule)
