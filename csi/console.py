@@ -321,7 +321,7 @@ def explain_lines(told: dict[str, Any]) -> list[str]:
     """Say why a rule fired on a case, or why not: verdict, versions, and the events in order."""
     lines = [
         f"{told['rule']} {told['name']}: {told['verdict'].upper()} on case {told['case']}",
-        f"{told['title']}. Severity {told['severity']}.",
+        f"What it looks for: {told['title']}. Severity {told['severity']}.",
         f"The case is of {told['practice']} and has ended."
         if told["ended"]
         else f"The case is of {told['practice']} and still open. {_judged(told['as_of'])}",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from process_mining import schema as s
-from process_mining.quality import KINDS
+from process_mining.quality import KINDS, TIME
 from rules.check import gravest, judge_versions
 from rules.continuations import Ahead, look_ahead
 from rules.findings import findings
@@ -106,8 +106,8 @@ class VersionTold:
 
     `by_table` is the verdict of its decision table, before anything in doubt takes it; `judged` is
     the number of the case's events that this version was asked about, None where it judges the case
-    as a whole. `measured` and `limit` are in `unit` ("us" = microseconds). `vacuous` says why
-    nothing was asked.
+    as a whole. `measured` (None where there was nothing to measure) and `limit` are in `unit` ("us"
+    = microseconds). `vacuous` says why nothing was asked.
     """
 
     rule: Rule
@@ -198,6 +198,7 @@ def _told(prepared: PreparedDesk, practice: Practice, one: Given, case: int) -> 
     verdict = Verdict(int(one.verdicts[case]))
     rows = tuple(_rows(one, case))
     words = fact_words(rule.template, rule.params)
+    nothing = one.by_table[case] == Verdict.VACUOUS
     return VersionTold(
         rule=rule,
         verdict=verdict,
@@ -209,7 +210,7 @@ def _told(prepared: PreparedDesk, practice: Practice, one: Given, case: int) -> 
         ),
         rows=rows,
         judged=_count(desk, measure.judged, case),
-        measured=_number(measure.measured, case),
+        measured=None if nothing else _number(measure.measured, case),
         limit=_number(measure.limit, case),
         unit=measure.unit,
         finding=_finding(desk, one, case) if verdict == Verdict.VIOLATES else None,
@@ -306,6 +307,11 @@ def _steps(desk: Desk, given: Sequence[Given], case: int) -> Iterator[Step]:
         )
 
 
+def _reads_times(rule: Rule) -> bool:
+    """Whether a rule with these parameters measures time at all."""
+    return TIME in rule.params.hinges(templates()[rule.template].HINGES)
+
+
 def _marks(
     given: Sequence[Given], first: int, end: int, case: int
 ) -> Mapping[int, list[tuple[int, str]]]:
@@ -313,7 +319,9 @@ def _marks(
     marks: dict[int, list[tuple[int, str]]] = {}
     for one in given:
         measure, version = one.measured.measure, one.measured.rule.version
-        masks = ((JUDGED, measure.judged), (STARTS, measure.starts), (STOPS, measure.stops))
+        masks = [(JUDGED, measure.judged)]
+        if _reads_times(one.measured.rule):
+            masks += [(STARTS, measure.starts), (STOPS, measure.stops)]
         for mark, mask in masks:
             for place in np.flatnonzero(mask[first:end]).tolist() if mask is not None else ():
                 marks.setdefault(first + place, []).append((version, mark))

@@ -51,7 +51,7 @@ HINGES = {
     "team": (),
 }
 EXPLAIN = {
-    "begun": "whether the part in which the value must stay has begun (1 yes, 0 no)",
+    "begun": "events judged in the part in which the value must stay (0: it has not begun)",
     "named": "events of that part that say '{column}'",
     "changes": "changes of the value inside that part",
     "over": "whether that part is over (1 yes, 0 no)",

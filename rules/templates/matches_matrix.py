@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
-from rules.templates import Desk, TemplateParams
+from rules.templates import NOT_MEASURED, Desk, TemplateParams
 from rules.templates._conditions import plain
 from rules.templates._values import CASE_COLUMN, Values, end_of_case
 
@@ -148,7 +148,7 @@ def measure(desk: Desk, params: Params) -> Measure:
             "complete": desk.complete.astype(np.int64),
         },
         events=(end_of_case(desk),),
-        measured=off,
+        measured=np.where(result.level == UNREAD, NOT_MEASURED, off),
         limit=np.zeros_like(off),
         unit="levels off the matrix",
         cause=f"'{params.rows}', '{params.columns}' or '{params.result}' is missing or names no"

@@ -81,7 +81,7 @@ HINGES = {
 }
 EXPLAIN = {
     "early": "times '{activity}' surely came without its predecessor",
-    "unsure": "times it cannot be told whether it did",
+    "unsure": "times it did so, surely or possibly",
     "count": "times '{activity}' needed one",
     "safe": "above 0: no later step can come too early any more",
 }

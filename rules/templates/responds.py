@@ -81,7 +81,7 @@ HINGES = {
 }
 EXPLAIN = {
     "missing": "times '{activity}' surely stays unanswered",
-    "unsure": "times it cannot be told whether it does",
+    "unsure": "times it does so, surely or possibly",
     "count": "times '{activity}' asked for an answer",
 }
 

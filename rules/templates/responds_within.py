@@ -43,6 +43,7 @@ from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import (
     CLAIMS,
+    NOT_MEASURED,
     VIOLATION,
     WORDS,
     Activity,
@@ -90,7 +91,7 @@ HINGES = {
 }
 EXPLAIN = {
     "late": "times '{activity}' got its answer too late, or never",
-    "unsure": "the same where it cannot be told whether one is owed",
+    "unsure": "times that is so, surely or possibly",
     "waiting": "answers that are still to come in time",
     "count": "times '{activity}' asked for an answer",
     "safe": "above 0: whatever may still ask has its answer behind it",
@@ -186,7 +187,7 @@ def measure(desk: Desk, params: Params) -> Measure:
             "closed": _closed(desk, params),
         },
         events=(shown, asks.at(best.answer, shown, fill=NONE)),
-        measured=asks.at(best.elapsed_us, shown, fill=0),
+        measured=asks.at(best.elapsed_us, shown, fill=NOT_MEASURED),
         limit=np.full(arrays.n_cases, params.within, dtype=np.int64),
         unit="us",
         starts=asked.possible,

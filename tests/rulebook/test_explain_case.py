@@ -180,6 +180,37 @@ def test_marks_name_the_events_that_count() -> None:
 # --- why not
 
 
+def test_only_rules_that_read_times_speak_of_clocks() -> None:
+    desk = prepared({"a": [("Register", 0, "a"), ("Await problem", 1, "b"), ("Reopen", 2, "a")]})
+    for code in ("INC005", "INC010"):
+        steps = told(desk, [RULES.rule(code)], "a").steps
+        marks = {mark for step in steps for _, mark in step.marks}
+        assert "judged" in marks
+        assert marks <= {"judged", "decides"}
+    steps = told(desk, [RULES.rule("SLM001")], "a").steps
+    assert "starts a clock" not in {mark for step in steps for _, mark in step.marks}  # no priority
+    desk = prepared({"a": FIXED["good"]})
+    steps = told(desk, [RULES.rule("INC008")], "a").steps
+    assert "starts a clock" in {mark for step in steps for _, mark in step.marks}
+
+
+@pytest.mark.parametrize("code", ["INC007", "FBK002", "INC012", "SLM002"])
+def test_what_was_not_measured_is_not_shown_as_nought(code: str) -> None:
+    columns = {
+        case: {"priority": priority, "attr.impact": "1", "attr.urgency": "1"}
+        for case, priority in (("a", "odd"), ("b", "P1"))
+    }
+    desk = prepared({"a": FIXED["good"], "b": FIXED["good"]}, columns=columns)
+    assert only(told(desk, [RULES.rule(code)], "a")).measured is None
+
+
+def test_a_count_is_not_told_as_a_yes() -> None:
+    """The part after an approval may hold many events; `unsure` counts what is sure, too."""
+    assert "1 yes, 0 no" not in templates()["consistent_value"].EXPLAIN["begun"]
+    for name in ("precedes", "responds", "responds_within"):
+        assert "surely or possibly" in templates()[name].EXPLAIN["unsure"]
+
+
 def test_out_of_scope_says_which_condition_fails() -> None:
     rule = replace(RULES.rule("INC002"), scope=(Scope("priority", frozenset({"1"})),))
     desk = prepared(FIXED, columns={"early": {"priority": "3"}, "good": {"priority": "1"}})
