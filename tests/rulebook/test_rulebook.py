@@ -75,6 +75,22 @@ def test_a_rule_says_all_that_an_auditor_asks(rule) -> None:  # noqa: ANN001 - a
     assert {Verdict.CONFORMS, Verdict.VIOLATES} <= shown
 
 
+@pytest.mark.parametrize(
+    ("code", "ways"),
+    [
+        ("CHG021", ("the first time", "again")),
+        ("CHG022", ("not reviewed afterwards", "reviewed without having been implemented")),
+        ("FBK005", ("before the next contact", "or the end")),
+        ("INC016", ("before the next escalation", "or the end")),
+        ("MAJ008", ("more than once", "or never")),
+    ],
+)
+def test_a_title_says_every_way_to_offend(code: str, ways: tuple[str, ...]) -> None:
+    """It stands in every finding, so it has to be true of each."""
+    (rule,) = [rule for rule in RULES if rule.code == code]
+    assert [way for way in ways if way not in rule.title] == []
+
+
 def test_a_control_is_a_matter_of_change() -> None:
     of_change = {"change", "standard_change", "normal_change", "emergency_change"}
     assert {rule.practice for rule in RULES if rule.control} <= of_change
