@@ -212,7 +212,7 @@ class CaseClock:
     among them that name no priority, `ended` cases that are complete and never stopped their clock.
     `pauses` counts the pauses before the stop, those of no length too.
     `starts` and `stops` have one entry an event: whether it makes a clock run (its start, the end
-    of a pause), or holds it (its stop, a pause).
+    of a pause), or holds it (its stop, else the end of its case, a pause).
     """
 
     target: Ints
@@ -329,6 +329,7 @@ def _verdict(low: float, high: float, objective: float) -> str:
 class _Course:
     """Positions in the log's events, a case: start, stop; when the clock ends; the paused spans.
 
+    `held` is the stop, in a case that ended without one its last step.
     Span k begins at event pauses[k] and ends at event resumes[k] (NONE: the clock's end).
     `n_pauses` counts each case's pauses before its stop.
     `observable`: the source records the start and some stop; `doubtful`: not every stop.
@@ -336,6 +337,7 @@ class _Course:
 
     start: Ints
     stop: Ints
+    held: Ints
     ends: Ints
     pauses: Marked
     resumes: Ints
@@ -358,6 +360,7 @@ def _course(desk: Desk, target: Target) -> _Course:
     return _Course(
         start=start,
         stop=stop,
+        held=np.where((stop == NONE) & desk.complete, desk.last_step, stop),
         ends=_ends(desk, stop),
         pauses=pauses,
         resumes=pauses.next_among(Marked.of(arrays, steps)),
@@ -529,7 +532,7 @@ def _mark_events(course: _Course, cases: Ints, clock: CaseClock) -> None:
     mine = asked[course.pauses.case]
     for mask, events in (
         (clock.starts, (course.start[cases], course.resumes[mine])),
-        (clock.stops, (course.stop[cases], course.pauses.place[mine])),
+        (clock.stops, (course.held[cases], course.pauses.place[mine])),
     ):
         for positions in events:
             mask[positions[positions != NONE]] = True

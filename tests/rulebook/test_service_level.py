@@ -206,6 +206,21 @@ def test_times_cut_to_units_mislead_only_within_the_margin(metric: str, reopen: 
         assert (np.abs(measured - limit)[misled] >= unit * MINUTE).any()
 
 
+@pytest.mark.parametrize("metric", ["respond", "resolve"])
+def test_the_end_of_a_case_holds_its_clock(metric: str) -> None:
+    """A violation may rest on a cancellation that a job has recorded too late."""
+    ends = [("Register", 0), ("Cancel", 300), ("Ask feedback", 310)]
+    open_one = [("Register", 0), ("Classify", 300)]
+    stopped = [("Register", 0), ("Resolve", 300), ("Close", 400)]
+    desk = desk_of(
+        [Case(ends), Case(open_one), Case(stopped)], levels_of(target(metric=metric)), as_of=500
+    )
+    clock = case_clock(desk, metric)
+    held = desk.log.events.filter(pa.array(clock.stops))
+    assert clock.over.tolist() == [True, True, True]
+    assert held["activity"].to_pylist() == ["Cancel", "Resolve"]
+
+
 # --- statuses and verdicts
 
 
