@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 
 from csi.audit import judged_at, make_ready
 from csi.outputs import whole_set, write_csv, write_parquet
+from csi.report.words import moment
 from process_mining.sources import open_log
 from rules.catalogue import load_catalogue
 from rules.check import NOT_JUDGED, check, merge
@@ -149,7 +150,7 @@ def difference(
     return Difference(
         request=request,
         log=log,
-        as_of=str(np.datetime64(as_of_us, "us")) if log.timed else None,
+        as_of=moment(as_of_us) if log.timed else None,
         old=books[0],
         new=books[1],
         same=same,

@@ -332,6 +332,8 @@ def test_diff_lists_what_changes_and_nothing_else(
         ("AAA001", "INC-5", "violates", "conforms", "no longer violates"),
     ]
     found = ran.json()
+    audited = in_process("audit", log, "--out", tmp_path / "audit", "--json").json()
+    assert found["as_of"] == audited["as_of"]  # with its zone: a time without one says nothing
     assert found["rules"]["same"] == 1
     assert found["rules"]["differing"] == ["AAA001"]
     (gone,), (come,) = found["rules"]["only_old"], found["rules"]["only_new"]
