@@ -8,7 +8,8 @@ is named must hold. With `by = "before"` it must have held when this case did it
 (what happened at that very time counts). Demands across cases are first-order LTL over the log.
 
 `some`: one linked record that fulfils the demand is enough; without a demand, any link is, wherever
-it leads. `every`: all linked records must fulfil it; a case without links is vacuous. With
+it leads. `every`: all linked records must fulfil it, of a `practice` all that are of it (a change
+that names a problem is no incident that was left open); a case without such links is vacuous. With
 `activity` the rule asks those cases only that contain it; else every case, when it ends.
 
 Tools let people fill links in at any time, before or after the activity that asks for one, so only
@@ -39,7 +40,7 @@ from pydantic import Field, model_validator
 from process_mining import schema as s
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, RECORDED, TIME
-from rules.records import NOT_IN_LOG, Direction, Records
+from rules.records import NOT_IN_LOG, Direction, Links, Records
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CLAIMS, Desk, OptionalActivity, TemplateParams
 from rules.templates._values import end_of_case
@@ -50,13 +51,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from process_mining.eventlog import Ints
-    from rules.records import Answer, Links
+    from rules.records import Answer
     from rules.spec import DecisionTable
 
     Bools = npt.NDArray[np.bool_]
 
 FORMULA = (
-    "F activity -> some (every) record r with link(case, r): practice(r) & contains(r) & ended(r)"
+    "F activity -> some r with link(case, r): practice(r) & contains(r) & ended(r)"
+    "   every: for all r with link(case, r) & practice(r): contains(r) & ended(r)"
     "   by before: ... so at the last activity"
 )
 # Of a case itself only the time of its last `activity` is read, and that by `before` alone.
@@ -88,7 +90,9 @@ class Params(TemplateParams):
         default=None, description="the activity that asks (default: every case, when it ends)"
     )
     practice: str | None = Field(
-        default=None, min_length=1, description="the practice that the record must be of"
+        default=None,
+        min_length=1,
+        description="some: the practice that the record must be of; every: whose records are asked",
     )
     contains: str | None = Field(
         default=None,
@@ -109,8 +113,8 @@ class Params(TemplateParams):
         if self.contains is not None and self.practice is None:
             msg = "contains names an activity of a practice: name the practice"
             raise ValueError(msg)
-        if self.quantifier == "every" and not self.demanding:
-            msg = "every linked record fulfils no demand: name a practice, contains or ended"
+        if self.quantifier == "every" and self.contains is None and not self.ended:
+            msg = "every linked record fulfils no demand: name contains or ended"
             raise ValueError(msg)
         if self.by == "before" and self.activity is None:
             msg = "before what? name an activity"
@@ -118,7 +122,7 @@ class Params(TemplateParams):
         if self.by == "before" and self.contains is None and not self.ended:
             msg = "nothing that is demanded comes at a time: name contains or ended"
             raise ValueError(msg)
-        if self.quantifier == "every" and self.practice is None and self.by == "ever":
+        if self.quantifier == "every" and self.contains is None and self.by == "ever":
             msg = "an open record may always end yet, so nothing offends: say by = 'before'"
             raise ValueError(msg)
         return self
@@ -157,7 +161,7 @@ def measure(desk: Desk, params: Params) -> Measure:
     arrays = desk.log.arrays
     records = desk.records or Records((), desk.log.links)
     ids = desk.log.cases[s.CASE_ID].combine_chunks()
-    links = records.linked(ids, params.kind, params.direction)
+    links = _asked(records, records.linked(ids, params.kind, params.direction), params)
     judged = None if params.activity is None else desk.judged(desk.mask(params.activity))
     count = np.ones(arrays.n_cases, np.int64) if judged is None else segments.count(arrays, judged)
     last = end_of_case(desk) if judged is None else segments.last(arrays, judged)
@@ -190,6 +194,16 @@ def measure(desk: Desk, params: Params) -> Measure:
         told=partial(_named, links, told.no if every else ~told.yes),
         judged=judged,
     )
+
+
+def _asked(records: Records, links: Links, params: Params) -> Links:
+    """Leave out the records of other practices where every record of one is asked."""
+    if params.quantifier == "some" or params.practice is None:
+        return links
+    here = links.record != NOT_IN_LOG
+    other = here.copy()
+    other[here] = ~records.of_practice(links.record[here], params.practice)
+    return Links(links.case[~other], links.record[~other], links.named.filter(pa.array(~other)))
 
 
 def _told(records: Records, links: Links, params: Params, moment: Ints | None) -> _Told:
@@ -296,17 +310,16 @@ def _every(params: Params) -> DecisionTable:
 
 def describe(params: Params) -> str:
     """Say what must hold."""
-    case = "A case" if params.activity is None else f"A case with '{params.activity}'"
+    case = "a case" if params.activity is None else f"a case with '{params.activity}'"
+    ticket = "ticket" if params.practice is None else f"ticket of practice '{params.practice}'"
+    link = f"(link '{params.kind}')"
+    demands = [] if params.contains is None else [f"contains '{params.contains}'"]
+    demands += ["has ended"] * params.ended
+    when = f" before the case's last '{params.activity}'" if params.by == "before" else ""
+    demand = " and ".join(demands) + when
+    if params.quantifier == "every":
+        which = f"{case} names" if params.direction == "names" else f"names {case}"
+        return f"Each {ticket} that {which} {link} {demand}."
     verb = "names" if params.direction == "names" else "is named by"
-    one = "only tickets" if params.quantifier == "every" else "a ticket"
-    if params.practice is not None:
-        one += f" of practice '{params.practice}'"
-    demands = []
-    if params.contains is not None:
-        demands.append(f"contains '{params.contains}'")
-    if params.ended:
-        demands.append("has ended")
-    when = f" before its last '{params.activity}'" if params.by == "before" else ""
-    such = " of which each" if params.quantifier == "every" else " that"
-    demand = f"{such} {' and '.join(demands)}{when}" if demands else ""
-    return f"{case} {verb} {one} (link '{params.kind}'){demand}."
+    such = f" that {demand}" if demands else ""
+    return f"A{case[1:]} {verb} a {ticket} {link}{such}."

@@ -71,6 +71,9 @@ def linked_record(
     else:
         others = {mine for mine, to, kind in links if (to, kind) == (name, demand.kind)}
     moment = asks[-1] if demand.by == "before" else None
+    if demand.quantifier == "every" and demand.practice is not None:
+        found = {other: log.get(other) for other in others}
+        others = {x for x, r in found.items() if r is None or demand.practice in r.practices}
     told = [state(log.get(other), demand, moment) for other in sorted(others)]
     return _every(case, told, demand) if demand.quantifier == "every" else _some(case, told)
 

@@ -73,11 +73,13 @@ DEMANDS: dict[str, dict[str, Any]] = {
         "activity": "Resolve",
         "by": "before",
     },
-    "only ended problems": {
+    "only problems that had ended": {
         "kind": "problem",
         "practice": "problem",
         "ended": True,
         "quantifier": "every",
+        "by": "before",
+        "activity": "Resolve",
     },
     "only ended incidents that were resolved": {
         "kind": "parent",
@@ -258,6 +260,34 @@ def test_a_finding_names_the_tickets_that_are_not_as_demanded() -> None:
     assert verdicts(desk, every) == ["violates", "vacuous"]
 
 
+def test_where_every_record_of_a_practice_is_asked_others_are_not() -> None:
+    """A change that names a problem is no incident that was left open."""
+
+    def record(practice: str, *words: str) -> Record:
+        return Record((practice,), tuple((word, at) for at, word in enumerate(words)))
+
+    log = Told(
+        {
+            "I1": record("incident", "Register", "Resolve", "Close"),
+            "M1": record("major_incident", "Register"),
+            "P1": record("problem", "Register"),
+        },
+        (("P1", "I1", "problem"), ("M1", "I1", "problem")),
+    )
+    desk = desk_of(records_of(log), "incident")
+    every = {
+        "kind": "problem",
+        "direction": "named_by",
+        "ended": True,
+        "by": "before",
+        "activity": "Close",
+        "quantifier": "every",
+    }
+    assert verdicts(desk, every)[0] == "violates"
+    assert verdicts(desk, {**every, "practice": "problem"})[0] == "violates"
+    assert verdicts(desk, {**every, "practice": "knowledge"})[0] == "vacuous"
+
+
 def test_a_version_asks_at_its_own_activities_only() -> None:
     records = {
         "I1": Record(
@@ -309,8 +339,10 @@ def test_hinges_are_what_spoiling_the_case_shows(name: str) -> None:
     named = {fact: {v.word for v in some} for fact, some in params.hinges(MODULE.HINGES).items()}
     seen: dict[str, set[str]] = {fact: set() for fact in ("middle", "end", "time", "recorded")}
     rng = random.Random(name)  # noqa: S311 - no secret
-    for _ in range(4000):
-        pair = [told_by(rng, "incident"), told_by(rng, rng.choice(["incident", "problem"]))]
+    every = given.get("quantifier") == "every"
+    practices = [given["practice"]] if every and "practice" in given else ["incident", "problem"]
+    for _ in range(12_000):
+        pair = [told_by(rng, "incident"), told_by(rng, rng.choice(practices))]
         log = dict(zip(("case", "other"), pair, strict=True))
         links = [("case", "other", given["kind"]), ("other", "case", given["kind"])]
         fact = rng.choice(sorted(seen))
@@ -319,7 +351,7 @@ def test_hinges_are_what_spoiling_the_case_shows(name: str) -> None:
         said = linked_record("case", log, links, Demand(**given))
         if {said, true} == {"conforms", "violates"}:
             seen[fact].add(said)
-    if given.get("quantifier") == "every" and given.get("by") == "before":
+    if every and given.get("by") == "before":
         assert seen == named  # a demand that can come true and untrue again shows them all
     assert all(seen[fact] <= named.get(fact, set()) for fact in seen), seen
 
@@ -391,6 +423,7 @@ def test_an_audit_of_one_practice_knows_the_records_of_the_others() -> None:
     [
         ({"kind": "problem", "contains": "Close"}, "name the practice"),
         ({"kind": "problem", "quantifier": "every"}, "no demand"),
+        ({"kind": "problem", "quantifier": "every", "practice": "problem"}, "no demand"),
         ({"kind": "problem", "ended": True, "by": "before"}, "before what"),
         (
             {"kind": "problem", "practice": "problem", "activity": "Close", "by": "before"},
