@@ -13,7 +13,8 @@ A template module is named after its kind and holds
                vocabulary does not map; one could be the step that seems to be missing). `actor`,
                `team` and `priority` stand there, with no verdict, where a rule reads them: it says
                UNKNOWN itself. What is not named cannot be wrong for that reason; a verdict that
-               claims nothing (VACUOUS, PENDING) is never in doubt.
+               claims nothing (VACUOUS, PENDING) is not in doubt, but for PENDING under an
+               undeclared order: in another one the case may be an offence already.
 
 and a head-note that says what it does not check. A module may also hold
 

@@ -130,7 +130,10 @@ class Params(TemplateParams):
 
 
 def measure(desk: Desk, params: Params) -> Measure:
-    """Count; the event that goes over the limit decides, shown with the first that is counted."""
+    """Count; the event that goes over the limit decides, shown with the first that is counted.
+
+    Of several windows over the limit the fullest is shown, of several of these the earliest.
+    """
     arrays = desk.log.arrays
     counted, known = _counted(desk, params)
     sure = _Windows.of(desk, params, counted.sure)
@@ -138,8 +141,9 @@ def measure(desk: Desk, params: Params) -> Measure:
     judged = counted.judged(desk)
     mine, maybe = judged.sure[sure.events.place], judged.possible[perhaps.events.place]
     over, unsure = mine & (sure.count > params.limit), maybe & (perhaps.count > params.limit)
-    offences = sure.events.only(over)
-    decisive = offences.first()
+    offences, most = sure.events.only(over), sure.most(sure.count, mine, fill=0)
+    fullest = over & (sure.count == most[sure.events.case])
+    decisive = offences.first() if params.within is None else sure.events.only(fullest).first()
     timed = params.within is None or desk.log.timed
     return Measure(
         facts={
@@ -150,7 +154,7 @@ def measure(desk: Desk, params: Params) -> Measure:
             "complete": desk.complete.astype(np.int64),
         },
         events=(sure.events.at(sure.first, decisive, fill=segments.NONE), decisive),
-        measured=sure.most(sure.count, mine, fill=0),
+        measured=most,
         limit=np.full(arrays.n_cases, params.limit, dtype=np.int64),
         unit=_unit(params),
         cause=_cause(params, timed=timed),

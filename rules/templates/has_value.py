@@ -100,7 +100,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         measured=bad,
         limit=np.zeros_like(bad),
         unit="values missing or not allowed",
-        cause=f"the log's source does not keep '{params.column}'",
+        cause=f"the log has no column '{params.column}'; its source may keep it under another name",
         judged=judged,
     )
 

@@ -664,3 +664,16 @@ GRID = {"rows": "attr.i", "columns": "attr.u", "matrix": [[1]]}
 def test_senseless_parameters_are_refused(kind: str, given: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         templates()[kind].Params.model_validate_json(json.dumps(given))
+
+
+def test_the_window_that_is_shown_is_the_one_that_is_counted() -> None:
+    """Two in the first window are too many already; the fullest of four is what a reader sees."""
+    hours = (0, 4, 100, 101, 102, 103, 300)
+    steps = tuple(Step("a", hour) for hour in hours)
+    told = [Ticket(steps, complete=True, as_of=400)]
+    given = {"activity": "a", "limit": 1, "within": "5h", "calendar": "24x7"}
+    module = templates()["at_most"]
+    found = module.measure(desk_of(told), module.Params.model_validate(given))
+    assert found.measured is not None
+    first, last = (int(column[0]) for column in found.events)
+    assert (hours[first], hours[last], int(found.measured[0])) == (100, 103, 4)
