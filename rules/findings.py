@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -73,6 +74,7 @@ FINDINGS_SCHEMA: Final = pa.schema(
 FINGERPRINT_DIGITS: Final = 16
 MICROSECONDS: Final = "us"
 UNTIL_THE_END: Final = "the case ended unanswered after "
+PLURAL: Final = re.compile(r"\b(time|step|metric|level|change|value|ticket|link)s\b")
 NEVER_HAPPENED: Final = "no such event"
 
 
@@ -200,8 +202,14 @@ def _seen(measured: pa.Array, unit: str, named: pa.StructArray, offsets: pa.Arra
     listed = pc.if_else(pc.equal(listed, ""), NEVER_HAPPENED, listed)
     value = _in_words(measured, unit)
     if unit not in ("", MICROSECONDS):
-        value = pc.binary_join_element_wise(value, unit, " ")
+        one = pc.fill_null(pc.equal(measured, 1), fill_value=False)
+        value = pc.binary_join_element_wise(value, pc.if_else(one, _singular(unit), unit), " ")
     return pc.coalesce(pc.binary_join_element_wise(value, listed, ": "), listed)
+
+
+def _singular(unit: str) -> str:
+    """Return a unit as one of it is called: "steps off the model" is "step off the model"."""
+    return PLURAL.sub(r"\1", unit, count=1)
 
 
 def _messages(title: str, measured: pa.Array, limit: pa.Array, unit: str) -> pa.Array:

@@ -406,7 +406,7 @@ def test_evidence_says_what_was_expected_and_what_was_seen() -> None:
     (row,) = run(desk_of(ROWS), [PRECEDES]).findings.to_pylist()
     assert row["expected"] == "'Resolve' happens only after 'Diagnose'."
     assert row["seen"] == (
-        "1 times too early: Resolve (seq 1, 2024-05-06 09:00:00 UTC); "
+        "1 time too early: Resolve (seq 1, 2024-05-06 09:00:00 UTC); "
         "Diagnose (seq 2, 2024-05-06 10:00:00 UTC)"
     )
     assert [(e["seq"], e["activity"], e["actor"], e["team"]) for e in row["evidence"]] == [
@@ -545,3 +545,11 @@ def test_what_is_measured_by_trace_is_what_is_measured_case_by_case() -> None:
             assert np.array_equal(mine, plain), rule.code
         assert np.array_equal(found.measured, direct.measured), rule.code
     assert len(desk.traces.representative) < desk.log.n_cases / 4
+
+
+def test_one_of_a_unit_is_called_by_its_singular() -> None:
+    rule = rule_of("INC004", "at_most", activity="Resolve", limit=1)
+    (row,) = run(desk_of(ROWS), [rule]).findings.to_pylist()
+    assert row["seen"].startswith("2 times: ")
+    (early,) = run(desk_of(ROWS), [PRECEDES]).findings.to_pylist()
+    assert early["seen"].startswith("1 time too early: ")
