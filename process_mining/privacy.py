@@ -32,6 +32,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from process_mining.columnar.groups import distinct
+
 if TYPE_CHECKING:
     from process_mining.eventlog import EventLog
 
@@ -100,8 +102,8 @@ def people_of_teams(log: EventLog) -> dict[str, int]:
     """Count the distinct known people who acted for each team; a team without any is left out."""
     arrays = log.arrays
     both = (arrays.team >= 0) & (arrays.actor >= 0)
-    pairs = np.unique(np.stack([arrays.team[both], arrays.actor[both]]), axis=1)
-    n = np.bincount(pairs[0], minlength=len(arrays.teams))
+    team, actor = (codes[both].astype(np.int64) for codes in (arrays.team, arrays.actor))
+    n = distinct(team, actor, n=len(arrays.teams))
     return {team: int(n[i]) for i, team in enumerate(arrays.teams) if n[i]}
 
 

@@ -63,7 +63,10 @@ def test_a_step_of_a_representative_is_the_same_step_of_each_case(
     assert arrays.activity[found.rows].tolist() == [
         arrays.code_of(w) for i in found.representative for w in traces[i] if w is not None
     ]
-    for case, place in enumerate(found.expand(positions)):
+    expanded = found.expand(positions)
+    some = np.arange(len(expanded))[::-2]
+    assert found.expand(positions, some).tolist() == expanded[some].tolist()
+    for case, place in enumerate(expanded):
         wanted = which[found.group_of_case[case]]
         steps = [at for at, word in enumerate(traces[case]) if word is not None]
         assert place == (-1 if wanted < 0 else arrays.offsets[case] + steps[wanted])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,13 @@ def test_verdicts_by_hand() -> None:
     (judged,) = judge([question(SIGNS, facts)])
     words = [Verdict(v).word for v in judged]
     assert words == ["vacuous", "violates", "conforms", "pending"]
+
+
+def test_cases_get_the_verdict_of_their_group() -> None:
+    of_groups = question(SIGNS, {"count": [0, 1, 5], "late": [9, 3, -1]})
+    (judged,) = judge([replace(of_groups, of_case=np.array([2, 0, 1, 1, 2]))])
+    words = [Verdict(v).word for v in judged]
+    assert words == ["conforms", "vacuous", "violates", "violates", "conforms"]
 
 
 def test_no_questions_and_no_cases() -> None:
