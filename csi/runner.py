@@ -5,7 +5,7 @@ unknown names refused); the model's names must be just those of the notebook's o
 cell, so neither can drift. The notebook runs from a copy in the wheel; the executed one is written
 aside, checked to have come to its end, and renamed (papermill writes in place, and a killed run
 leaves valid JSON behind). Errors: CodedError CY101 for wrong parameters, RunError CY102 where a
-cell fails, CY103 where the run did not come to its end.
+cell fails, CY103 where the run did not come to its end, CY104 where the kernel's process died.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import json
 import os
 from contextlib import contextmanager
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NOTEBOOKS = ("1_measure", "2_analyse", "3_improve", "4_evaluate")
 CELL_TIMEOUT_S = 3600
+LAST_WORDS = 300
 # What a cell raises reaches us as a message; the kernel's own log is noise on standard error.
 KERNEL_QUIET = "--log-level=50"
 CODED = frozenset(kind.__name__ for kind in (CodedError, RunError, ManyCodedErrors))
@@ -83,6 +85,7 @@ def _execute(
     on_cell: Callable[[int, int], None] | None,
 ) -> None:
     import papermill  # noqa: PLC0415 - heavy: loaded only when a notebook runs
+    from nbclient.exceptions import DeadKernelError  # noqa: PLC0415 - the same
     from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415 - the same
     from traitlets.config import Config  # noqa: PLC0415 - the same
 
@@ -92,6 +95,7 @@ def _execute(
         if on_cell is not None:
             on_cell(cell_index + 1, total)
 
+    log = TemporaryFile()  # noqa: SIM115 - closed below, once it is known whether it is needed
     try:
         papermill.execute_notebook(
             str(source),
@@ -104,14 +108,44 @@ def _execute(
             execution_timeout=CELL_TIMEOUT_S,
             extra_arguments=[KERNEL_QUIET],
             config=Config({"KernelManager": {"transport": "ipc"}}),  # no port is opened
+            kernel_manager_class=_logging_kernels(log),
             on_cell_executed=executed,
         )
     except PapermillExecutionError as error:
         raise _cell_failed(notebook, error) from error
+    except DeadKernelError as error:
+        raise _kernel_died(notebook, log) from error
+    finally:
+        log.close()
     meta = json.loads(target.read_text(encoding="utf-8"))["metadata"]["papermill"]
     if not meta.get("end_time") or meta.get("exception"):
         msg = f"notebook {notebook} did not come to its end"
         raise RunError("CY103", msg, fix="Run the cycle again")
+
+
+def _logging_kernels(log: IO[bytes]) -> type:
+    """Return a kernel manager whose kernels print into a file, not on our standard error.
+
+    What a cell prints comes to us as messages. What the process itself prints is of use where it
+    dies, and else noise: libzmq may fail an assertion when a kernel that has answered is stopped.
+    """
+    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415 - heavy: loaded only here
+
+    class LoggingKernels(AsyncKernelManager):
+        # jupyter_client declares it as the synchronous one that it inherits
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+            await super().start_kernel(stderr=log, **options)
+
+    return LoggingKernels
+
+
+def _kernel_died(notebook: str, log: IO[bytes]) -> RunError:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    msg = f"the process that ran notebook {notebook} ended"
+    why = f"The last that it said: {''.join(c for c in said if c.isprintable())[:LAST_WORDS]}"
+    return RunError("CY104", msg, why=why, fix="Run the cycle again; it may need more memory")
 
 
 def _cell_failed(notebook: str, error: Any) -> RunError:  # noqa: ANN401 - papermill has no types

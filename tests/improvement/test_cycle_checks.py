@@ -12,9 +12,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import nbformat
 import pytest
 from improvement.command_line import event_line, in_process, write_lines
 
+from csi import runner
 from csi.cycle import load_cycle
 from csi.manifest import Manifest
 from csi.register import Register
@@ -380,3 +382,38 @@ def test_a_cell_that_fails_says_our_own_words_once(desk: Desk) -> None:
     assert ": ST110 improvement.kpi in cycle.toml: there is no KPI 'KPI99'." in said
     assert (said.count("ST110"), said.count("\n"), "Error" in said) == (1, 0, False)
     assert not (desk.folder / "done.ipynb").exists()
+
+
+def a_notebook(folder: Path, line: str) -> None:
+    """A folder of notebooks with a single one, which does one thing."""
+    values = "cycle = ''\nout = ''"
+    cells = [nbformat.v4.new_code_cell(values, metadata={"tags": ["parameters"]})]
+    cells.append(nbformat.v4.new_code_cell(f"import os\n{line}"))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    book = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    nbformat.write(book, folder / "x.ipynb")
+
+
+@pytest.mark.filterwarnings("ignore:The specified file")
+def test_what_a_kernel_prints_itself_is_not_on_our_standard_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """libzmq sometimes fails an assertion when a kernel is stopped, its work long done."""
+    a_notebook(tmp_path, "_ = os.write(2, b'Assertion failed: pfd.revents & POLLIN\\n')")
+    monkeypatch.setattr(runner, "files", lambda _: tmp_path)
+    run_notebook("x", checked("x", {}), tmp_path / "done.ipynb")
+    assert (tmp_path / "done.ipynb").exists()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("ignore:The specified file")
+def test_a_kernel_that_dies_says_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    a_notebook(tmp_path, "os.write(2, b'first\\nout of\\tmemory\\n\\n'); os._exit(9)")
+    monkeypatch.setattr(runner, "files", lambda _: tmp_path)
+    with pytest.raises(RunError, match="CY104 the process that ran notebook x ended") as caught:
+        run_notebook("x", checked("x", {}), tmp_path / "done.ipynb")
+    assert "The last that it said: out ofmemory." in str(caught.value)
+    assert not (tmp_path / "done.ipynb").exists()
+    assert capfd.readouterr().err == ""
