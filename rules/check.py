@@ -257,10 +257,11 @@ def merge(results: Sequence[CheckResult]) -> CheckResult:
     verdicts = np.hstack([_spread(result, ordered) for result in results])
     findings = pa.concat_tables([result.findings for result in results])
     order = [("rule", "ascending"), ("case_id", "ascending"), ("fingerprint", "ascending")]
-    causes: dict[str, str] = {}
+    causes: dict[str, dict[str, None]] = defaultdict(dict)
     taken: dict[str, Counter[str]] = defaultdict(Counter)
     for result in results:
-        causes |= result.causes
+        for rule, cause in result.causes.items():
+            causes[rule][cause] = None
         for code, by_rule in result.downgraded.items():
             taken[code].update(by_rule)
     return CheckResult(
@@ -269,10 +270,16 @@ def merge(results: Sequence[CheckResult]) -> CheckResult:
         verdicts=verdicts,
         findings=findings.sort_by(order).combine_chunks(),
         tallies=_tallies(ordered, verdicts),
-        causes=dict(sorted(causes.items())),
+        causes={rule: _joined(list(said)) for rule, said in sorted(causes.items())},
         downgraded={code: dict(sorted(n.items())) for code, n in sorted(taken.items())},
         log_sha256=results[0].log_sha256,
     )
+
+
+def _joined(causes: Sequence[str]) -> str:
+    """Join what several practices say; what is part of another one's words is not said again."""
+    whole = [one for one in causes if not any(one != other and one in other for other in causes)]
+    return "; ".join(whole)
 
 
 def _spread(result: CheckResult, rules: Sequence[Rule]) -> Verdicts:
