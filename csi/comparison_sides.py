@@ -24,7 +24,7 @@ from process_mining import schema as s
 from process_mining.columnar import segments
 from process_mining.columnar.sql import variants
 from process_mining.errors import CodedError, did_you_mean, raise_all
-from process_mining.privacy import SMALLEST_TEAM, people_of_teams
+from process_mining.privacy import PSEUDONYM, SMALLEST_TEAM, people_of_teams
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     Split = tuple[Bools, Bools, tuple[str, str], "Apart"]
 
 VARIANT: Final = "variant"
-PSEUDONYM: Final = r"^p-[0-9a-f]{8,64}$"
 TEAM_COLUMNS: Final = ("first_team", "last_team")
 TIME_COLUMNS: Final = (s.OPENED, s.RESOLVED, s.CLOSED)
 NO_GROUPS: Final = frozenset({s.CASE_ID, s.ORDER_KNOWN, *TIME_COLUMNS})
@@ -205,7 +204,9 @@ def names_people(column: pa.ChunkedArray) -> bool:
     """Whether all values of a column are pseudonyms of people."""
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return False
-    return bool(pc.all(pc.match_substring_regex(column.unique().drop_null(), PSEUDONYM)).as_py())
+    return bool(
+        pc.all(pc.match_substring_regex(column.unique().drop_null(), f"^{PSEUDONYM}$")).as_py()
+    )
 
 
 def _require_values(a: str, b: str | None, known: set[str]) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SMALLEST_TEAM: Final = 5  # known people; fewer are too few to be spoken of as a group
 PSEUDONYM_DIGITS: Final = 12
+PSEUDONYM: Final = r"p-[0-9a-f]{8,64}"  # what may be one, of this or another tool's log
 PHONE_DIGITS: Final = range(7, 16)
 
 # In each pattern the group `a` is the address.

@@ -45,7 +45,7 @@ import pyarrow.compute as pc
 
 from process_mining import schema as s
 from process_mining.errors import RunError
-from process_mining.privacy import SMALLEST_TEAM
+from process_mining.privacy import PSEUDONYM, SMALLEST_TEAM
 from rules import engine
 from rules.chain import ChainProgram, ChainRule, follow
 from rules.opportunity import digest, propose
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     Words = npt.NDArray[np.object_]
     Bools = npt.NDArray[np.bool_]
 
-PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{8,64}")
 ABOUT: Final = "the chain of escalations"
 FIELDS: Final = ("p", "g", "n", "c")
 GROUP, ESCALATED, COUNTED, HIGHER, PROPOSED = range(5)  # the levels of the chain
@@ -321,7 +320,7 @@ def _words(column: pa.ChunkedArray) -> Words:
 
 def _named(words: Words) -> Words:
     """Keep the names of groups: not what is blank, nor the pseudonym of a person."""
-    known = {w: bool(w and w.strip()) and PSEUDONYM.fullmatch(w) is None for w in set(words)}
+    known = {w: bool(w and w.strip()) and re.fullmatch(PSEUDONYM, w) is None for w in set(words)}
     return np.array([w if known[w] else None for w in words.tolist()], dtype=object)
 
 
@@ -560,6 +559,11 @@ def _chained(higher: _Higher, parts: Sequence[Escalation]) -> Escalation:
     )
 
 
+def _named_by_people(teams: pa.ChunkedArray) -> int:
+    """Count the findings of teams that a pseudonym stands for; `_named` gives them no group."""
+    return int(pc.sum(pc.match_substring_regex(teams, f"^{PSEUDONYM}$")).as_py() or 0)
+
+
 def _left_out(findings: pa.Table, kept: pa.Table, small: frozenset[str]) -> dict[str, int]:
     """Count the findings that could not count, by the reason, where there are any."""
     hidden = pc.is_in(kept["team"], value_set=pa.array(sorted(small), pa.string()))
@@ -567,6 +571,7 @@ def _left_out(findings: pa.Table, kept: pa.Table, small: frozenset[str]) -> dict
         "waived": findings.num_rows - kept.num_rows,
         "without a time": kept["at"].null_count,
         "without a team": kept["team"].null_count,
+        "of teams that only a person's name or address names": _named_by_people(kept["team"]),
         f"of teams of fewer than {SMALLEST_TEAM} known people": int(pc.sum(hidden).as_py() or 0),
     }
     return {reason: n for reason, n in counts.items() if n}

@@ -21,6 +21,7 @@ import numpy as np
 from process_mining import schema as s
 from rules.durations import format_duration
 from rules.escalation_file import IN_BRACES
+from rules.findings import FINGERPRINT_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from rules.escalation_file import Pattern
     from rules.spec import Rule
 
-FINGERPRINT_DIGITS: Final = 16
 SEEN_SHOWN: Final = 5
 SCOPES: Final = frozenset({"team", "category", "service"})  # of these, KPIs can be asked alone
 CONTROL_WORDS: Final = {

@@ -287,6 +287,10 @@ def test_small_teams_and_pseudonyms_are_no_groups() -> None:
     assert not reached("Desk", {"Desk": SMALLEST_TEAM - 1})
     assert not reached("p-0123456789ab", {"p-0123456789ab": 9})
     assert not reached("  ", {})
+    people = [finding(i, "INC001", f"I{i}", i, team="p-0123456789ab") for i in range(3)]
+    assert judge(people, [TEAM], {"p-0123456789ab": 9}).left_out == {
+        "of teams that only a person's name or address names": 3
+    }
 
 
 def test_no_person_is_named_anywhere() -> None:
