@@ -9,6 +9,7 @@ of ten open hours are "50h").
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Annotated, Final
 
@@ -24,6 +25,7 @@ UNIT_US: Final = {
     "d": s.US_PER_DAY,
     "w": 7 * s.US_PER_DAY,
 }
+_EPOCH: Final = dt.date(1970, 1, 1)
 PATTERN: Final = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 
 
@@ -42,6 +44,11 @@ def format_duration(us: int) -> str:
         if us and us % UNIT_US[unit] == 0:
             return f"{us // UNIT_US[unit]}{unit}"
     return f"{us / UNIT_US['s']:g}s"
+
+
+def midnight_us(day: dt.date) -> int:
+    """Return when a day begins in UTC, in microseconds since 1970-01-01."""
+    return (day - _EPOCH).days * s.US_PER_DAY
 
 
 def refuse_days(params: object, *, limit: str) -> object:

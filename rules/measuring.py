@@ -10,7 +10,7 @@ where the version is in force at its end: the last step of a complete case, `as_
 In a log without times, and for a case without events, every version is in force.
 
 Scope. All conditions on the columns of the case must hold. Where one fails the rule is not asked;
-where none fails but a value is missing it may or may not be asked.
+where none fails but a value is missing (or blank) it may or may not be asked.
 
 A rule that is not asked about a case is VACUOUS for it. One that may or may not be asked is
 UNKNOWN, unless it would be VACUOUS anyway. Both are rows of the decision table that the engines
@@ -25,21 +25,19 @@ the last value of a column is known).
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from process_mining import schema as s
 from process_mining.columnar import segments
 from rules import engine
+from rules.durations import midnight_us
 from rules.spec import Interval, Row, Verdict
 from rules.templates import not_recorded, templates, unobservable
 from rules.templates._values import end_of_case
+from rules.texts import says_one_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
 
 ASKED: Final = "asked"
 NO, YES, PERHAPS = 0, 1, 2
-_EPOCH: Final = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,11 +183,6 @@ def _inside(at_us: Ints, rule: Rule) -> Bools:
     return inside if rule.valid_until is None else inside & (at_us < midnight_us(rule.valid_until))
 
 
-def midnight_us(day: dt.date) -> int:
-    """Return when a day begins in UTC, in microseconds since 1970-01-01."""
-    return (day - _EPOCH).days * s.US_PER_DAY
-
-
 def scoped(desk: Desk, scope: tuple[Scope, ...]) -> Ints:
     """Tell for each case whether all conditions hold: NO, YES, or PERHAPS for want of a value."""
     asked = np.full(desk.log.n_cases, YES, dtype=np.int64)
@@ -202,16 +194,9 @@ def scoped(desk: Desk, scope: tuple[Scope, ...]) -> Ints:
 
 def _holds(desk: Desk, condition: Scope) -> tuple[Bools, Bools]:
     """Tell for each case whether a condition holds, and whether the value is known."""
-    cases = desk.log.cases
-    if condition.column not in cases.column_names:
-        nowhere = np.zeros(cases.num_rows, dtype=bool)
-        return nowhere, nowhere
-    text = cases[condition.column].cast(pa.string()).combine_chunks()
-    plain = pc.utf8_lower(pc.utf8_trim_whitespace(text))
-    listed = pa.array(sorted(condition.one_of or condition.none_of), pa.string())
-    found = pc.is_in(plain, value_set=listed).to_numpy(zero_copy_only=False)
-    known = text.is_valid().to_numpy(zero_copy_only=False)
-    return np.asarray(found if condition.one_of else ~found, dtype=bool), np.asarray(known)
+    listed = condition.one_of or condition.none_of
+    found, known = says_one_of(desk.log.cases, condition.column, listed)
+    return (found if condition.one_of else known & ~found), known
 
 
 def unmet(desk: Desk, scope: tuple[Scope, ...], case: int) -> list[tuple[Scope, str]]:

@@ -54,6 +54,8 @@ from process_mining.model import ReferenceModel
 from process_mining.quality import EXAMPLES, KINDS, Defect
 from rules.records import records_of
 from rules.templates import Desk
+from rules.texts import plain, says_one_of
+from rules.toml_file import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -111,12 +113,8 @@ class When:
 
     def holds(self, log: EventLog) -> Bools:
         """Tell it for each case; texts are compared without case and outer white space."""
-        if self.column not in log.cases.column_names:
-            return np.zeros(log.n_cases, dtype=bool)
-        said = log.cases[self.column].cast(pa.string()).combine_chunks()
-        plain = pc.utf8_lower(pc.utf8_trim_whitespace(said))
-        found = pc.is_in(plain, value_set=pa.array(sorted(self.values), pa.string()))
-        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+        holds, _ = says_one_of(log.cases, self.column, self.values)
+        return holds
 
 
 @dataclass(frozen=True)
@@ -383,14 +381,14 @@ def _parse(path: Path) -> dict[str, object]:
             raise CodedError("RU201", f"{_shown(path)} is too large", fix=fix)
         return tomllib.loads(path.read_bytes().decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        msg = f"{_shown(path)} cannot be read: {_printable(str(error))}"
+        msg = f"{_shown(path)} cannot be read: {printable(str(error))}"
         raise CodedError("RU201", msg, fix=fix) from None
 
 
 def _form_error(path: Path, item: ErrorDetails) -> CodedError:
     """Turn one of pydantic's errors into ours."""
     loc = (step for step in item["loc"] if step != "[key]")
-    steps = [step if isinstance(step, int) else _printable(step) for step in loc]
+    steps = [step if isinstance(step, int) else printable(step) for step in loc]
     place = "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in steps).lstrip(".")
     where = f"{_shown(path)}, {place}"
     if item["type"] == "extra_forbidden":
@@ -463,7 +461,7 @@ def _built(path: Path, form: PracticeForm) -> Practice:
 
 
 def _when(form: WhenForm) -> When:
-    return When(form.column, frozenset(value.strip().lower() for value in form.values))
+    return When(form.column, frozenset(map(plain, form.values)))
 
 
 def _vocabulary(form: VocabularyForm) -> Vocabulary:
@@ -479,12 +477,7 @@ def _vocabulary(form: VocabularyForm) -> Vocabulary:
 
 
 def _shown(path: Path) -> str:
-    return _printable("/".join(path.parts[-3:]))
-
-
-def _printable(text: str) -> str:
-    """Make a foreign text safe for one line of a message."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable("/".join(path.parts[-3:]))
 
 
 # --- choosing a vocabulary

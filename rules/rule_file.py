@@ -48,7 +48,8 @@ from rules.spec import (
     Verdict,
 )
 from rules.templates import templates
-from rules.toml_file import Form, Line, Text, form_errors, huge_numbers, parse, plain_text
+from rules.texts import plain
+from rules.toml_file import Form, Line, Text, form_errors, huge_numbers, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -407,9 +408,7 @@ def _built(file: TomlFile, form: RuleForm, params: TemplateParams | None) -> Rul
 
 
 def _scope(form: ScopeForm) -> Scope:
-    one_of, none_of = (
-        frozenset(plain_text(text) for text in texts) for texts in (form.one_of, form.none_of)
-    )
+    one_of, none_of = (frozenset(map(plain, texts)) for texts in (form.one_of, form.none_of))
     return Scope(form.column, one_of, none_of)
 
 

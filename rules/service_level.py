@@ -71,7 +71,7 @@ from process_mining.clock import (
 from process_mining.columnar import segments
 from process_mining.columnar.segments import Marked
 from process_mining.errors import CodedError, RunError, did_you_mean, raise_all
-from rules.durations import parse_duration
+from rules.durations import midnight_us, parse_duration
 from rules.spec import wilson
 
 if TYPE_CHECKING:
@@ -132,7 +132,6 @@ ATTAINMENT: Final = pa.schema(
         ("verdict", pa.string()),
     ]
 )
-_EPOCH: Final = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -463,14 +462,10 @@ def _is_null(desk: Desk, column: str) -> Bools:
 def _in_force(desk: Desk, target: Target, course: _Course) -> Bools:
     """Whether the target held when the clock started; a clock yet to start is judged as of now."""
     start = segments.take(desk.log.arrays.at, course.start, fill=desk.as_of_us)
-    held = start >= _midnight(target.valid_from)
+    held = start >= midnight_us(target.valid_from)
     if target.valid_until is not None:
-        held &= start < _midnight(target.valid_until)
+        held &= start < midnight_us(target.valid_until)
     return held
-
-
-def _midnight(day: dt.date) -> int:
-    return (day - _EPOCH).days * s.US_PER_DAY
 
 
 def _empty_clock(desk: Desk) -> CaseClock:

@@ -150,8 +150,3 @@ def _key_path(steps: Sequence[str | int]) -> str:
 def printable(text: str) -> str:
     """Make a foreign text safe for one line of a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def plain_text(text: str) -> str:
-    """Return a text as conditions compare it: without case and outer white space."""
-    return text.strip().lower()

@@ -13,7 +13,8 @@ A waiver file is TOML with one table a waiver:
     team = ["Network A", "Network B"]
 
 A scope names lists of `case`, `team`, `priority`, `category`, `service` or `practice`; texts are
-compared without case and outer white space, case ids to the letter. `team` is the finding's.
+compared without case and outer white space, case ids to the letter. `team` is the finding's; the
+practice of a kind (a major incident) is the one that it refines (incident).
 
 A waiver covers the findings of its rule inside its scope whose offence happened while it was in
 force: `at` of the finding, in a log without times the moment of judging. So it looks neither
@@ -42,7 +43,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from process_mining import schema as s
 from process_mining.errors import CodedError, many, raise_all
-from rules.measuring import midnight_us
+from rules.durations import midnight_us
+from rules.texts import plain, says_one_of
 from rules.toml_file import (
     Form,
     Line,
@@ -50,7 +52,6 @@ from rules.toml_file import (
     form_errors,
     huge_numbers,
     parse,
-    plain_text,
     printable,
 )
 
@@ -72,7 +73,9 @@ SCOPES: Final[Mapping[str, str]] = {
     "service": s.SERVICE,
     "practice": s.PRACTICE,
 }
+FACTS: Final = tuple(SCOPES.values())  # what waivers read of cases
 TEAM: Final = "team"
+CASE: Final = "case"
 NO_RULE: Final = "the rulebook has no such rule"
 NOT_JUDGED: Final = "no case of this log was judged by the rule"
 NO_FINDING: Final = "nothing inside its scope violates the rule"
@@ -199,7 +202,7 @@ def _twice(file: TomlFile, form: WaiversForm) -> Iterator[CodedError]:
 
 def _waiver(form: WaiverForm) -> Waiver:
     scope = {
-        name: frozenset(texts if name == "case" else map(plain_text, texts))
+        name: frozenset(texts if name == CASE else map(plain, texts))
         for name in (*SCOPES, TEAM)
         if (texts := getattr(form.scope, name))
     }
@@ -222,9 +225,9 @@ def waive(
 ) -> tuple[CheckResult, tuple[WaiverUse, ...]]:
     """Write into findings and tallies what is waived, and say what became of every waiver.
 
-    `cases` are the log's; `as_of_us` is None in a log without times. Findings without a time are
-    taken to have happened at `as_of_us`. A case counts as waived for a rule where all findings of
-    the rule on it are.
+    `cases` are those that were judged, each with its practice; `as_of_us` is None in a log without
+    times. Findings without a time are taken to have happened at `as_of_us`. A case counts as waived
+    for a rule where all findings of the rule on it are.
     """
     if not waivers:
         return result, ()
@@ -256,11 +259,12 @@ def _inside(found: pa.Table, about: pa.Table, waiver: Waiver) -> Bools:
     """Tell for each finding whether it is of the waiver's rule and inside its scope."""
     inside = _mask(pc.equal(found["rule"], waiver.rule))
     for name, texts in waiver.scope.items():
-        column = found[TEAM] if name == TEAM else about[SCOPES[name]]
-        said = column.cast(pa.string())
-        if name != "case":
-            said = pc.utf8_lower(pc.utf8_trim_whitespace(said))
-        inside &= _mask(pc.is_in(said, value_set=pa.array(sorted(texts), pa.string())))
+        if name == CASE:
+            listed = pa.array(sorted(texts), pa.string())
+            inside &= _mask(pc.is_in(about[s.CASE_ID], value_set=listed))
+        else:
+            table, column = (found, TEAM) if name == TEAM else (about, SCOPES[name])
+            inside &= says_one_of(table, column, texts)[0]
     return inside
 
 

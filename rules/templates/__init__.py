@@ -36,11 +36,11 @@ import importlib
 import pkgutil
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, Self, cast
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from process_mining.columnar import segments
 from process_mining.columnar.distinct import distinct_traces
@@ -151,6 +151,20 @@ class TemplateParams(BaseModel):
 
     def _may_excuse(self, name: str) -> bool:
         return name.partition("[")[0] in self.EXCUSES
+
+
+class TwoActivities(TemplateParams):
+    """Base of parameters that name two activities, `first` and `second`, not twice the same."""
+
+    first: Activity
+    second: Activity
+
+    @model_validator(mode="after")
+    def _are_two(self) -> Self:
+        if self.first == self.second:
+            msg = "first and second are the same activity"
+            raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True, eq=False)

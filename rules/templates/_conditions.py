@@ -30,6 +30,7 @@ from process_mining import schema as s
 from process_mining.columnar import segments
 from process_mining.columnar.segments import Marked
 from rules.spec import Interval
+from rules.texts import plain, text_codes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -284,26 +285,6 @@ def mask_of(desk: Desk, *activities: str | None) -> Mask:
 def causes(*parts: Where | Match | None) -> str:
     """Join the reasons why a verdict can be unknown."""
     return "; ".join(part.cause for part in parts if part is not None)
-
-
-def plain(text: str) -> str:
-    """Return a text as texts are compared: trimmed, without case."""
-    return text.strip().casefold()
-
-
-def text_codes(table: pa.Table, column: str) -> tuple[Ints, tuple[str, ...]]:
-    """Code the texts of a column as they are compared; -1 where one is missing or blank.
-
-    Codes index the texts, which are sorted. A column that the table lacks is missing everywhere.
-    """
-    if column not in table.column_names:
-        return np.full(table.num_rows, -1, dtype=np.int64), ()
-    coded = table[column].cast(pa.string()).combine_chunks().dictionary_encode()
-    said = [plain(text) for text in coded.dictionary.to_pylist()]
-    texts = sorted({text for text in said if text})
-    place = {text: i for i, text in enumerate(texts)}
-    code_of = np.array([*(place.get(text, -1) for text in said), -1], dtype=np.int64)
-    return code_of[pc.fill_null(coded.indices, len(said)).to_numpy()], tuple(texts)
 
 
 def _whole_numbers(events: pa.Table, column: str) -> tuple[Ints, Mask]:

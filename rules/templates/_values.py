@@ -1,7 +1,7 @@
 """What may be called a column of cases or events, and is what it says one of some texts?
 
 Values are texts, compared trimmed and without case; one that is empty then is missing
-(`_conditions.text_codes`).
+(`rules.texts`).
 
 Not checked: whether two different texts mean the same.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from process_mining.columnar import segments
-from rules.templates._conditions import plain, text_codes
+from rules.texts import plain, text_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from process_mining.quality import END, MIDDLE, ORDER, START
-from rules.templates import CLAIMS, CONFORMITY, WORDS, Activity, Desk, TemplateParams
+from rules.templates import CLAIMS, CONFORMITY, WORDS, Activity, Desk, TwoActivities
 from rules.templates._people import barred, by_the_same
 
 if TYPE_CHECKING:
@@ -45,18 +45,11 @@ EXPLAIN = {
 }
 
 
-class Params(TemplateParams):
+class Params(TwoActivities):
     """No team does `second` that did `first` before."""
 
     first: Activity = Field(description="the activity that bars the team that does it")
     second: Activity = Field(description="the later activity from which it is barred")
-
-    @model_validator(mode="after")
-    def _two_activities(self) -> Params:
-        if self.first == self.second:
-            msg = "first and second are the same activity"
-            raise ValueError(msg)
-        return self
 
 
 def measure(desk: Desk, params: Params) -> Measure:

@@ -27,8 +27,8 @@ from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, START
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CONFORMITY, Desk, OptionalActivity, TemplateParams
-from rules.templates._conditions import plain
 from rules.templates._values import CASE_COLUMN, EVENT_COLUMN, Texts, Values, end_of_case
+from rules.texts import plain
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -32,8 +32,8 @@ from pydantic import Field, model_validator
 
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import NOT_MEASURED, Desk, TemplateParams
-from rules.templates._conditions import plain
 from rules.templates._values import CASE_COLUMN, Values, end_of_case
+from rules.texts import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from process_mining.columnar import segments
 from process_mining.quality import END, MIDDLE, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
-from rules.templates import CONFORMITY, Activity, Desk, TemplateParams
+from rules.templates import CONFORMITY, Activity, Desk, TwoActivities
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable
@@ -32,20 +32,13 @@ EXPLAIN = {
 }
 
 
-class Params(TemplateParams):
+class Params(TwoActivities):
     """A case has `first` or `second`, never both."""
 
     BY_TRACE: ClassVar[bool] = True
 
     first: Activity = Field(description="one of two steps that exclude each other")
     second: Activity = Field(description="the other")
-
-    @model_validator(mode="after")
-    def _two_activities(self) -> Params:
-        if self.first == self.second:
-            msg = "first and second are the same activity"
-            raise ValueError(msg)
-        return self
 
 
 def measure(desk: Desk, params: Params) -> Measure:

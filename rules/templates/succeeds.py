@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from process_mining.quality import COUNT, END, MIDDLE, ORDER, START
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
@@ -27,7 +27,7 @@ from rules.templates import (
     WORDS,
     Activity,
     Desk,
-    TemplateParams,
+    TwoActivities,
     precedes,
     responds,
 )
@@ -58,7 +58,7 @@ EXPLAIN = {
 }
 
 
-class Params(TemplateParams):
+class Params(TwoActivities):
     """`first` is followed by `second`, and `second` happens only after `first`."""
 
     BY_TRACE: ClassVar[bool] = True
@@ -69,13 +69,6 @@ class Params(TemplateParams):
         default="any",
         description="any: some time later; alternate: in turns; chain: one right after the other",
     )
-
-    @model_validator(mode="after")
-    def _two_activities(self) -> Params:
-        if self.first == self.second:
-            msg = "first and second are the same activity"
-            raise ValueError(msg)
-        return self
 
     def not_read(self) -> frozenset[str]:
         """Where any later or earlier one will do, doubles change nothing."""
