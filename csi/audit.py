@@ -33,10 +33,10 @@ from rules.doubts import UNMAPPED_WORDS, doubtful_cases
 from rules.practice import ENOUGH, prepare_desk, translate, unmapped_words, words_known
 from rules.records import Records
 from rules.service_level import clocks, load_service_levels
-from rules.waivers import load_waivers, waive
+from rules.waivers import FACTS, load_waivers, waive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -160,7 +160,8 @@ def audit_log(
     result, uses = waive(
         merge([part.result for part in parts]),
         waivers,
-        cases=log.cases,
+        # the log itself need not name the practice of a case
+        cases=pa.concat_tables([p.translation.log.cases.select(FACTS) for p in parts]),
         as_of_us=as_of_us if log.timed else None,
     )
     step("escalations")
@@ -401,28 +402,37 @@ def require_fit(model: ReferenceModel, practices: Sequence[Practice]) -> None:
         raise CodedError("CL016", msg, why="No ticket could ever follow it", fix=fix)
 
 
+def check_shares(
+    ready: ReadyLog,
+    catalogue: Catalogue,
+    allowed: Sequence[str],
+    *,
+    skip: Collection[str] = frozenset(),
+) -> list[CheckResult]:
+    """Judge every practice's share of a log by its rules, but for some codes, in one worker."""
+    asked = [
+        (
+            share.prepared.desk,
+            [rule for rule in catalogue.for_cases(share.practice.name) if rule.code not in skip],
+        )
+        for share in ready.shares
+    ]
+    sha256 = ready.shares[0].translation.log.meta.sha256
+    return check_desks(asked, log_sha256=sha256, doubts=ready.doubts, allowed=allowed)
+
+
 def _judged(ready: ReadyLog, catalogue: Catalogue, allowed: tuple[str, ...]) -> list[PracticeAudit]:
-    """Judge every practice's share of a log by its rules, all in one worker process."""
-    desks = [share.prepared.desk for share in ready.shares]
-    results = check_desks(
-        [
-            (desk, catalogue.for_cases(share.practice.name))
-            for desk, share in zip(desks, ready.shares, strict=True)
-        ],
-        log_sha256=ready.shares[0].translation.log.meta.sha256,
-        doubts=ready.doubts,
-        allowed=allowed,
-    )
+    results = check_shares(ready, catalogue, allowed)
     return [
         PracticeAudit(
             practice=share.practice,
             translation=share.translation,
             prepared=share.prepared,
             result=result,
-            in_doubt=doubtful_cases(desk, ready.doubts, PATH),
-            clocks=clocks(desk, practice=share.practice.case_type),
+            in_doubt=doubtful_cases(share.prepared.desk, ready.doubts, PATH),
+            clocks=clocks(share.prepared.desk, practice=share.practice.case_type),
         )
-        for share, desk, result in zip(ready.shares, desks, results, strict=True)
+        for share, result in zip(ready.shares, results, strict=True)
     ]
 
 

@@ -27,12 +27,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from csi.audit import judged_at, make_ready
+from csi.audit import check_shares, judged_at, make_ready
 from csi.outputs import whole_set, write_csv, write_parquet
 from csi.report.words import moment
 from process_mining.sources import open_log
 from rules.catalogue import load_catalogue
-from rules.check import NOT_JUDGED, check, merge
+from rules.check import NOT_JUDGED, merge
 from rules.spec import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -138,9 +138,10 @@ def difference(
     same = tuple(_same_codes(*catalogues))
     skip = frozenset(() if words else same)
     ready = [_ready(log, request, catalogue, step) for catalogue in catalogues[: 1 + bool(words)]]
+    step("rules")
     results = [
-        _judged(desk, catalogue, request, skip, step)
-        for desk, catalogue in zip([ready[0], ready[-1]], catalogues, strict=True)
+        merge(check_shares(shares, catalogue, request.allow, skip=skip))
+        for shares, catalogue in zip([ready[0], ready[-1]], catalogues, strict=True)
     ]
     books = [
         Rulebook(name, catalogue, result)
@@ -216,24 +217,6 @@ def _ready(
 ) -> ReadyLog:
     as_of_us = judged_at(log, request.as_of)
     return make_ready(log, request, catalogue.practices, as_of_us=as_of_us, step=step)
-
-
-def _judged(
-    ready: ReadyLog,
-    catalogue: Catalogue,
-    request: AuditRequest,
-    skip: frozenset[str],
-    step: Callable[[str], None],
-) -> CheckResult:
-    """Judge each practice's cases by its rules, but for those that are skipped."""
-    results = []
-    for share in ready.shares:
-        step(f"{share.practice.name}, rules")
-        rules = [r for r in catalogue.for_cases(share.practice.name) if r.code not in skip]
-        sha256 = share.translation.log.meta.sha256
-        desk, doubts = share.prepared.desk, ready.doubts
-        results.append(check(desk, rules, log_sha256=sha256, doubts=doubts, allowed=request.allow))
-    return merge(results)
 
 
 def _changes(old: Rulebook, new: Rulebook) -> pa.Table:

@@ -99,6 +99,19 @@ def test_a_scope_must_hold_in_all_its_parts(log: Path, scope: str, cases: str) -
     assert use["orphan"] == (None if cases else "nothing inside its scope violates the rule")
 
 
+def test_a_practice_that_only_the_command_names_is_known_to_a_scope(log: Path) -> None:
+    """The audit looked for it in the log; explain knew it."""
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    nameless = [{k: v for k, v in line.items() if k != "practice"} for line in lines]
+    log.write_text("".join(json.dumps(line) + "\n" for line in nameless), encoding="utf-8")
+    text = ONE + 'practice = ["Incident"]'
+    (use,) = audit(log, text, "--practice", "incident").json()["waivers"]
+    assert (use["findings"], use["orphan"]) == (2, None)
+    file = log.with_name("waivers.toml")
+    words = (log, "--practice", "incident", "--case", "B", "--waivers", file, "--json")
+    assert in_process("rules", "explain", RULE, *words).json()["waived_by"] == ["W-1"]
+
+
 def test_the_first_that_was_granted_counts(log: Path) -> None:
     later = ONE.replace("W-1", "W-2").replace("2025-01-07", "2025-01-08")
     found = audit(log, later + "all = true" + ONE + 'team = ["network"]').json()
