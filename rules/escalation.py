@@ -453,7 +453,7 @@ def chain_program(patterns: Sequence[Pattern]) -> ChainProgram:
         if one.opportunity is not None:
             level = HIGHER if one.kind == "chained" else ESCALATED
             then: dict[str, int | str] = (
-                {"p": i} if one.opportunity.per_pattern else {"p": i, "g": "g"}
+                {"p": i} if one.opportunity.per == "pattern" else {"p": i, "g": "g"}
             )
             rules.append(ChainRule(level, PROPOSED, mine, then))
     return ChainProgram(FIELDS, tuple(rules))

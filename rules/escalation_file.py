@@ -24,8 +24,9 @@ A window is a time of calendar days (of 24 hours) in event time; weekends and ho
 Texts of an opportunity may hold {subject} ("team Network A"), {offence} (the titles of the rules),
 {rules} (their codes), {n} and {window}; nothing else in braces. `kpi` is the KPI to watch where the
 rules concerned have none: `watch.toml` beside the patterns names the KPIs that rules have. `per`
-says whether each escalation is an opportunity ("escalation", default) or all of the pattern are
-one ("pattern"). `owner` is the role that an opportunity is proposed to; by default the owner of
+says whether each escalation is an opportunity ("escalation", default), all of the pattern on one
+offence are one ("rule": many teams that commit it are one thing to improve), or all of the pattern
+("pattern"). `owner` is the role that an opportunity is proposed to; by default the owner of
 the rule with the most tickets in it.
 
 Errors: those of `rules.toml_file`, and RU301 file name, RU302 a code or name twice, RU303 `of`
@@ -68,13 +69,16 @@ _KpiCode = Annotated[str, Field(pattern=r"^[A-Z]{2,8}[0-9]{2,4}$")]
 _F = TypeVar("_F", bound=Form)
 
 
+Per = Literal["escalation", "rule", "pattern"]
+
+
 class OpportunityForm(Form):
     """`[opportunity]`."""
 
     improve: Line
     hypothesis: Text
     kpi: _KpiCode | None = None
-    per: Literal["escalation", "pattern"] = "escalation"
+    per: Per = "escalation"
 
 
 class PatternForm(Form):
@@ -128,7 +132,7 @@ class Proposal:
     improve: str
     hypothesis: str
     kpi: str | None
-    per_pattern: bool
+    per: Per
 
 
 @dataclass(frozen=True)
@@ -277,6 +281,6 @@ def _built(file: TomlFile, form: PatternForm) -> Pattern:
         owner=form.owner,
         opportunity=None
         if told is None
-        else Proposal(told.improve, told.hypothesis, told.kpi, told.per == "pattern"),
+        else Proposal(told.improve, told.hypothesis, told.kpi, told.per),
         path=file.shown,
     )

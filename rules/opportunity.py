@@ -85,8 +85,9 @@ def _causes(escalations: Sequence[Escalation]) -> list[list[Escalation]]:
     causes: dict[object, list[Escalation]] = {}
     for one in escalations:
         told = one.pattern.opportunity
-        shared = told is not None and told.per_pattern
-        causes.setdefault(one.pattern.code if shared else one.fingerprint, []).append(one)
+        per = "escalation" if told is None else told.per
+        key = {"pattern": (), "rule": one.rules, "escalation": one.fingerprint}[per]
+        causes.setdefault((one.pattern.code, key), []).append(one)
     return list(causes.values())
 
 

@@ -150,7 +150,7 @@ def test_findings_beyond_a_number_are_counted_not_named() -> None:
         why="",
         known_problems=(),
         owner=None,
-        opportunity=Proposal("x", "y", None, per_pattern=False),
+        opportunity=Proposal("x", "y", None, per="escalation"),
         path="",
     )
     many = tuple(f"{i:016}" for i in range(FINDINGS_NAMED + 1))

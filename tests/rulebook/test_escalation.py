@@ -6,6 +6,7 @@ import datetime as dt
 import random
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
@@ -69,7 +70,9 @@ def pattern(code: str, by: str, **more: Any) -> Pattern:  # noqa: ANN401 - field
         "why": "",
         "known_problems": (),
         "owner": None,
-        "opportunity": Proposal("Mend {subject}: {offence}", "If {rules} then {n}", None, False),  # noqa: FBT003
+        "opportunity": Proposal(
+            "Mend {subject}: {offence}", "If {rules} then {n}", None, "escalation"
+        ),
         "path": "",
     }
     return Pattern(code=code, by=by, **(known | more))  # type: ignore[arg-type]
@@ -86,7 +89,7 @@ AT_ONCE = pattern(
     window_us=None,
     rules=frozenset({"MAJ004"}),
     severity=Severity.HIGH,
-    opportunity=Proposal("Learn from it", "If {subject}", "KPI08", True),  # noqa: FBT003
+    opportunity=Proposal("Learn from it", "If {subject}", "KPI08", "pattern"),
 )
 CONTROL = pattern("ESC005", "control")
 CHAINED = pattern(
@@ -211,6 +214,26 @@ def test_what_is_put_into_a_text_is_not_read_again() -> None:
     findings = [finding(i, "INC001", f"I{i}", i, team="{n} {x}") for i in range(3)]
     (only,) = judge(findings, [TEAM], {}).opportunities
     assert only.title == "Mend team {n} {x}: Offence INC001"
+
+
+def test_one_offence_of_many_teams_is_one_opportunity_where_the_pattern_says_so() -> None:
+    """On the UCI log 304 escalations were 304 proposals, which nobody reads."""
+    findings = [
+        finding(9 * t + i, rule, f"I{t}{i}", i, team=team)
+        for t, (team, rule) in enumerate(product(("Desk", "Network"), ("INC001", "INC002")))
+        for i in range(3)
+    ]
+    told = TEAM.opportunity
+    assert told is not None
+    found = judge(findings, [replace(TEAM, opportunity=replace(told, per="rule"))])
+    assert len(found.escalations) == 4
+    assert [len(one.escalations) for one in found.opportunities] == [2, 2]
+    first = found.opportunities[0]
+    assert first.title.startswith("Mend team Desk, team Network: ")
+    assert (first.scope, len(first.findings)) == ({}, 6)
+    linked = {one.opportunity for one in found.escalations}
+    assert linked == {one.fingerprint for one in found.opportunities}
+    assert len(judge(findings, [TEAM]).opportunities) == 4
 
 
 def test_at_once_all_tickets_of_a_pattern_are_one_opportunity() -> None:
