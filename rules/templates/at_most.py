@@ -35,7 +35,8 @@ from process_mining.quality import COUNT, END, MIDDLE, ORDER, RECORDED, START, T
 from rules.durations import Duration, format_duration, refuse_days
 from rules.spec import POSITIVE, ZERO, Measure, Row, Verdict
 from rules.templates import CLAIMS, CONFORMITY, VIOLATION, Desk, OptionalActivity, TemplateParams
-from rules.templates._conditions import Asking, Where, asking, causes
+from rules.templates._conditions import asking, causes
+from rules.where import Asking, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

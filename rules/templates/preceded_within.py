@@ -37,8 +37,9 @@ from rules.templates import (
     Desk,
     TemplateParams,
 )
-from rules.templates._conditions import Where, asking, causes
+from rules.templates._conditions import asking, causes
 from rules.templates._time import open_time_us
+from rules.where import Where  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from rules.spec import DecisionTable

@@ -44,7 +44,6 @@ from rules.templates import (
 from rules.templates._conditions import (
     Form,
     Match,
-    Where,
     all_to_come,
     asking,
     causes,
@@ -53,6 +52,7 @@ from rules.templates._conditions import (
     nearest_before,
     pairs,
 )
+from rules.where import Where  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

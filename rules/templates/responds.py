@@ -44,7 +44,6 @@ from rules.templates import (
 from rules.templates._conditions import (
     Form,
     Match,
-    Where,
     asking,
     causes,
     comes_first,
@@ -53,6 +52,7 @@ from rules.templates._conditions import (
     nearest_after,
     pairs,
 )
+from rules.where import Where  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

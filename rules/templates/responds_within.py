@@ -52,10 +52,8 @@ from rules.templates import (
     TemplateParams,
 )
 from rules.templates._conditions import (
-    Asking,
     Match,
     Nearest,
-    Where,
     all_to_come,
     asking,
     causes,
@@ -64,6 +62,7 @@ from rules.templates._conditions import (
     nearest_before,
 )
 from rules.templates._time import open_time_us
+from rules.where import Asking, Where
 
 if TYPE_CHECKING:
     import numpy.typing as npt
