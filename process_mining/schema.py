@@ -32,6 +32,8 @@ ORDER_KNOWN: Final = "order_known"
 ATTRIBUTE_PREFIX: Final = "attr."
 CASE_PREFIX: Final = "case."
 LINK_PREFIX: Final = "link."
+# of events: the case's priority after them, in the words of the case's own; null where not said
+PRIORITY_THEN: Final = ATTRIBUTE_PREFIX + "priority"
 
 # Sources hand these over; `seq` is given by EventLog.build.
 EVENT_TYPES: Final = {
