@@ -1,0 +1,142 @@
+"""What does the log know of each ticket that was asked about, and who works at the desk?
+
+A ticket has *ended* where it has a time of closing or of resolution, or where its last step ends it
+in the words of its practice. Its month is that of its end (closing, else resolution, else its last
+event; UTC), so that answered and silent tickets are parted alike. Its team is the last one named.
+
+The desk's people are the actors of steps that only a desk does (HANDS_ON): customers register,
+reopen, approve and close too. A log whose words no practice knows tells nobody of the desk.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from csi.audit import split_by_practice
+from process_mining import schema as s
+from process_mining.errors import CodedError
+from rules.practice import load_practices, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from process_mining.eventlog import EventLog
+    from rules.practice import Translation
+
+SEGMENTS: Final = (s.PRACTICE, s.PRIORITY, s.SERVICE, s.CATEGORY, s.TEAM, "month")
+HANDS_ON: Final = frozenset(
+    {
+        "Classify", "Assign", "Diagnose", "Escalate", "Investigate", "Resolve", "Fulfil", "Work",
+        "Implement", "Build", "Deploy", "Identify root cause", "Find workaround",
+    }
+)  # fmt: skip
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One ticket: its value of each segment (None: not said), whether it ended, who worked on it.
+
+    `ended_at` is µs UTC; None where it has not ended or the log has no times.
+    """
+
+    segments: dict[str, str | None]
+    ended: bool
+    ended_at: int | None
+    agents: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """All tickets of the log by id, and the people of its desk; `notes` say what is not known.
+
+    `knows_desk`: whether the log tells who works at the desk at all.
+    """
+
+    by_id: dict[str, Ticket]
+    desk: frozenset[str]
+    notes: tuple[str, ...]
+
+    @property
+    def knows_desk(self) -> bool:
+        """Whether anybody of the desk is known."""
+        return bool(self.desk)
+
+    def ended(self) -> dict[str, Ticket]:
+        """Return those that have ended."""
+        return {key: one for key, one in self.by_id.items() if one.ended}
+
+
+def tickets_of(log: EventLog, practice: str | None = None) -> Tickets:
+    """Return what a log knows of its tickets, read in the words of `practice` or of their own."""
+    translations: list[Translation] = []
+    notes = []
+    try:
+        shares = split_by_practice(log, load_practices(), practice)
+        translations = [translate(part, known) for known, part in shares]
+    except CodedError as error:
+        if practice is not None:
+            raise
+        notes.append(
+            f"whose words the log speaks is not known, so neither is who works at the desk: {error}"
+        )
+    complete: dict[str, bool] = {}
+    agents: dict[str, set[str]] = {}
+    for one in translations:
+        ids = one.log.cases[s.CASE_ID].to_pylist()
+        complete |= dict(zip(ids, one.complete.tolist(), strict=True))
+        for case_id, actor in _hands_on(one.log):
+            agents.setdefault(case_id, set()).add(actor)
+    found = {
+        case_id: _ticket(cells, complete.get(case_id, False), agents.get(case_id, set()))
+        for case_id, cells in _rows(log)
+    }
+    desk = frozenset(actor for some in agents.values() for actor in some)
+    return Tickets(by_id=found, desk=desk, notes=tuple(notes))
+
+
+def _hands_on(log: EventLog) -> Iterator[tuple[str, str]]:
+    arrays = log.arrays
+    codes = [i for i, name in enumerate(arrays.activities) if name in HANDS_ON]
+    rows = np.flatnonzero(np.isin(arrays.activity, codes) & (arrays.actor >= 0))
+    ids = log.cases[s.CASE_ID].to_pylist()
+    both = {(int(arrays.case_of[row]), int(arrays.actor[row])) for row in rows.tolist()}
+    for case, actor in sorted(both):
+        yield ids[case], arrays.actors[actor]
+
+
+def _rows(log: EventLog) -> Iterator[tuple[str, dict[str, object]]]:
+    arrays, cases = log.arrays, log.cases
+    named = np.flatnonzero(arrays.team >= 0)
+    team = np.full(log.n_cases, -1)
+    team[arrays.case_of[named]] = arrays.team[named]  # the last one named stays
+    last = arrays.at[arrays.offsets[1:] - 1] if log.n_events else np.zeros(log.n_cases, np.int64)
+    names = (s.PRACTICE, s.PRIORITY, s.SERVICE, s.CATEGORY, s.CLOSED, s.RESOLVED)
+    columns = {name: cases[name].to_pylist() for name in names}
+    for case, case_id in enumerate(cases[s.CASE_ID].to_pylist()):
+        cells: dict[str, object] = {name: columns[name][case] for name in names}
+        cells[s.TEAM] = arrays.teams[team[case]] if team[case] >= 0 else None
+        cells["last"] = int(last[case]) if log.timed else None
+        yield case_id, cells
+
+
+def _ticket(cells: dict[str, object], complete: bool, agents: set[str]) -> Ticket:  # noqa: FBT001 - one of its facts
+    told = cells[s.CLOSED] if cells[s.CLOSED] is not None else cells[s.RESOLVED]
+    at = told if told is not None else (cells["last"] if complete else None)
+    ended_at = at if isinstance(at, int) else None
+    segments = {name: cells.get(name) for name in SEGMENTS}
+    segments["month"] = None if ended_at is None else _month(ended_at)
+    return Ticket(
+        segments={k: v if isinstance(v, str) else None for k, v in segments.items()},
+        ended=told is not None or complete,
+        ended_at=ended_at,
+        agents=frozenset(agents),
+    )
+
+
+def _month(us: int) -> str:
+    return (_EPOCH + dt.timedelta(microseconds=us)).strftime("%Y-%m")
