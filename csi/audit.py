@@ -218,7 +218,7 @@ def make_ready(  # noqa: PLR0913 - what an audit knows before it judges
     """Ask the gate about a log, and put each practice's share of it on a desk of its own."""
     require_codes(request.allow)
     _require_calendar_years(log)
-    levels = load_service_levels(request.targets)
+    levels = load_service_levels(request.targets, practices=practices)
     model = None if request.model is None else read_model(request.model, process=request.process)
     quality = inspect(log)
     found = []

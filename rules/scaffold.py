@@ -338,5 +338,6 @@ def _priorities(rule: Rule, levels: ServiceLevels) -> list[str]:
     """Return the priorities for which something is promised to cases of the rule, and another."""
     if s.PRIORITY not in templates()[rule.template].HINGES:
         return []
-    known = {one.priority for one in levels.targets if one.case_type == rule.case_type}
+    mine = [one for one in levels.targets if one.case_type == rule.case_type]
+    known = {one.priority for one in mine if one.priority is not None}
     return [*sorted(known)[:2], "none of these"] if known else []

@@ -3,9 +3,10 @@
 Links come with the log (`EventLog.links`): a tool's reference fields and link tables, or the
 relations of an object-centric log. The case names the other ticket, or (`direction = "named_by"`)
 is named by it. Of the other ticket, the *record*, it may be demanded that it is of a `practice` (or
-of a kind of it), that it `contains` an activity of that practice, and that it has `ended`: all that
-is named must hold. With `by = "before"` it must have held when this case did its last `activity`
-(what happened at that very time counts). Demands across cases are first-order LTL over the log.
+of a kind of it), that it `contains` an activity of that practice, that it has `ended`, and that it
+names the case `back`, by a link of that kind: all that is named must hold. With `by = "before"` it
+must have held when this case did its last `activity` (what happened at that very time counts).
+Demands across cases are first-order LTL over the log.
 
 `some`: one linked record that fulfils the demand is enough; without a demand, any link is, wherever
 it leads. `every`: all linked records must fulfil it, of a `practice` all that are of it (a change
@@ -18,8 +19,9 @@ demand is final. With `every` and `by = "ever"` one record that can fulfil it no
 once; an ended record is taken not to be opened again. A record that is still open and may yet
 fulfil the demand leaves an ended case pending where it decides. A record that is not in the log, of
 which the source does not show what is demanded, or of which it is in doubt, leaves it unknown where
-it decides. In a log that has no link of the kind at all it cannot be told whether the source keeps
-such links: every case that asks for one is unknown.
+it decides. In a log that has no link of the kind at all, or none of the kind `back` where that is
+demanded, it cannot be told whether the source keeps such links: every case that asks for one is
+unknown. A link back may come as long as the record is open.
 
 Complexity: O(events of all practices) an activity demanded, O(n log n) in the links.
 
@@ -46,7 +48,7 @@ from rules.templates import CLAIMS, Desk, OptionalActivity, TemplateParams
 from rules.templates._values import end_of_case
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 FORMULA = (
-    "F activity -> some r with link(case, r): practice(r) & contains(r) & ended(r)"
+    "F activity -> some r with link(case, r): practice(r) & contains(r) & ended(r) & back(r, case)"
     "   every: for all r with link(case, r) & practice(r): contains(r) & ended(r)"
     "   by before: ... so at the last activity"
 )
@@ -100,6 +102,12 @@ class Params(TemplateParams):
         description="an activity of that practice that the record must contain",
     )
     ended: bool = Field(default=False, description="whether the record must have ended")
+    back: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="the kind of link by which the record must name the case back",
+    )
     quantifier: Literal["some", "every"] = Field(
         default="some", description="some: one such record is enough; every: all must be such"
     )
@@ -113,16 +121,23 @@ class Params(TemplateParams):
         if self.contains is not None and self.practice is None:
             msg = "contains names an activity of a practice: name the practice"
             raise ValueError(msg)
-        if self.quantifier == "every" and self.contains is None and not self.ended:
-            msg = "every linked record fulfils no demand: name contains or ended"
+        if self.quantifier == "every" and not self.changing and self.back is None:
+            msg = "every linked record fulfils no demand: name contains, ended or back"
             raise ValueError(msg)
         if self.by == "before" and self.activity is None:
             msg = "before what? name an activity"
             raise ValueError(msg)
-        if self.by == "before" and self.contains is None and not self.ended:
+        if self.by == "before" and not self.changing:
             msg = "nothing that is demanded comes at a time: name contains or ended"
             raise ValueError(msg)
-        if self.quantifier == "every" and self.contains is None and self.by == "ever":
+        if self.by == "before" and self.back is not None:
+            msg = "a link has no time: say by = 'ever' with back"
+            raise ValueError(msg)
+        if self.direction == "named_by" and self.back is not None:
+            msg = "the record names the case already: say direction = 'names' with back"
+            raise ValueError(msg)
+        offending = self.contains is not None or self.back is not None
+        if self.quantifier == "every" and not offending and self.by == "ever":
             msg = "an open record may always end yet, so nothing offends: say by = 'before'"
             raise ValueError(msg)
         return self
@@ -130,7 +145,12 @@ class Params(TemplateParams):
     @property
     def demanding(self) -> bool:
         """Whether anything is demanded of the record."""
-        return self.practice is not None or self.contains is not None or self.ended
+        return self.practice is not None or self.changing or self.back is not None
+
+    @property
+    def changing(self) -> bool:
+        """Whether something is demanded that comes at a time."""
+        return self.contains is not None or self.ended
 
     def hinges(self, named: Mapping[str, tuple[Verdict, ...]]) -> dict[str, tuple[Verdict, ...]]:
         """Only a demand that must hold before the activity hangs on a fact of the case itself."""
@@ -167,6 +187,8 @@ def measure(desk: Desk, params: Params) -> Measure:
     last = end_of_case(desk) if judged is None else segments.last(arrays, judged)
     moment = segments.take(arrays.at, last, fill=0) if params.by == "before" else None
     told = _told(records, links, params, None if moment is None else moment[links.case])
+    if params.back is not None:
+        told = _linked_back(told, records, links, _returned(records, ids, links, params.back))
     counts = {
         "links": _per_case(links, np.ones(len(links.case), dtype=bool), arrays.n_cases),
         "yes": _per_case(links, told.yes, arrays.n_cases),
@@ -174,12 +196,13 @@ def measure(desk: Desk, params: Params) -> Measure:
         "maybe": _per_case(links, told.maybe, arrays.n_cases),
         "unknown": _per_case(links, told.unknown, arrays.n_cases),
     }
-    kept = pc.any(pc.equal(records.links[s.KIND], params.kind)).as_py() or False
+    there = set(records.links[s.KIND].unique().to_pylist())
+    missing = [kind for kind in (params.kind, params.back) if kind and kind not in there]
     every = params.quantifier == "every"
     measured = counts["no"] if every else counts["yes"]
     return Measure(
         facts={
-            "recorded": np.full(arrays.n_cases, int(kept), dtype=np.int64),
+            "recorded": np.full(arrays.n_cases, int(not missing), dtype=np.int64),
             "count": count,
             **counts,
             "complete": desk.complete.astype(np.int64),
@@ -190,7 +213,7 @@ def measure(desk: Desk, params: Params) -> Measure:
         unit=_unit(params),
         starts=judged,
         stops=judged,
-        cause=_cause(params, kept=kept),
+        cause=_cause(missing),
         told=partial(_named, links, told.no if every else ~told.yes),
         judged=judged,
     )
@@ -232,6 +255,29 @@ def _told(records: Records, links: Links, params: Params, moment: Ints | None) -
     return _Told(yes=~rest, **spread)
 
 
+def _returned(records: Records, ids: pa.Array, links: Links, kind: str) -> Bools:
+    """Tell for each link whether its record names the case by a link of a kind."""
+    found = records.linked(ids, kind, "named_by")
+    both = pa.concat_arrays([links.named, found.named]).dictionary_encode().indices.to_numpy()
+    size, n = len(both) + 1, len(links.case)
+    return np.isin(links.case * size + both[:n], found.case * size + both[n:])
+
+
+def _linked_back(told: _Told, records: Records, links: Links, back: Bools) -> _Told:
+    """Demand the link back as well; it may still come while the record is open.
+
+    Of a record that is not in the log nothing is known, nor whom it names.
+    """
+    here = links.record != NOT_IN_LOG
+    may_come = np.zeros(len(here), dtype=bool)
+    may_come[here] = records.is_open[links.record[here]]
+    lacking = here & ~back
+    no = told.no | (lacking & ~may_come)
+    unknown = told.unknown & ~no
+    maybe = (told.maybe | (lacking & may_come)) & ~no & ~unknown
+    return _Told(yes=~(no | unknown | maybe), no=no, maybe=maybe, unknown=unknown)
+
+
 def _per_case(links: Links, marked: Bools, n_cases: int) -> Ints:
     """Count the marked links of each case."""
     return np.bincount(links.case[marked], minlength=n_cases).astype(np.int64)
@@ -253,9 +299,9 @@ def _unit(params: Params) -> str:
     return "linked tickets as demanded" if params.demanding else "links"
 
 
-def _cause(params: Params, *, kept: bool) -> str:
-    if not kept:
-        return f"the log has no link of kind '{params.kind}'"
+def _cause(missing: Sequence[str]) -> str:
+    if missing:
+        return f"the log has no link of kind '{missing[0]}'"
     return "a linked record is not in the log, or its source cannot show what is demanded of it"
 
 
@@ -315,6 +361,7 @@ def describe(params: Params) -> str:
     link = f"(link '{params.kind}')"
     demands = [] if params.contains is None else [f"contains '{params.contains}'"]
     demands += ["has ended"] * params.ended
+    demands += [] if params.back is None else [f"names the case back (link '{params.back}')"]
     when = f" before the case's last '{params.activity}'" if params.by == "before" else ""
     demand = " and ".join(demands) + when
     if params.quantifier == "every":

@@ -1,10 +1,11 @@
 """Does a case meet the service level target of its priority?
 
-The clock of one metric (`rules.service_level`) is compared with the limit of the target in force:
-both in open time of the target's calendar, pauses left out. Past the limit is final, whether the
-clock still runs or not; equal to the limit is met. An open case within its limit is pending. A
-case that ended within the limit without stopping the clock (cancelled) owes nothing more, and a
-case whose priority has no target owes nothing at all: both are vacuous.
+The clock of one metric (`rules.service_level`) is compared with the limit of the target in force at
+each time: both in open time of the target's calendar, pauses left out. Past the limit is final,
+whether the clock still runs or not, and whatever priority the case has later; equal to the limit
+is met. An open case within its limit is pending. A case that ended within the limit without
+stopping the clock (cancelled) owes nothing more, and a case whose priority has no target owes
+nothing at all: both are vacuous.
 
 Where a step that might have stopped the clock is one that the source never records, or a word of
 the case is unmapped, only a stop within the limit is known to be one; the rest is unknown.
@@ -15,12 +16,13 @@ a target (`has_target`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
 from process_mining.quality import END, MIDDLE, ORDER, RECORDED, START, TIME
+from rules.service_level import Metric  # noqa: TC001 - pydantic reads it
 from rules.spec import POSITIVE, ZERO, Interval, Measure, Row, Verdict
 from rules.templates import CLAIMS, VIOLATION, WORDS, Desk, TemplateParams
 
@@ -52,13 +54,13 @@ EXPLAIN = {
 class Params(TemplateParams):
     """The clock of `metric` stays within the limit of the case's target."""
 
-    metric: Literal["respond", "resolve"] = Field(description="the clock that is compared")
+    metric: Metric = Field(description="the clock that is compared")
 
 
 def measure(desk: Desk, params: Params) -> Measure:
     """Run the clock; its start and, where there is one, its stop are the evidence."""
     clock = desk.clocks[params.metric]
-    over = np.where(clock.has_target & clock.started, clock.elapsed_us - clock.limit_us, 0)
+    over = np.where(clock.has_target & clock.started, clock.over_us, 0)
     facts = {
         "known": clock.known,
         "target": clock.has_target,

@@ -19,12 +19,14 @@ from process_mining.eventlog import POSITION, EventLog, LogMeta
 from rules.durations import parse_duration
 from rules.service_level import (
     STATUSES,
+    Condition,
     ServiceLevels,
     Target,
     attainment,
     case_clock,
     clocks,
     load_service_levels,
+    on,
 )
 from rules.spec import Verdict, decide, wilson
 from rules.templates import CLAIMS, Desk, has_target, meets_target
@@ -90,7 +92,7 @@ def target(name: str = "t", **more: Any) -> Target:  # noqa: ANN401
         "calendar": "24x7",
         "objective": 0.9,
         "valid_from": dt.date(2000, 1, 1),
-        "pauses": ("Await customer",),
+        "pauses": on("Await customer"),
     }
     return Target(name=name, **(fields | more))
 
@@ -106,9 +108,13 @@ def status_of(case: Case, levels: ServiceLevels, metric: str = "resolve", as_of:
 # --- the clock, against counting minutes
 
 
+def words(conditions: Sequence[Condition]) -> set[str | None]:
+    return {one.activity for one in conditions}
+
+
 def end_of(case: Case, one: Target, as_of: int) -> int:
     steps = [(n, at) for n, at in case.steps if n and n not in OUTSIDE]
-    stops = [k for k, (n, _) in enumerate(steps) if n in one.stops]
+    stops = [k for k, (n, _) in enumerate(steps) if n in words(one.stops)]
     reopens = [k for k, (n, _) in enumerate(steps) if n == "Reopen"]
     if stops and one.metric == "respond":
         return steps[stops[0]][1]
@@ -122,8 +128,8 @@ def is_paused(case: Case, one: Target, minute: int) -> bool:
     for name, at in case.steps:
         if name and name not in OUTSIDE and at <= minute:
             state = name
-            resolved = name in one.stops or (resolved and name != "Reopen")
-    return state in one.pauses or (one.reopen == "pauses" and resolved)
+            resolved = name in words(one.stops) or (resolved and name != "Reopen")
+    return state in words(one.pauses) or (one.reopen == "pauses" and resolved)
 
 
 def counted(case: Case, one: Target, as_of: int) -> tuple[int, int, int]:
@@ -185,7 +191,7 @@ def test_times_cut_to_units_mislead_only_within_the_margin(metric: str, reopen: 
     unit, full = 120, [random_case(rng) for _ in range(1500)]
     cut = [replace(x, steps=[(name, at // unit * unit) for name, at in x.steps]) for x in full]
     one = target(
-        metric=metric, reopen=reopen, pauses=("Await customer", "Assign"), stop=("Resolve",)
+        metric=metric, reopen=reopen, pauses=on("Await customer", "Assign"), stop=on("Resolve")
     )
     whole, damaged = (
         meets_target.measure(
@@ -281,7 +287,7 @@ def test_a_source_that_records_no_stop_makes_the_clock_unknown() -> None:
 def test_a_stop_that_may_be_unseen_leaves_only_met_clocks_known(
     steps: list[tuple[str | None, int]], as_of: int, seen: str, doubtful: str, reason: str
 ) -> None:
-    levels = levels_of(target(metric="respond", stop=("Assign", "Diagnose")))
+    levels = levels_of(target(metric="respond", stop=on("Assign", "Diagnose")))
     sure = desk_of([Case(steps)], levels, as_of=as_of)
     assert case_clock(sure, "respond").status.to_pylist() == [seen]
     unseen: dict[str, Any] = {
@@ -317,7 +323,7 @@ def test_the_target_in_force_is_that_of_the_start_and_the_service_goes_first() -
 
 
 def test_a_declared_start_waits_for_its_activity() -> None:
-    levels = levels_of(target(start="Assign"))
+    levels = levels_of(target(start=on("Assign")))
     assert status_of(Case([("Register", 0)]), levels, as_of=9000) == "running"
     late = Case([("Register", 0), ("Assign", 9000), ("Resolve", 9001)])
     assert status_of(late, levels, as_of=9001) == "met"
@@ -390,7 +396,7 @@ def test_attainment_without_a_decided_case() -> None:
 
 def test_unknown_clocks_widen_the_attainment_to_what_they_could_be() -> None:
     """Where a stop may be unseen only met clocks are known: 100 % of these would be no finding."""
-    levels = levels_of(target(metric="respond", stop=("Assign", "Diagnose")))
+    levels = levels_of(target(metric="respond", stop=on("Assign", "Diagnose")))
     cases = [Case([("Register", 0), ("Diagnose", at)]) for at in (1,) * 60 + (999,) * 40]
     desk = desk_of(cases, levels, as_of=999, unobserved=frozenset({"Assign"}))
     [row] = attainment(clocks(desk)).to_pylist()
@@ -452,7 +458,7 @@ def test_the_shipped_targets() -> None:
     assert found["P3", "resolve"] == (parse_duration("30h"), "business-hours")
     assert levels.calendar("24x7") == ALWAYS
     assert levels.calendar("business-hours-bavaria").holidays is not None
-    assert levels.target("incident-p2-respond").stops == ("Assign", "Diagnose", "Resolve")
+    assert levels.target("incident-p2-respond").stops == on("Assign", "Diagnose", "Resolve")
     with pytest.raises(CodedError, match=r"SL204.*'business-hours'"):
         levels.calendar("busines-hours")
     with pytest.raises(CodedError, match="SL209"):
@@ -508,7 +514,7 @@ def test_a_users_file(tmp_path: Path) -> None:
         ("[[target]]", "[[targte]]", "SL202", "Did you mean 'target'?"),
         ("[[calendar]]", "[calendar]", "SL202", "Write [[calendar]]"),
         ("pauses =", "pause =", "SL202", "Did you mean 'pauses'?"),
-        ('"resolve"', '"repair"', "SL202", "'respond' or 'resolve'"),
+        ('"resolve"', '"repair"', "SL202", "'fulfil' or 'update'"),
         ("objective = 0.9", "", "SL202", "'objective' is missing"),
         ("valid_until = 2025-01-01", "", "SL203", "valid_until of the older"),
         ('"ours"\npauses', '"hours"\npauses', "SL204", "Did you mean 'ours'?"),
@@ -551,7 +557,8 @@ def test_a_missing_file_and_an_empty_one(tmp_path: Path) -> None:
 def test_words_are_checked_against_the_practices(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Words:
-        activities: tuple[str, ...] = ("Register", "Await customer", "Resolve")
+        case_type: str = "incident"
+        words: frozenset[str] = frozenset({"Register", "Await customer", "Resolve"})
 
     practices: Any = {"incident": Words()}
     load_service_levels(write(tmp_path, GOOD), practices=practices)
