@@ -169,8 +169,10 @@ def _example_desk(
         for number, record in enumerate(case.example.records):
             ticket = _Ticket(f"{case.case_id}-{number:04d}", record.events, {})
             others[record.practice].append(ticket)
-            pair = (case.case_id, ticket.case_id)
-            links.append((*(pair if record.direction == "names" else pair[::-1]), record.kind))
+            there = (case.case_id, ticket.case_id)
+            there, back = (there, there[::-1])[:: 1 if record.direction == "names" else -1]
+            links.append((*there, record.kind))
+            links += [] if record.back is None else [(*back, record.back)]
     rows = [dict(zip(s.LINK_SCHEMA.names, (*link, None), strict=True)) for link in links]
     table = pa.Table.from_pylist(rows, schema=s.LINK_SCHEMA)
     mine = _translated(own, practices[case_type], table)

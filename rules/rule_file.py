@@ -136,6 +136,9 @@ class RecordForm(Form):
     trace: list[TraceEvent] = Field(
         min_length=1, description="its events in order, in words of its practice"
     )
+    back: Line | None = Field(
+        default=None, description="the kind of a second link, which leads the other way"
+    )
 
 
 class ExampleForm(Form):
@@ -414,7 +417,7 @@ def _scope(form: ScopeForm) -> Scope:
 
 def _example(form: ExampleForm) -> Example:
     records = tuple(
-        ExampleRecord(one.kind, one.direction, one.practice, _events(one.trace))
+        ExampleRecord(one.kind, one.direction, one.practice, _events(one.trace), one.back)
         for one in form.records
     )
     verdict = Verdict[form.verdict.upper()]

@@ -149,13 +149,15 @@ class ExampleEvent:
 class ExampleRecord:
     """Another ticket of an example, of a practice and in its words, and how they are linked.
 
-    The example's case `names` it by a link of the kind, or is `named_by` it.
+    The example's case `names` it by a link of the kind, or is `named_by` it; `back` is the kind of
+    a second link, by which the ticket that is named names the other.
     """
 
     kind: str
     direction: Literal["names", "named_by"]
     practice: str
     events: tuple[ExampleEvent, ...]
+    back: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Demand:
     ended: bool = False
     quantifier: str = "some"
     by: str = "ever"
+    back: str | None = None
 
 
 def linked_record(
@@ -64,7 +65,8 @@ def linked_record(
     asks = [at for word, at in case.steps if word == demand.activity]
     if demand.activity is not None and not asks:
         return "vacuous" if case.closed() else "pending"
-    if not any(kind == demand.kind for _, _, kind in links):
+    kept = {kind for _, _, kind in links}
+    if demand.kind not in kept or (demand.back is not None and demand.back not in kept):
         return "unknown"
     if demand.direction == "names":
         others = {to for mine, to, kind in links if (mine, kind) == (name, demand.kind)}
@@ -74,7 +76,8 @@ def linked_record(
     if demand.quantifier == "every" and demand.practice is not None:
         found = {other: log.get(other) for other in others}
         others = {x for x, r in found.items() if r is None or demand.practice in r.practices}
-    told = [state(log.get(other), demand, moment) for other in sorted(others)]
+    back = {mine for mine, to, kind in links if (to, kind) == (name, demand.back)}
+    told = [state(log.get(x), demand, moment, back=x in back) for x in sorted(others)]
     return _every(case, told, demand) if demand.quantifier == "every" else _some(case, told)
 
 
@@ -98,10 +101,10 @@ def _every(case: Record, told: Sequence[str], demand: Demand) -> str:
     return "conforms" if case.closed() and "maybe" not in told else "pending"
 
 
-def state(record: Record | None, demand: Demand, moment: int | None) -> str:
+def state(record: Record | None, demand: Demand, moment: int | None, *, back: bool) -> str:
     """Whether a record is as demanded: yes, no, maybe later, or unknown."""
     if record is None:
-        demanding = demand.practice or demand.contains or demand.ended
+        demanding = demand.practice or demand.contains or demand.ended or demand.back
         return "unknown" if demanding else "yes"
     parts = []
     if demand.practice is not None:
@@ -110,6 +113,8 @@ def state(record: Record | None, demand: Demand, moment: int | None) -> str:
         parts.append(_contains(record, demand.contains, moment))
     if demand.ended:
         parts.append(_ended(record, moment))
+    if demand.back is not None:
+        parts.append("yes" if back else "no" if record.closed() else "maybe")
     return next((word for word in ("no", "unknown", "maybe") if word in parts), "yes")
 
 

@@ -97,6 +97,25 @@ DEMANDS: dict[str, dict[str, Any]] = {
         "by": "before",
         "activity": "Resolve",
     },
+    "a problem that names it back": {"kind": "problem", "practice": "problem", "back": "parent"},
+    "only tickets that name it back": {
+        "kind": "problem",
+        "back": "parent",
+        "quantifier": "every",
+        "activity": "Resolve",
+    },
+    "only investigated problems that name it back": {
+        "kind": "problem",
+        "practice": "problem",
+        "contains": "Investigate",
+        "back": "problem",
+        "quantifier": "every",
+    },
+    "back by a kind that the log lacks": {
+        "kind": "problem",
+        "back": "cousin",
+        "activity": "Resolve",
+    },
     "a kind that the log lacks": {"kind": "cousin", "activity": "Resolve"},
 }
 
@@ -118,6 +137,8 @@ def told(seed: int, n: int = 240) -> Told:
         (rng.choice(sorted(records)), rng.choice(names), rng.choice(["problem", "parent"]))
         for _ in range(n)
     }
+    there = sorted(link for link in links if link[1] in records)
+    links |= {(to, mine, rng.choice(["problem", "parent"])) for mine, to, _ in there[::2]}
     return Told(records, tuple(sorted(links)))
 
 
@@ -204,10 +225,10 @@ def test_verdicts_are_those_of_a_plain_reading(name: str) -> None:
             expected = [linked_record(one, log.records, log.links, Demand(**given)) for one in ids]
             assert verdicts(desk, given) == expected
             seen |= set(expected)
-    if given["kind"] == "cousin":
+    if "cousin" in (given["kind"], given.get("back")):
         assert seen == {"unknown", "pending", "vacuous"}
     else:
-        demanding = {"practice", "ended"} & set(given)
+        demanding = {"practice", "ended", "back"} & set(given)
         assert seen >= {"conforms", "violates", "pending", *["unknown"] * bool(demanding)}
 
 
@@ -430,6 +451,17 @@ def test_an_audit_of_one_practice_knows_the_records_of_the_others() -> None:
             "at a time",
         ),
         ({"kind": "problem", "quantifier": "every", "ended": True}, "nothing offends"),
+        (
+            {
+                "kind": "problem",
+                "activity": "Close",
+                "ended": True,
+                "by": "before",
+                "back": "parent",
+            },
+            "no time",
+        ),
+        ({"kind": "problem", "direction": "named_by", "back": "parent"}, "names the case already"),
         ({"kind": ""}, "at least 1 character"),
         ({"kind": "problem", "direction": "both"}, "named_by"),
     ],

@@ -287,16 +287,25 @@ RUNS = {
 + Ask_feedback Receive_feedback Classify Close
 + Receive_feedback Classify Contact_customer Close
 + Ask_feedback Ask_feedback Receive_feedback Classify Contact_customer Agree_action
-    Complete_action Contact_customer Agree_action Complete_action Contact_customer Close
+    Complete_action Inform_customer Contact_customer Agree_action Complete_action
+    Inform_customer Close
++ Receive_feedback Classify Contact_customer Agree_action Complete_action Inform_customer
+    Inform_customer Close
++ Receive_feedback Classify Inform_customer Close
++ Receive_feedback Classify Contact_customer Agree_action Complete_action Inform_customer
+    Contact_customer Close
 + Ask_feedback Expire
 + Receive_feedback Classify Close
 - Ask_feedback Close
 - Receive_feedback Close
 - Receive_feedback Classify Contact_customer Agree_action Close
 - Receive_feedback Classify Contact_customer Agree_action Complete_action Close
+- Receive_feedback Classify Contact_customer Agree_action Complete_action Contact_customer Close
+- Receive_feedback Classify Contact_customer Agree_action Inform_customer Complete_action Close
+- Receive_feedback Classify Contact_customer Inform_customer Close
 - Ask_feedback Receive_feedback Expire
 - Receive_feedback Ask_feedback Classify Close
-- Receive_feedback Classify Agree_action Complete_action Contact_customer Close
+- Receive_feedback Classify Agree_action Complete_action Inform_customer Close
 """,
     "knowledge": """
 + Draft Request_review Review Publish Retire

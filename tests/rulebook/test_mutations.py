@@ -24,7 +24,7 @@ from rules.templates import templates
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rules.spec import Example, ExampleEvent, Rule
+    from rules.spec import Example, ExampleEvent, ExampleRecord, Rule
 
 DELAY_US = 2_000 * s.US_PER_DAY
 STRANGER = "somebody else altogether"
@@ -96,13 +96,21 @@ def changes_of(rule: Rule, example: Example) -> Iterator[tuple[str, Example]]:
     for kind in example.links:
         rest = {name: text for name, text in example.links.items() if name != kind}
         yield "record", replace(example, links=rest)
-    for at, record in enumerate(example.records):
-        others = example.records[:at] + example.records[at + 1 :]
-        yield "record", replace(example, records=others)
+    for records in record_changes(example.records):
+        yield "record", replace(example, records=records)
+
+
+def record_changes(records: tuple[ExampleRecord, ...]) -> Iterator[tuple[ExampleRecord, ...]]:
+    """Yield the records without one of them, its link back, or one of its events."""
+    for at, record in enumerate(records):
+        others = records[:at] + records[at + 1 :]
+        yield others
+        if record.back is not None:
+            yield (*others, replace(record, back=None))
         for place in range(len(record.events)):
             left = record.events[:place] + record.events[place + 1 :]
             if left:
-                yield "record", replace(example, records=(*others, replace(record, events=left)))
+                yield (*others, replace(record, events=left))
 
 
 def event_changes(

@@ -39,7 +39,9 @@ def test_it_is_large_and_covers_every_practice() -> None:
 
 
 def test_cases_of_several_practices_are_held_together() -> None:
-    """Majors and problems, incidents and changes, problems and incidents, problems and articles."""
+    """Majors and problems, incidents and changes, problems and incidents, problems and articles;
+    feedback and improvements, both ways.
+    """
     linked = {
         (rule.case_type, rule.params.kind, rule.params.direction)
         for rule in RULES
@@ -51,6 +53,9 @@ def test_cases_of_several_practices_are_held_together() -> None:
         ("problem", "problem", "named_by"),
         ("problem", "knowledge", "names"),
         ("emergency_change", "incident", "names"),
+        ("feedback", "improvement", "names"),
+        ("continual_improvement", "improvement", "named_by"),
+        ("continual_improvement", "feedback", "names"),
     }
 
 
