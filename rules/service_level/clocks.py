@@ -124,6 +124,7 @@ def _clock_table(found: Clocks) -> pa.Table:
     breached = status == STATUSES.index("breached")
     stopped = rows.stop_event != NONE
     late = np.maximum(rows.due_us, rows.reign_us)
+    going = rows.started & rows.known & (rows.held_event == NONE)
     column = s.ATTRIBUTE_PREFIX + desk.service_levels.customer
     customer = cases[column] if column in cases.column_names else pa.nulls(cases.num_rows)
     case = pa.array(rows.case)
@@ -140,7 +141,7 @@ def _clock_table(found: Clocks) -> pa.Table:
         "elapsed_us": pa.array(rows.elapsed_us, mask=~rows.started),
         "paused_us": pa.array(rows.paused_us, mask=~rows.started),
         "limit_us": rows.limit_us,
-        "remaining_us": pa.array(rows.limit_us - rows.elapsed_us, mask=~rows.started),
+        "remaining_us": pa.array(rows.limit_us - rows.elapsed_us, mask=~going),
         "due": _times(rows.due_us, rows.started),
         "breached_at": _times(late, breached),
         "objective": np.array([one.objective for one in found.targets])[rows.target],
@@ -278,7 +279,7 @@ class CaseClock:
     @property
     def has_target(self) -> Bools:
         """Whether a target was in force for the case."""
-        return self.target != NONE
+        return np.asarray(self.target != NONE)
 
     @property
     def over(self) -> Bools:

@@ -176,10 +176,21 @@ class _Layout:
     def _begins(self) -> Marked:
         """The events with which a clock may start."""
         if self.spells is not None:
-            return Marked(self.arrays, self.spells.begin)
+            spells = Marked(self.arrays, self.spells.begin)
+            return spells if self.target.metric in FIRST_ANSWER else spells.only(self._open(spells))
         if self.target.start:
             return self._named(self.target.start)
         return Marked.of(self.arrays, self.desk.steps)
+
+    def _open(self, events: Marked) -> Bools:
+        """Per event: whether the case has yet to be stopped for good."""
+        stops = self._named(self.target.stops)
+        reopens = Marked.of(self.arrays, self.desk.mask(REOPEN))
+        ignored = self.target.reopen == "ignored"
+        final = stops.first() if ignored else stops.last()
+        reopened = np.full_like(final, NONE) if ignored else reopens.last()
+        final = np.where(reopened > final, NONE, final)[events.case]
+        return np.asarray((final == NONE) | (events.place < final))
 
     def _started(self, events: Marked) -> Bools:
         """Per event: whether it does not come before the start of its case's clock."""
@@ -195,11 +206,12 @@ class _Layout:
         starts[self.first[self.first != NONE]] = True
         resets = self._named(target.reset)
         resets = resets.only(self._started(resets))
-        if target.metric == "update":  # word to the customer counts while the clock runs
+        restarts = target.reopen == "restarts"
+        if target.metric == "update":  # it counts while the clock runs
+            restarts = target.reopen != "ignored"
             resets = resets.only(~self._stopped(resets, None))
-            starts[self.reopens.only(self._stopped(self.reopens, None)).place] = True
         starts[resets.place] = True
-        if target.reopen == "restarts":
+        if restarts:
             starts[self.reopens.only(self._stopped(self.reopens, resets)).place] = True
         return Marked.of(self.arrays, starts)
 
@@ -224,7 +236,7 @@ class _Layout:
             stop = np.where((left != NONE) & (stop >= left), NONE, stop)
         by_reset = (stop == NONE) & (following != NONE) & (left == NONE)
         stop = np.where(by_reset, following, stop)
-        if self.target.metric == "update":  # such a reset keeps the promise
+        if self.target.metric == "update":  # word to the customer keeps the promise
             by_reset = np.zeros_like(by_reset)
         held = np.where((stop == NONE) & (left != NONE), left, stop)
         held = np.where((held == NONE) & ended, np.maximum(last_step, starts.place), held)
@@ -243,13 +255,13 @@ class _Layout:
 
     def _stop(self, starts: Marked, border: Ints) -> Ints:
         """Per cycle: its stop, from its start on and before the next cycle."""
-        # a clock may stop at the event that starts it
-        before = Marked(self.arrays, starts.place - 1)
         if self.target.metric in LAST_STOP and self.target.reopen != "ignored":
             stop = _last_before(border, self.stops, starts)
             reopened = _last_before(border, self.reopens, starts)
             return np.where(reopened > stop, NONE, stop)
-        index = np.searchsorted(self.stops.place, before.place, side="right")
+        # a clock may stop at the event that starts it; to be given a case is no answer
+        arrival = self.target.agreement == OLA
+        index = np.searchsorted(self.stops.place, starts.place, side="right" if arrival else "left")
         found = np.append(self.stops.place, len(self.arrays.at))[index]
         return np.where(found < border, found, NONE)
 
@@ -282,21 +294,19 @@ class _Layout:
     # --- the pauses
 
     def _pauses(self) -> Spans:
-        """From each pausing step to the next step."""
-        arrays, desk = self.arrays, self.desk
-        pausing = self._named(self.target.pauses).mask & desk.steps
-        if self.target.metric in LAST_STOP and self.target.reopen == "pauses":
-            pausing |= self._resolved() & desk.steps
-        pauses = Marked.of(arrays, pausing)
-        return Spans(pauses.case, pauses.place, pauses.next_among(Marked.of(arrays, desk.steps)))
-
-    def _resolved(self) -> Bools:
-        """Per event: whether, after it, the last stop of the case so far has not been reopened."""
-        stopping, reopening = self.stops.mask, self.reopens.mask
-        here = np.arange(len(stopping))
-        stopped = np.where(stopping, here, segments.previous_position(self.arrays, stopping))
-        reopened = np.where(reopening, here, segments.previous_position(self.arrays, reopening))
-        return stopped > reopened
+        """From each pausing step to the next step; under `pauses`, from a stop to its Reopen."""
+        arrays, desk, target = self.arrays, self.desk, self.target
+        pausing = self._named(target.pauses)
+        pauses = pausing.only(desk.steps[pausing.place])
+        ends = pauses.next_among(Marked.of(arrays, desk.steps))
+        if target.metric not in LAST_STOP or target.reopen != "pauses":
+            return Spans(pauses.case, pauses.place, ends)
+        resolved = self.stops.only(~self._stopped(self.stops, None))
+        solved = (np.isin(pauses.place, self.stops.place)) | self._stopped(pauses, None)
+        place = np.concatenate([pauses.place[~solved], resolved.place])
+        end = np.concatenate([ends[~solved], resolved.next_among(self.reopens)])
+        order = np.argsort(place)
+        return Spans(arrays.case_of[place[order]], place[order], end[order])
 
 
 def _last_before(border: Ints, events: Marked, starts: Marked) -> Ints:
