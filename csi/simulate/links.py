@@ -5,11 +5,14 @@
     link.caused_by    some incidents -> the change that was made just before
     link.knowledge    a problem with a known error -> an article that has been published
     link.incident     an emergency change -> the incident before it
+    link.improvement  a feedback -> the improvement that it led to, registered after it came in
+    link.feedback     that improvement -> the feedback; each has one at most
 
 Links are made when all stories have been told, so that none depends on a link. A clean incident
 names a problem that is closed after the incident has ended, or never; a clean cause is a change
-that was reviewed. Where the log has no ticket to name there is no link (a problem that was closed
-before the log begins stands in for one that is named).
+that was reviewed; a clean feedback with an improvement tells the customer again when that has
+ended. Where the log has no ticket to name there is no link (a problem that was closed before the
+log begins stands in for one that is named).
 
 Cost: O(n log n).
 """
@@ -19,10 +22,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from csi.simulate.planting import BY_UNREVIEWED
-from csi.simulate.practices import EMERGENCY, MAJOR
+from csi.simulate.practices import EMERGENCY, FEEDBACK, IMPROVEMENT, MAJOR
 from csi.simulate.problem import UNFINISHED
 
 if TYPE_CHECKING:
@@ -34,12 +38,20 @@ PROBLEM: Final = "problem"
 CAUSED_BY: Final = "caused_by"
 KNOWLEDGE: Final = "knowledge"
 INCIDENT: Final = "incident"
-KINDS: Final = (PROBLEM, CAUSED_BY, KNOWLEDGE, INCIDENT)
+LED_TO: Final = "improvement"
+CAME_FROM: Final = "feedback"
+KINDS: Final = (PROBLEM, CAUSED_BY, KNOWLEDGE, INCIDENT, LED_TO, CAME_FROM)
+# what is wrong with a feedback and the improvement that it led to
+FORGOTTEN_BACK: Final = "feedback forgotten by its improvement"
+FORGOTTEN: Final = "improvement forgotten by its feedback"
+TOLD_EARLY: Final = "told before the improvement had ended"
+UNTOLD: Final = "customer not told of the improvement"
 EARLIER_PROBLEM: Final = "PRB0000000"  # one that was closed before the log begins
 NEVER: Final = 1 << 62
 NEAR: Final = 5  # a link goes to one of so many tickets that are near in time
 CAUSED_EVERY: Final = 19
 SEARCHED: Final = 1000
+INFORM: Final = "Inform customer"
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ def link(stories: Sequence[Story], without: Mapping[str, str]) -> Links:
     changes = [x for name in sorted(groups) if name.endswith(" change") for x in groups[name]]
     _name_causes(links, incidents, changes)
     _name_articles(links, problems, groups["article"], without)
+    _Loops(links, groups[FEEDBACK], groups[IMPROVEMENT]).close()
     line = _Line.of(incidents, lambda story: story.ticket.at)
     for story in groups[EMERGENCY]:
         named = line.earlier(story.ticket.at)
@@ -161,6 +174,85 @@ def _name_articles(
         known = story.first("Record known error") is not None
         if known and fitting and without.get(story.kind) != KNOWLEDGE:
             links.named[story.ticket.case_id][KNOWLEDGE] = fitting[turn % len(fitting)]
+
+
+class _Loops:
+    """Which feedback led to which improvement; each of them is taken once."""
+
+    def __init__(
+        self, links: Links, answers: Sequence[Story], improvements: Sequence[Story]
+    ) -> None:
+        """Begin with all that nothing has been done with yet."""
+        self._links = links
+        self._answers, self._improvements = list(answers), list(improvements)
+
+    def close(self) -> None:
+        """Name what is planted first; then let clean feedback that tells twice name its own."""
+        for story in [x for x in self._improvements if x.kind in (FORGOTTEN, UNTOLD)]:
+            self._name(_take(self._answers, partial(_closed_before, story)), story, story)
+        for story in [x for x in self._answers if x.kind in (FORGOTTEN_BACK, TOLD_EARLY)]:
+            fits = _over_when_told if story.kind == FORGOTTEN_BACK else _open_when_told
+            self._name(story, _take(self._improvements, partial(fits, story)), story)
+        for story in [x for x in self._answers if not x.kind and _tells_twice(x)]:
+            found = _take(self._improvements, partial(_over_when_told, story))
+            if found is not None:
+                self._name(story, found, story)
+
+    def _name(self, answer: Story | None, improvement: Story | None, planted: Story) -> None:
+        """Let the two name each other, but for what is planted not to."""
+        if answer is None or improvement is None:
+            self._links.missing.add(planted.ticket.case_id)
+            return
+        ids = (answer.ticket.case_id, improvement.ticket.case_id)
+        if planted.kind != FORGOTTEN:
+            self._links.named[ids[0]][LED_TO] = ids[1]
+        if planted.kind != FORGOTTEN_BACK:
+            self._links.named[ids[1]][CAME_FROM] = ids[0]
+
+
+def _take(some: list[Story], fits: Callable[[Story], bool]) -> Story | None:
+    """Return the first story that fits, and take it away."""
+    found = next((x for x in some if fits(x)), None)
+    if found is not None:
+        some.remove(found)
+    return found
+
+
+def _closed_before(improvement: Story, answer: Story) -> bool:
+    """Tell whether a feedback may have led to an improvement; it was closed without another word.
+
+    Nothing else is wrong with it.
+    """
+    untold = answer.last("Close") is not None and answer.last(INFORM) is None
+    return not answer.kind and untold and _led(answer, improvement)
+
+
+def _over_when_told(answer: Story, improvement: Story) -> bool:
+    """Tell whether an improvement that the feedback may have led to had ended when it last told."""
+    may = not improvement.kind and _led(answer, improvement)
+    return may and _over(improvement) <= (answer.last(INFORM) or 0)
+
+
+def _open_when_told(answer: Story, improvement: Story) -> bool:
+    """Tell whether an improvement that the feedback may have led to ended later, or is open."""
+    may = not improvement.kind and _led(answer, improvement)
+    return may and _over(improvement) > (answer.last(INFORM) or 0)
+
+
+def _led(answer: Story, improvement: Story) -> bool:
+    """Tell whether the improvement was registered after the feedback had come in."""
+    heard = answer.first("Receive feedback")
+    return heard is not None and heard < improvement.ticket.at
+
+
+def _tells_twice(story: Story) -> bool:
+    return sum(step.activity == INFORM for step in story.steps) > 1
+
+
+def _over(story: Story) -> int:
+    """When an improvement ended; NEVER where it is open."""
+    last = story.steps[-1]
+    return last.at if last.activity in ("Close", "Cancel") else NEVER
 
 
 def _ended(story: Story) -> int:

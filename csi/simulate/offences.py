@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from csi.simulate.links import FORGOTTEN, FORGOTTEN_BACK, TOLD_EARLY, UNTOLD
 from csi.simulate.planting import Kind
 from csi.simulate.practices import (
     AGREEMENT,
@@ -478,7 +479,67 @@ OFFENCES: Final = (
         ("FBK004", "FBK006", "FBK008"),
         ("Agree action", "Close"),
         script="complaint",
-        edits=(without("Complete action"),),
+        edits=(without("Complete action"), without("Inform customer")),
+    ),
+    Kind(
+        "complaint never answered",
+        FEEDBACK,
+        ("FBK010",),
+        ("Receive feedback", "Close"),
+        script="one call",
+        edits=(without("Contact customer"),),
+    ),
+    Kind(
+        "complaint answered late",
+        FEEDBACK,
+        ("FBK010",),
+        ("Receive feedback", "Contact customer"),
+        script="complaint",
+        edits=(taking("Contact customer", hours(24, 40)),),
+    ),
+    Kind(
+        "contact that led to nothing",
+        FEEDBACK,
+        ("FBK004", "FBK005"),
+        ("Contact customer", "Expire"),
+        script="one call",
+        edits=(
+            without("Close"),
+            after("Contact customer", Do("Expire", "robot", days(10, 20))),
+        ),
+    ),
+    Kind(
+        "customer not informed",
+        FEEDBACK,
+        ("FBK004", "FBK009"),
+        ("Complete action", "Close"),
+        script="complaint",
+        edits=(without("Inform customer"),),
+    ),
+    Kind(
+        "customer informed late",
+        FEEDBACK,
+        ("FBK009",),
+        ("Complete action", "Inform customer"),
+        script="complaint",
+        edits=(taking("Inform customer", hours(24, 40)),),
+    ),
+    Kind(
+        FORGOTTEN_BACK,
+        FEEDBACK,
+        ("FBK011",),
+        ("Close",),
+        script="improvement",
+        linked=True,
+    ),
+    Kind(
+        TOLD_EARLY,
+        FEEDBACK,
+        ("FBK013",),
+        ("Inform customer", "Close"),
+        script="complaint",
+        edits=(taking("Close", days(90, 120)),),
+        linked=True,
     ),
     # --- articles
     Kind(
@@ -616,5 +677,21 @@ OFFENCES: Final = (
         ("Register",),
         script="achieved",
         without_column="kpi",
+    ),
+    Kind(
+        FORGOTTEN,
+        IMPROVEMENT,
+        ("FBK012",),
+        ("Register",),
+        script="achieved",
+        linked=True,
+    ),
+    Kind(
+        UNTOLD,
+        IMPROVEMENT,
+        ("FBK014",),
+        ("Evaluate", "Close"),
+        script="achieved",
+        linked=True,
     ),
 )

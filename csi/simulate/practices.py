@@ -6,8 +6,9 @@ reference model and keeps every rule of the rulebook with room to spare, also wh
 the middle of it; what their tickets name is chosen in `csi.simulate.links`. Scripts of weight 0 are
 told where something goes wrong only (`csi.simulate.offences`). Weights add up to 1.
 
-Agreements, articles and improvements live for a year and more: theirs begin long before the log's
-first incident, as the records of a real desk do.
+Agreements, articles and improvements live for a year and more, and the feedback that led to an
+improvement as long as that: theirs begin long before the log's first incident, as the records of a
+real desk do.
 """
 
 from __future__ import annotations
@@ -208,8 +209,9 @@ _COMPLAINT: Final[Script] = (
     Do("Contact customer", "agent", hours(0.5, 8)),
     Do("Agree action", "agent", hours(0.5, 8)),
     Do("Complete action", "worker", hours(10, 120)),
-    Do("Contact customer", "agent", hours(0.5, 8)),
+    Do("Inform customer", "agent", hours(0.5, 8)),
 )
+_TOLD_LATER: Final = Do("Inform customer", "agent", days(150, 175))
 _SETTLED: Final = Do("Close", "agent", hours(0.2, 6))
 
 # --- articles: written, reviewed, kept right
@@ -408,11 +410,14 @@ GROUPS: Final = (
         FEEDBACK,
         "feedback",
         "FBK",
-        least=10,
+        least=30,
         share=0.01,
+        days_before=200,
         scripts={
-            "praise": (0.65, (*_HEARD, _SETTLED)),
-            "complaint": (0.25, (*_COMPLAINT, _SETTLED)),
+            "praise": (0.5, (*_HEARD, _SETTLED)),
+            "complaint": (0.2, (*_COMPLAINT, _SETTLED)),
+            "one call": (0.08, (*_COMPLAINT[:3], _SETTLED)),
+            "improvement": (0.12, (*_COMPLAINT, _TOLD_LATER, _SETTLED)),
             "silence": (
                 0.1,
                 (Do("Ask feedback", "robot"), Do("Expire", "robot", days(20, 30))),
@@ -437,7 +442,7 @@ GROUPS: Final = (
         IMPROVEMENT,
         "continual_improvement",
         "CSI",
-        least=16,
+        least=24,
         share=0.002,
         days_before=200,
         columns={"kpi": "KPI01"},
