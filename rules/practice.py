@@ -14,7 +14,8 @@ Definitions
   case. State-based tools write a row for each change of any field; only a change of state is a
   step. An update keeps its row, and its activity becomes null.
   So is an event whose raw word a vocabulary lists under `updates`: it records a change that is no
-  step of the practice (a cause was noted, an impact was changed).
+  step of the practice (a cause was noted, an impact was changed). The practice's own words for such
+  events stand in its `updates`.
 - Unobserved: words of the practice that the vocabulary cannot produce and the log does not have.
   A source that cannot record a step cannot show that it was left out.
 - Implied: words that the vocabulary can produce, but the source shows only sometimes although
@@ -131,10 +132,11 @@ class Practice:
     """One practice as its file states it.
 
     `activities` are the reference model's; `outside_model` are steps that its cases may show
-    besides, which neither the model nor the end of a case depends on. A practice that `refines`
-    another is a kind of it (a major incident is an incident): it has the other's words and
-    vocabularies too, and a model of its own for the cases that `when` names. `fitsm` says for an
-    activity which step of FitSM-2 it stands for, such as "ISRM.A1 step 2".
+    besides, which neither the model nor the end of a case depends on; `updates` are words for what
+    is written into them and is no step. A practice that `refines` another is a kind of it (a major
+    incident is an incident): it has the other's words and vocabularies too, and a model of its own
+    for the cases that `when` names. `fitsm` says for an activity which step of FitSM-2 it stands
+    for, such as "ISRM.A1 step 2".
     """
 
     name: str
@@ -153,6 +155,7 @@ class Practice:
     when: When | None = None
     references: tuple[Citation, ...] = ()
     fitsm: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    updates: tuple[str, ...] = ()
 
     @property
     def case_type(self) -> str:
@@ -168,7 +171,14 @@ class Practice:
     def candidates(self) -> tuple[Vocabulary, ...]:
         """Every vocabulary, sorted by name; the practice's own words are always one of them."""
         same = MappingProxyType({word: word for word in sorted(self.words)})
-        own = Vocabulary(OWN, f"{self.title}: its own words", KEYS[0], "steps", same)
+        own = Vocabulary(
+            OWN,
+            f"{self.title}: its own words",
+            KEYS[0],
+            "steps",
+            same,
+            updates=frozenset(self.updates),
+        )
         return tuple(sorted((*self.vocabularies, own), key=lambda one: one.name))
 
 
@@ -249,6 +259,7 @@ class PracticeForm(_Form):
     activities: list[Word] = []
     ends: list[Word] = []
     outside_model: list[Word] = []
+    updates: list[Word] = []
     model: Word | None = None
     refines: Name | None = None
     when: WhenForm | None = None
@@ -313,6 +324,7 @@ def _refined(form: PracticeForm, base: PracticeForm) -> PracticeForm:
             "activities": list(dict.fromkeys([*base.activities, *form.activities])),
             "ends": list(dict.fromkeys([*base.ends, *form.ends])),
             "outside_model": list(dict.fromkeys([*base.outside_model, *form.outside_model])),
+            "updates": list(dict.fromkeys([*base.updates, *form.updates])),
             "fitsm": base.fitsm | form.fitsm,
             "vocabularies": [*joint, *own.values()],
         }
@@ -402,7 +414,7 @@ def _form_error(path: Path, item: ErrorDetails) -> CodedError:
 
 def _word_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
     """Words stand once each; the ends are words of the model; the model file is there."""
-    words = [*form.activities, *form.outside_model]
+    words = [*form.activities, *form.outside_model, *form.updates]
     for word in sorted({word for word in words if words.count(word) > 1}):
         msg = f"'{word}' stands twice among the activities of {_shown(path)}"
         yield CodedError("RU205", msg, fix="Keep one")
@@ -457,6 +469,7 @@ def _built(path: Path, form: PracticeForm) -> Practice:
         when=None if form.when is None else _when(form.when),
         references=tuple(Citation(one.norm, one.clause, one.text) for one in form.references),
         fitsm=MappingProxyType(form.fitsm),
+        updates=tuple(form.updates),
     )
 
 

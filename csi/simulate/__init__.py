@@ -65,6 +65,7 @@ from csi.simulate.tables import (
     truth_table,
 )
 from csi.simulate.trail import cut
+from csi.simulate.updates import write_updates
 from process_mining.errors import CodedError, raise_all
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ class Simulation:
     """A simulated desk: its files as tables, and what is true of it.
 
     `events`: case_id, practice, activity, at, seq, actor, team, and the attributes score, category,
-    risk and violations; ordered by (at, case_id, seq). `tickets` and `surveys`: one row a ticket, a
-    request for feedback.
-    `truth`: case_id, rule, kind, seqs, note; ordered by (case_id, rule). `factor`: what the
-    intervention does to the time to resolve. `as_of`: the last event.
+    risk, violations, priority, written_by and clock; ordered by (at, case_id, seq). `tickets` and
+    `surveys`: one row a ticket, a request for feedback.
+    `truth`: case_id, rule, kind, seqs, note; ordered by (case_id, rule). A rule `clock:...` is none
+    of the rulebook's: it says how a clock was served (`csi.simulate.served_clocks`). `factor`: what
+    the intervention does to the time to resolve. `as_of`: the last event.
     """
 
     request: Request
@@ -204,7 +206,10 @@ class _Desk:
         ticket = self.tickets[index]
         draws = Draws(self.request.seed, 1, index)
         tell = TELLERS.get(ticket.group, tell_further)
-        return tell(ticket, plan, draws)
+        trail = tell(ticket, plan, draws)
+        if ticket.group == "incident" and plan.kind in UNPLANTED:
+            write_updates(trail, Draws(self.request.seed, 5, index))
+        return trail
 
     def story(self, index: int, kind: str) -> Story:
         """Tell one ticket's story up to the end of the log."""
@@ -261,6 +266,7 @@ class _Desk:
 
 
 TELLERS: Final = {"incident": tell_incident, "problem": tell_problem}
+UNPLANTED: Final = ("", RESOLUTION_LATE, RESPONSE_LATE)
 
 
 def _arrivals(request: Request) -> list[Ticket]:

@@ -24,6 +24,7 @@ from csi.outputs import write_bytes, write_text
 from csi.simulate.desk import PROMISES
 from csi.simulate.office import HOUR, MINUTE, OFFICE
 from csi.simulate.tables import ATTRIBUTES
+from csi.simulate.trail import HELD, HELD_BY_HAND
 from process_mining import schema as s
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ if TYPE_CHECKING:
 
 ISO_Z: Final = "%Y-%m-%dT%H:%M:%SZ"
 OBJECTIVES: Final = {"P1": "0.95", "P2": "0.95", "P3": "0.90", "P4": "0.90"}
+TARGETS_HEAD: Final = """\
+# What the simulated desk has promised. Open time of the calendar; see trueloop sla.
+# The tool lets anybody hold the clock while a supplier is waited for; the agreement does not.
+
+# The events by which a customer answers.
+answered = [{ where = { attribute = "written_by", one_of = ["customer"] } }]
+"""
+ALLOWED: Final = '["Await customer"]'
+PAUSES: Final = f"""[
+  "Await customer",
+  {{ activity = "{HELD_BY_HAND}", where = {{ attribute = "clock", one_of = ["{HELD}"] }} }},
+]"""
 STOPS: Final = {
     "respond": '["Assign", "Diagnose", "Resolve"]',
     "resolve": '["Resolve"]',
@@ -99,8 +112,7 @@ def truth_parquet(simulation: Simulation) -> bytes:
 
 def targets_toml() -> str:
     """Return the promises in the form that service levels are read in."""
-    head = "# What the simulated desk has promised. Open time of the calendar; see trueloop sla.\n"
-    return head + "".join(
+    return TARGETS_HEAD + "".join(
         _target(priority, metric, promise)
         for priority, promise in PROMISES.items()
         for metric in STOPS
@@ -119,7 +131,8 @@ priority = "{priority}"
 limit = "{_duration(limit)}"
 calendar = "{calendar}"
 stop = {STOPS[metric]}
-pauses = ["Await customer"]
+pauses = {PAUSES}
+allowed = {ALLOWED}
 objective = {OBJECTIVES[priority]}
 valid_from = 2000-01-01
 """

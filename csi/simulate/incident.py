@@ -4,7 +4,8 @@ An incident that carries no planted deviation conforms by construction: it follo
 model, changes teams at most three times and no three times within ten open hours, is reopened at
 most once, keeps its targets and limits with room to spare (a P1 is taken up within 50 minutes), and
 is asked for feedback once after its closure. `Plan.kind` names the one thing that goes wrong;
-`csi.simulate.planting` says which rules it breaks.
+`csi.simulate.planting` says which rules it breaks; how a clock is served is told by
+`csi.simulate.gaming`.
 
 Time from registration to the last resolution, waits for the customer left out, is log-normal
 (median half the promise): skewed, so that means mislead as in real logs, and long enough that
@@ -19,6 +20,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from csi.simulate.desk import CATEGORIES, CUSTOMER, SERVICE_DESK, SURVEY_ROBOT, TEAMS
+from csi.simulate.gaming import GAMES, Game, play, promise_of
 from csi.simulate.office import HOUR, MINUTE, OFFICE
 from csi.simulate.trail import Leg, Trail
 
@@ -74,7 +76,10 @@ class Incident:
             self._cancel()
             return self.trail
         self.trail.lay(self._front(), self.response)
-        self._lay_work(self._work(), self.handling - self.response)
+        if self.plan.kind in GAMES:
+            self._play()
+        else:
+            self._lay_work(self._work(), self.handling - self.response)
         self._end()
         return self.trail
 
@@ -82,6 +87,8 @@ class Incident:
         """Draw the time to respond and the time to resolve, in seconds."""
         promise, draws, factor = self.ticket.promise, self.draws, self.plan.factor
         respond, resolve = float(promise.respond), float(promise.resolve)
+        if self.plan.kind in GAMES:
+            return draws.uniform(0.05, 0.35) * respond, 0.9 * resolve
         response = draws.skewed(0.25 * respond, sigma=0.6, low=0.02 * respond, high=0.68 * respond)
         handling = draws.skewed(0.5 * resolve, sigma=0.8, low=0.04 * resolve, high=0.88 * resolve)
         late = draws.uniform(1.15, 2.2)
@@ -96,6 +103,20 @@ class Incident:
             handling = max(handling, 130 * MINUTE)
         handling = max(handling, round(1.3 * response))
         return response * factor, handling * factor
+
+    def _play(self) -> None:
+        """Tell how the clock is served."""
+        play(
+            self.plan.kind,
+            Game(
+                trail=self.trail,
+                worker=self.worker,
+                team=self.team,
+                draws=self.draws,
+                promise=promise_of(self.plan.kind, self.ticket.promise),
+                used=self.trail.hours.between(self.ticket.at, self.trail.now),
+            ),
+        )
 
     def _cancel(self) -> None:
         """The customer takes it back before anybody has worked on it."""

@@ -3,8 +3,11 @@
 Every kind breaks exactly the rules named here, as the rulebook that ships states them; a departure
 from the reference model is listed wherever the order of steps is touched. What a story does to its
 promises of time (SLM001, SLM002) is counted afterwards, for every case (`csi.simulate.promises`): a
-planted wait for a supplier makes a case late as well. Kinds of incidents and problems are told by
-their own story-tellers; the others are edits of scripts (`csi.simulate.offences`).
+planted wait for a supplier makes a case late as well; so is what it does to their clocks
+(`csi.simulate.served_clocks`). Kinds of incidents and problems are told by their own story-tellers;
+the others are edits of scripts (`csi.simulate.offences`).
+
+What is named here as `clock:...` is no rule: it is what an audit of the pauses has to find.
 
 A case gets at most one kind. Whether a case is chosen does not depend on the intervention: kinds
 take cases in turn, each the first in a random order that has none and that it fits. A kind does not
@@ -18,8 +21,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from csi.simulate import gaming
+from csi.simulate import served_clocks as served
 from csi.simulate.incident import UNNAMED_PROBLEM, WITHOUT_CODE
 from csi.simulate.problem import REOPENED, UNFINISHED, UNWRITTEN
+from csi.simulate.trail import REPRIORITISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +36,8 @@ INCIDENT: Final = "incident"
 PROBLEM: Final = "problem"
 CRITICAL: Final = ("P1",)
 NOT_CRITICAL: Final = ("P2", "P3", "P4")
+LONG: Final = ("P3", "P4")  # a day of the promise and more is left at its last quarter
+LEAST: Final = ("P4",)
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,37 @@ STORIES: Final = (
     Kind("feedback asked too early", INCIDENT, ("FBK003",), ("Ask feedback", "Close")),
     Kind("customer asked again and again", INCIDENT, ("FBK007",), ("Ask feedback",)),
     Kind(BY_UNREVIEWED, INCIDENT, ("CHG016",), ("Register",), linked=True),
+    Kind(
+        gaming.JUST_BEFORE,
+        INCIDENT,
+        (served.JUST_BEFORE, served.ONLY_BY_PAUSING),
+        ("Await customer",),
+        priorities=NOT_CRITICAL,
+    ),
+    Kind(
+        gaming.NOT_ALLOWED,
+        INCIDENT,
+        (served.NOT_ALLOWED, served.ONLY_BY_PAUSING),
+        ("Await supplier",),
+        priorities=NOT_CRITICAL,
+    ),
+    Kind(
+        gaming.SHORT_SPELLS,
+        INCIDENT,
+        ("SLM008", served.SHORT_SPELLS),
+        ("Await customer",),
+        priorities=LONG,
+    ),
+    Kind(
+        gaming.AFTER_ANSWER,
+        INCIDENT,
+        (served.AFTER_ANSWER,),
+        ("Await customer",),
+        priorities=NOT_CRITICAL,
+    ),
+    Kind(gaming.EASED, INCIDENT, (served.EASED,), (REPRIORITISED,), priorities=LEAST),
+    # its broken promise is counted like all others
+    Kind(gaming.EASED_LATE, INCIDENT, (), (REPRIORITISED,), priorities=LEAST),
     Kind("root cause never identified", PROBLEM, ("PRB001", "PRB004"), ("Resolve",)),
     Kind("known error never recorded", PROBLEM, ("PRB002", "PRB004"), ("Identify root cause",)),
     Kind("closed by its investigator", PROBLEM, ("PRB003",), ("Investigate", "Close")),

@@ -28,7 +28,7 @@ from csi.simulate.desk import (
     members_of,
 )
 from csi.simulate.office import DAY, HOUR, MINUTE, OFFICE
-from csi.simulate.trail import CATEGORISED, Step, Trail
+from csi.simulate.trail import Step, Trail, described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,17 +162,16 @@ def _of(part: Do | Perhaps, draws: Draws) -> tuple[Do, ...]:
 
 def _happened(step: Do, at: int, cast: Cast) -> Step:
     actor, team = cast.member(step.role)
-    chosen = step.activity in CATEGORISED and cast.ticket.practice == "incident"
-    return Step(
+    happened = Step(
         activity=step.activity,
         at=at,
         actor=actor,
         team=team,
         score=step.score,
-        category=cast.ticket.category if chosen else "",
         risk=step.risk,
         violations=step.violations,
     )
+    return described(happened, cast.ticket)
 
 
 # --- edits; an activity stands for all of its steps where it does not say "the first"

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from csi.simulate.desk import LEVELS, PROMISES
+from csi.simulate.desk import LEVELS
 from csi.simulate.links import KINDS as LINKS
 from csi.simulate.offences import OFFENCES
 from csi.simulate.planting import RESOLUTION_LATE, RESPONSE_LATE, SLOWED, STORIES
 from csi.simulate.promises import RESOLUTION, RESPONSE, broken_promises
+from csi.simulate.served_clocks import served_clocks
 from csi.simulate.trail import Step
 from process_mining import schema as s
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 KINDS: Final = {kind.name: kind for kind in (*STORIES, *OFFENCES)}
 ATTRIBUTES: Final = tuple(
-    s.ATTRIBUTE_PREFIX + x for x in ("score", "category", "risk", "violations")
+    s.ATTRIBUTE_PREFIX + x
+    for x in ("score", "category", "risk", "violations", "priority", "written_by", "clock")
 )
 CODES: Final = ("Solved (permanently)", "Solved (workaround)", "Solved by the customer")
 CANCELLED: Final = "Cancelled"
@@ -110,6 +112,12 @@ class Story:
     steps: tuple[Step, ...]
     clustered: bool = False
 
+    @property
+    def priority(self) -> str:
+        """The priority that the ticket has at the log's end."""
+        said = (step.priority for step in reversed(self.steps) if step.priority)
+        return next(said, self.ticket.priority)
+
     def first(self, activity: str) -> int | None:
         """Return when an activity first happened, or None."""
         return next((step.at for step in self.steps if step.activity == activity), None)
@@ -150,7 +158,7 @@ def _row(story: Story, named: Mapping[str, str]) -> tuple[object, ...]:
     row = (
         ticket.case_id,
         ticket.practice,
-        ticket.priority or None,
+        story.priority or None,
         ticket.category if lacks != s.CATEGORY else None,
         ticket.service,
         ticket.at * s.US_PER_SECOND,
@@ -184,7 +192,7 @@ def survey_table(stories: Sequence[Story]) -> pa.Table:
 
 
 def truth_table(stories: Sequence[Story], links: Links, *, as_of: int) -> pa.Table:
-    """One row for every rule that a case breaks."""
+    """One row for every rule that a case breaks, and for all that was done to its clock."""
     rows = [row for story in stories for row in _truths(story, links, as_of)]
     return _table(TRUTH, sorted(rows, key=itemgetter(0, 1)))
 
@@ -209,16 +217,20 @@ def _surveys(story: Story) -> Iterator[tuple[object, ...]]:
 def _truths(story: Story, links: Links, as_of: int) -> Iterator[tuple[object, ...]]:
     case_id, steps = story.ticket.case_id, story.steps
     kind = KINDS.get(story.kind)
-    if kind is not None and case_id not in links.missing:
+    breaks = () if kind is None or case_id in links.missing else kind.breaks
+    if kind is not None:
         note = IN_CLUSTER if story.clustered else PLANTED
         seqs = [i for i, step in enumerate(steps) if step.activity in kind.shown_by]
-        yield from ((case_id, rule, kind.name, seqs, note) for rule in kind.breaks)
-    if story.ticket.practice != "incident" or story.ticket.priority not in PROMISES:
+        yield from ((case_id, rule, kind.name, seqs, note) for rule in breaks)
+    if story.ticket.practice != "incident":
         return
     planted = {RESPONSE: RESPONSE_LATE, RESOLUTION: RESOLUTION_LATE}
-    for rule, at in broken_promises(steps, story.ticket.promise, as_of=as_of).items():
-        note = PLANTED if story.kind == planted[rule] else "follows from the kind"
-        yield (case_id, rule, story.kind or SLOWED, list(at), note)
+    counted = broken_promises(steps, story.priority, as_of=as_of)
+    counted |= served_clocks(steps, story.priority, as_of=as_of)
+    for rule, at in counted.items():
+        if rule not in breaks:
+            note = PLANTED if story.kind == planted.get(rule) else "follows from the kind"
+            yield (case_id, rule, story.kind or SLOWED, list(at), note)
 
 
 def _resolved(story: Story) -> int | None:

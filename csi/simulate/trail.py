@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 
 LEAST_S: Final = 20  # no two steps of a ticket share a moment
 CATEGORISED: Final = frozenset({"Classify", "Resolve", "Close"})  # the category is chosen again
+HELD_BY_HAND: Final = "Await supplier"  # its step says whether somebody stopped the clock
+RUNNING: Final = "running"
+HELD: Final = "held"
+REPLIED: Final = "Customer replied"
+REMINDED: Final = "Customer reminded"
+REPRIORITISED: Final = "Priority changed"
+UPDATES: Final = frozenset({REPLIED, REMINDED, REPRIORITISED})  # no steps of the practice
 
 
 class Step(NamedTuple):
     """One event: `at` in seconds since 1970-01-01 UTC; what it does not have is empty.
 
     `score` is a customer's, `category` that of an incident as somebody chose it then, `risk` that
-    of a change, `violations` the number of targets that an evaluation found broken.
+    of a change, `violations` the number of targets that an evaluation found broken. `priority` is
+    the incident's after the event, where it says one; `written_by` says whose words an event holds;
+    `clock` says of a wait for a supplier whether somebody stopped the clock for it.
     """
 
     activity: str
@@ -36,6 +45,9 @@ class Step(NamedTuple):
     category: str = ""
     risk: str = ""
     violations: str = ""
+    priority: str = ""
+    written_by: str = ""
+    clock: str = ""
 
 
 class Leg(NamedTuple):
@@ -61,12 +73,19 @@ class Trail:
         """The moment of the last step."""
         return self.steps[-1].at if self.steps else self.ticket.at
 
-    def record(
-        self, activity: str, actor: str, team: str, *, after: int = 0, score: str = ""
+    def record(  # noqa: PLR0913 - what an event can say
+        self,
+        activity: str,
+        actor: str,
+        team: str,
+        *,
+        after: int = 0,
+        score: str = "",
+        written_by: str = "",
     ) -> None:
-        """Write down a step that comes `after` seconds of office time after the last one."""
+        """Write down an event that comes `after` seconds of office time after the last one."""
         at = OFFICE.add(self.now, after) if after else self.now
-        self.steps.append(Step(activity, at, actor, team, score, self._category(activity)))
+        self._write(Step(activity, at, actor, team, score, written_by=written_by))
 
     def lay(self, legs: Sequence[Leg], amount: float) -> None:
         """Write down the steps of a stretch that takes `amount` seconds besides its waits."""
@@ -76,13 +95,18 @@ class Trail:
                 at = OFFICE.add(self.now, leg.wait)
             else:
                 at = self.hours.add(self.now, max(LEAST_S, round(amount * leg.share / whole)))
-            category = self._category(leg.activity)
-            self.steps.append(Step(leg.activity, at, leg.actor, leg.team, category=category))
+            self._write(Step(leg.activity, at, leg.actor, leg.team))
 
-    def _category(self, activity: str) -> str:
-        """The category that an incident has at a step at which somebody chooses one."""
-        chosen = activity in CATEGORISED and self.ticket.practice == "incident"
-        return self.ticket.category if chosen else ""
+    def _write(self, step: Step) -> None:
+        self.steps.append(described(step, self.ticket))
+
+
+def described(step: Step, ticket: Ticket) -> Step:
+    """Return an incident's step with what its event says: the category, whether the clock runs."""
+    if ticket.practice != "incident":
+        return step
+    category = ticket.category if step.activity in CATEGORISED else ""
+    return step._replace(category=category, clock=RUNNING if step.activity == HELD_BY_HAND else "")
 
 
 def cut(steps: Sequence[Step], end: int) -> list[Step]:

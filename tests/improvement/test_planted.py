@@ -52,10 +52,15 @@ def judge(folder: Path) -> Judged:
     logs = (folder / "events.ndjson", folder / "tickets.csv")
     found = audit(AuditRequest(logs=logs, targets=folder / "targets.toml"))
     return Judged(
-        truth=by_rule(pq.read_table(folder / "truth.parquet").to_pylist()),
+        truth=by_rule(of_rules(pq.read_table(folder / "truth.parquet").to_pylist())),
         found=by_rule(found.result.findings.to_pylist()),
         audit=found,
     )
+
+
+def of_rules(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Leave out what was done to clocks: that is no rule (see the tests of the audit of pauses)."""
+    return [row for row in rows if not row["rule"].startswith("clock:")]
 
 
 def by_rule(rows: list[dict[str, str]]) -> dict[str, set[str]]:
@@ -66,8 +71,8 @@ def by_rule(rows: list[dict[str, str]]) -> dict[str, set[str]]:
 
 
 def test_every_rule_of_the_catalogue_is_planted() -> None:
-    planted = {rule for seed in SEEDS for rule in desk(seed).truth["rule"].to_pylist()}
-    assert planted == CODES
+    rows = [row for seed in SEEDS for row in of_rules(desk(seed).truth.to_pylist())]
+    assert {row["rule"] for row in rows} == CODES
 
 
 def test_every_planted_deviation_is_found_and_nothing_else(judged: Judged) -> None:
