@@ -31,7 +31,7 @@ from process_mining import privacy
 from process_mining.schema import UTC_US
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from csi.feedback.tickets import Tickets
 
@@ -199,10 +199,11 @@ def _plainly(name: str) -> str:
 
 def _apart(found: Sequence[Screened]) -> list[Screened]:
     """Leave one ask, and at most one answer, to each person, ticket, channel and scale."""
-    groups: dict[Hashable, list[int]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for place, one in enumerate(found):
         if not one.excluded:
-            groups[_person(one.response, place)].append(place)
+            row = one.response
+            groups[row.ticket, row.channel, row.scale, person_of(row, place)].append(place)
     out = list(found)
     for places in groups.values():
         for place, reason, asked in _judged([(p, found[p].response) for p in places]):
@@ -210,11 +211,11 @@ def _apart(found: Sequence[Screened]) -> list[Screened]:
     return _without_copies(out)
 
 
-def _person(row: Response, place: int) -> Hashable:
-    who: Hashable = ("ask", row.asked_at) if row.asked_at is not None else ("row", place)
+def person_of(row: Response, place: int) -> str:
+    """Return who was asked: the respondent, else the one ask; `place` tells rows from others."""
     if row.respondent is not None:
-        who = ("person", row.respondent.strip())
-    return (row.ticket, row.channel, row.scale, who)
+        return f"person {row.respondent.strip()}"
+    return f"row {place}" if row.asked_at is None else f"ask {row.asked_at}"
 
 
 def _judged(group: Sequence[tuple[int, Response]]) -> Iterator[tuple[int, str, bool]]:
