@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from csi.escalations import escalations_of
 from csi.feedback import read_surveys
+from csi.service_levels.doubts import with_doubts
 from process_mining import schema as s
 from process_mining.clock import FIRST_YEAR, LAST_YEAR
 from process_mining.errors import CodedError, RunError, did_you_mean
@@ -191,6 +192,11 @@ class Share:
     def practice(self) -> Practice:
         """Whose cases they are."""
         return self.translation.practice
+
+    def under(self, levels: ServiceLevels) -> Share:
+        """Return the same share with other promises."""
+        desk = replace(self.prepared.desk, service_levels=levels)
+        return replace(self, prepared=replace(self.prepared, desk=desk))
 
 
 @dataclass(frozen=True, eq=False)
@@ -430,10 +436,19 @@ def _judged(ready: ReadyLog, catalogue: Catalogue, allowed: tuple[str, ...]) -> 
             prepared=share.prepared,
             result=result,
             in_doubt=doubtful_cases(share.prepared.desk, ready.doubts, PATH),
-            clocks=clocks(share.prepared.desk, practice=share.practice.case_type),
+            clocks=clocks_of(share, catalogue, ready.doubts, allowed)[0],
         )
         for share, result in zip(ready.shares, results, strict=True)
     ]
+
+
+def clocks_of(
+    share: Share, catalogue: Catalogue, doubts: Sequence[Defect], allowed: Collection[str]
+) -> tuple[pa.Table, Mapping[str, int]]:
+    """Run the service-level clocks of a share, less what the log cannot vouch for."""
+    desk = share.prepared.desk
+    found = clocks(desk, practice=share.practice.case_type)
+    return with_doubts(found, desk, catalogue, doubts, allowed)
 
 
 def with_words(quality: Quality, translations: Sequence[Translation]) -> Quality:

@@ -2,8 +2,9 @@
 
 Attainment = met / (met + breached) with its Wilson interval of 95 %; the objective is reached or
 missed when the whole interval lies on one side of it, else inconclusive. Where clocks of a target
-are unknown there is no rate (those that met are the ones that can be seen): the interval then runs
-from the low end had all unknown ones breached to the high end had all met (Manski 1989).
+are unknown the interval runs from the low end had all of these breached to the high end had all met
+(Manski 1989); where more than one in twenty is, there is no rate, for those that are known need not
+be like the others (often only a met clock can be seen).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ATTAINMENT: Final = pa.schema(
         ("verdict", pa.string()),
     ]
 )
+UNKNOWN_SHARE: Final = 0.05
 _BESIDE: Final = ("running", "lapsed", "superseded", "unknown")
 
 
@@ -75,7 +77,7 @@ def attained(counts: Mapping[str, int], *, objective: float) -> dict[str, Any]:
         "met": met,
         "breached": breached,
         **{word: counts.get(word, 0) for word in _BESIDE},
-        "rate": met / n if n and not unknown else None,
+        "rate": met / n if n and unknown <= UNKNOWN_SHARE * (n + unknown) else None,
         "low": low if n else None,
         "high": high if n else None,
         "objective": objective,
