@@ -422,6 +422,47 @@ def compare_command(**options: Any) -> None:
     echo_result(summary, compare_lines(summary, out), as_json=options["as_json"])
 
 
+@cli.command("feedback")
+@partial(log_options, required=False)
+@click.option("--surveys", multiple=True, type=IN_FILE, help="Survey file (CSV); may be repeated.")
+@click.option("--channel", help="Read survey files as this channel: web, email, telephone, ...")
+@click.option("--survey-mapping", type=IN_FILE, help="What survey files and cases hold (TOML).")
+@click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
+@click.option("--answer-within", callback=_duration, help="Later answers do not count, e.g. 14d.")
+@click.option("--show-comments", is_flag=True, help="Show comments, their addresses masked.")
+@click.option("--out", type=OUT_DIR, default=Path("feedback-out"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print feedback.json.")
+def feedback_command(**options: Any) -> None:
+    """Say what customers think, how far it speaks for all of them, and what they write about.
+
+    \b
+    Example:
+      trueloop feedback desk/events.ndjson desk/tickets.csv --surveys desk/surveys.csv
+    """
+    from csi.console import steps
+    from csi.feedback.outputs import FILES, feedback_lines, summary_of, write_feedback
+    from csi.feedback.study import FeedbackRequest, study
+
+    out = options["out"]
+    _keep_inputs([*options["logs"], *options["surveys"], options["survey_mapping"]], out, FILES)
+    request = FeedbackRequest(
+        logs=tuple(options["logs"]),
+        read=_read_options(options),
+        practice=options["practice"],
+        surveys=tuple(options["surveys"]),
+        channel=options["channel"],
+        survey_mapping=options["survey_mapping"],
+        answer_within_us=options["answer_within"],
+        show_comments=options["show_comments"],
+    )
+    with steps("feedback") as step:
+        found = study(request, step)
+        summary = summary_of(found)
+        step("writing")
+        write_feedback(found, summary, out)
+    echo_result(summary, feedback_lines(summary, out), as_json=options["as_json"])
+
+
 @cli.command("inspect")
 @log_options
 @click.option("--practice", help="Practice of all tickets, e.g. incident.")
