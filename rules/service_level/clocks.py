@@ -7,7 +7,7 @@ force has one row for it, without a target. Where a clock has not started its ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -90,19 +90,31 @@ def clocks(desk: Desk, *, practice: str | None = None) -> pa.Table:
     """
     levels = desk.service_levels
     found = run_clocks(desk, levels.targets, practice=practice)
-    parts = [CLOCKS.empty_table(), _clock_table(found)]
-    parts += [_without_target(found, metric, practice) for metric in levels.metrics]
-    table = pa.concat_tables(parts)
-    names = ("case_id", "agreement", "party", "metric", "cycle", "start", "_reign")
-    keys = [(name, "ascending") for name in names]
-    reign = pa.concat_arrays(
-        [
-            pa.array(found.rows.reign_us, pa.int64()),
-            pa.nulls(table.num_rows - len(found.rows), pa.int64()),
-        ]
-    )
-    sorted_table = table.append_column("_reign", reign).sort_by(keys)
-    return sorted_table.drop_columns(["_reign"]).combine_chunks()
+    found = replace(found, rows=found.rows.take(np.lexsort(_keys(found))))
+    table = _clock_table(found)
+    others = [_without_target(found, metric, practice) for metric in levels.metrics]
+    if not any(len(case) for _, case in others):
+        return table
+    keys = [_keys(found)]
+    for metric, (_, case) in zip(levels.metrics, others, strict=True):
+        family = _families(found.targets).index((SLA, "", metric))
+        keys.append(np.stack([0 * case, 0 * case, 0 * case + family, case]))
+    order = np.lexsort(np.concatenate(keys, axis=1))
+    return pa.concat_tables([table, *(one for one, _ in others)]).take(order).combine_chunks()
+
+
+def _families(targets: Sequence[Target]) -> list[tuple[str, str, str]]:
+    """Agreement, party and metric of the targets, in the order of the tables."""
+    return sorted({(one.agreement, one.team or one.party or "", one.metric) for one in targets})
+
+
+def _keys(found: Clocks) -> npt.NDArray[np.int64]:
+    """What the rows are ordered by, the last key first: reign, cycle, family, case."""
+    targets, rows = found.targets, found.rows
+    families = _families(targets)
+    place = [families.index((t.agreement, t.team or t.party or "", t.metric)) for t in targets]
+    family = np.array([*place, 0])[rows.target]
+    return np.stack([rows.reign_us, rows.cycle, family, rows.case])
 
 
 def pauses(desk: Desk, *, practice: str | None = None) -> pa.Table:
@@ -152,17 +164,16 @@ def _clock_table(found: Clocks) -> pa.Table:
     return pa.table(columns, schema=CLOCKS)
 
 
-def _without_target(found: Clocks, metric: str, practice: str | None) -> pa.Table:
-    """One row for each case of which no target of the metric was ever in force."""
+def _without_target(found: Clocks, metric: str, practice: str | None) -> tuple[pa.Table, Ints]:
+    """One row for each case of which no target of the metric was ever in force, and the cases."""
     desk = found.desk
     asked = [one.agreement == SLA and one.metric == metric for one in found.targets]
     mine = np.array(asked, dtype=bool)[found.rows.target]
     none = np.ones(desk.log.n_cases, dtype=bool)
     none[found.rows.case[mine]] = False
     case = np.flatnonzero(none)
-    _, unprioritised = _promised(desk, metric, practice)
-    untimed = _promised(desk, metric, practice)[0] & (not desk.log.timed)
-    unknown = (unprioritised | untimed)[case]
+    promised, unprioritised = _promised(desk, metric, practice)
+    unknown = (unprioritised | (promised & (not desk.log.timed)))[case]
     cases = desk.log.cases.take(pa.array(case))
     columns = {
         "case_id": cases[s.CASE_ID],
@@ -175,7 +186,7 @@ def _without_target(found: Clocks, metric: str, practice: str | None) -> pa.Tabl
     }
     nulls = [pa.nulls(len(case), field.type) for field in CLOCKS]
     arrays = [columns.get(field.name, nulls[i]) for i, field in enumerate(CLOCKS)]
-    return pa.table(dict(zip(CLOCKS.names, arrays, strict=True)), schema=CLOCKS)
+    return pa.table(dict(zip(CLOCKS.names, arrays, strict=True)), schema=CLOCKS), case
 
 
 def _pause_table(found: Clocks, index: int) -> pa.Table:

@@ -16,7 +16,7 @@ Positions are indices into the log's events, NONE where there is none. Cost: O(e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -61,6 +61,7 @@ class Cycles:
     start: Ints
     stop: Ints
     by_reset: Bools
+    left: Bools
     held: Ints
     ended: Bools
     end_us: Ints
@@ -108,9 +109,11 @@ class _Layout:
         self.begins = self._begins()
         self.first = self.begins.first()
         stops = self._named(target.stops)
-        self.stops = stops.only(self._started(stops))
         reopens = Marked.of(self.arrays, desk.mask(REOPEN))
-        self.reopens = reopens.only(self._started(reopens))
+        if self.spells is None:  # what happens before a party gets the case matters to its clock
+            stops = stops.only(self._started(stops))
+            reopens = reopens.only(self._started(reopens))
+        self.stops, self.reopens = stops, reopens
 
     def course(self) -> Course:
         """Lay everything out."""
@@ -205,14 +208,15 @@ class _Layout:
         starts = np.zeros(len(self.arrays.at), dtype=bool)
         starts[self.first[self.first != NONE]] = True
         resets = self._named(target.reset)
-        resets = resets.only(self._started(resets))
+        resets = resets.only(self._started(resets) & ~self.stops.mask[resets.place])
         restarts = target.reopen == "restarts"
         if target.metric == "update":  # it counts while the clock runs
             restarts = target.reopen != "ignored"
             resets = resets.only(~self._stopped(resets, None))
         starts[resets.place] = True
         if restarts:
-            starts[self.reopens.only(self._stopped(self.reopens, resets)).place] = True
+            reopens = self.reopens.only(self._started(self.reopens))
+            starts[reopens.only(self._stopped(reopens, resets)).place] = True
         return Marked.of(self.arrays, starts)
 
     def _stopped(self, events: Marked, resets: Marked | None) -> Bools:
@@ -233,7 +237,9 @@ class _Layout:
         left = np.full(len(starts), NONE)
         if self.spells is not None and self.target.metric in FIRST_ANSWER:
             left = self.spells.end  # a stay that ends without an answer owes none any more
-            stop = np.where((left != NONE) & (stop >= left), NONE, stop)
+            # what ends the wait for a supplier may be the supplier's answer
+            late = stop > left if self.target.agreement == UC else stop >= left
+            stop = np.where((left != NONE) & late, NONE, stop)
         by_reset = (stop == NONE) & (following != NONE) & (left == NONE)
         stop = np.where(by_reset, following, stop)
         if self.target.metric == "update":  # word to the customer keeps the promise
@@ -247,11 +253,14 @@ class _Layout:
             start=starts.place,
             stop=stop,
             by_reset=by_reset,
+            left=(stop == NONE) & (left != NONE),
             held=held,
             ended=(stop == NONE) & (held != NONE),
             end_us=np.where(held == NONE, open_until, segments.take(arrays.at, held, fill=0)),
         )
-        return started if self.spells is not None else self._with_unstarted(started)
+        if self.spells is None:
+            return self._with_unstarted(started)
+        return started if self.target.metric in FIRST_ANSWER else _with_party(started, self.spells)
 
     def _stop(self, starts: Marked, border: Ints) -> Ints:
         """Per cycle: its stop, from its start on and before the next cycle."""
@@ -286,6 +295,7 @@ class _Layout:
             start=joined(cycles.start, nowhere),
             stop=joined(cycles.stop, nowhere),
             by_reset=np.concatenate([cycles.by_reset, np.zeros(len(case), bool)])[order],
+            left=np.concatenate([cycles.left, np.zeros(len(case), bool)])[order],
             held=joined(cycles.held, nowhere),
             ended=np.concatenate([cycles.ended, ended])[order],
             end_us=joined(cycles.end_us, np.full(len(case), self.desk.as_of_us)),
@@ -307,6 +317,21 @@ class _Layout:
         end = np.concatenate([ends[~solved], resolved.next_among(self.reopens)])
         order = np.argsort(place)
         return Spans(arrays.case_of[place[order]], place[order], end[order])
+
+
+def _with_party(cycles: Cycles, spells: Spans) -> Cycles:
+    """Begin each cycle where its party gets the case; leave out those in which it never does."""
+    index = np.searchsorted(spells.begin, cycles.start, side="right")
+    case, begin, end = (np.append(x, NONE) for x in (spells.case, spells.begin, spells.end))
+    before = np.maximum(index - 1, 0)
+    inside = (index > 0) & (case[before] == cycles.case)
+    inside &= (end[before] == NONE) | (end[before] > cycles.start)
+    following = np.where(case[index] == cycles.case, begin[index], NONE)
+    arrives = np.where(inside, cycles.start, following)
+    kept = (arrives != NONE) & ((cycles.held == NONE) | (arrives < cycles.held))
+    some = Cycles(*(getattr(cycles, one.name)[kept] for one in fields(Cycles)))
+    number = np.arange(len(some.case)) - np.searchsorted(some.case, some.case) + 1
+    return replace(some, start=arrives[kept], number=number)
 
 
 def _last_before(border: Ints, events: Marked, starts: Marked) -> Ints:

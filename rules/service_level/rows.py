@@ -74,7 +74,8 @@ class Rows:
 
     `target` indexes `Clocks.targets`. `begin_us` and `end_us` bound the clock, `start_event` and
     `held_event` by position (the latter NONE while it runs); `stop_event` is what stopped it, a
-    reset included. `reign_us` is when its target came into force. `seen_event` is the last event
+    reset included. `reign_us` is when its target came into force, `spent_us` what the clock had
+    run by then (0 for the first and the last target of a cycle). `seen_event` is the last event
     under it. `final`: no other target took over. Where not `started` the times mean nothing.
     """
 
@@ -89,6 +90,7 @@ class Rows:
     limit_us: Ints
     due_us: Ints
     reign_us: Ints
+    spent_us: Ints
     start_event: Ints
     stop_event: Ints
     held_event: Ints
@@ -132,7 +134,7 @@ class Rows:
         could not be kept.
         """
         over = np.where(self.started, self.elapsed_us - self.limit_us, -self.limit_us)
-        hopeless = ~self.final & (self.reign_us > self.begin_us) & (self.due_us < self.reign_us)
+        hopeless = ~self.final & (self.spent_us > self.limit_us)
         return np.where(hopeless, np.minimum(over, 0), over)
 
     @property
@@ -239,17 +241,16 @@ class _Runner:
         """Run the clock of each cycle under each reign of the target."""
         cycles, offsets = self.course.cycles, self.desk.log.arrays.offsets
         reign, cycle = pairs(reigns.case, cycles.case)
-        start, stop, held = cycles.start[cycle], cycles.stop[cycle], cycles.held[cycle]
+        start, held = cycles.start[cycle], cycles.held[cycle]
         begin, end = reigns.begin[reign], reigns.end[reign]
         of_case = end == offsets[cycles.case[cycle] + 1]
-        border = np.where(held == NONE, len(self.at), held + (stop == NONE))
-        border = np.where(cycles.by_reset[cycle], stop, border)
+        border = np.where(held == NONE, len(self.at), held)
         governs = (end > start) & ((begin < border) | (begin <= start))
         kept = np.flatnonzero(np.where(start == NONE, of_case, governs))
         final = ((end >= border) | of_case)[kept]
         cycle, reign = cycle[kept], reign[kept]
         case, start, begin, end = cycles.case[cycle], start[kept], begin[kept], end[kept]
-        comes = np.maximum(start, begin)
+        comes = np.where(start == NONE, NONE, np.maximum(start, begin))
         first = comes if self.target.on_change == "from change" else start
         last = np.where(final, cycles.held[cycle], end)
         over = np.where(
@@ -267,12 +268,15 @@ class _Runner:
             paused_us=np.zeros(n, np.int64),
             limit_us=np.full(n, self.target.limit_us),
             due_us=np.zeros(n, np.int64),
-            reign_us=segments.take(self.at, np.where(start == NONE, NONE, comes), fill=0),
+            reign_us=segments.take(self.at, comes, fill=0),
+            spent_us=np.zeros(n, np.int64),
             start_event=first,
             stop_event=np.where(final, cycles.stop[cycle], NONE),
             held_event=last,
             seen_event=np.where(
-                last == NONE, segments.last_event(self.desk.log.arrays)[case], last
+                last == NONE,
+                segments.last_event(self.desk.log.arrays)[case],
+                last - (final & cycles.left[cycle]),
             ),
             pauses=np.zeros(n, np.int64),
             started=(start != NONE) & self.desk.log.timed,
@@ -284,9 +288,8 @@ class _Runner:
         return self._judged(self._timed(self._with_priority(rows)))
 
     def _with_priority(self, rows: Rows) -> Rows:
-        """Say the priority under which each clock ended, which a stop cannot change itself."""
-        stops = rows.final & (rows.stop_event != NONE)
-        place = np.where(stops | ~rows.final, rows.held_event - 1, rows.seen_event)
+        """Say the priority under which each clock ended, which the end cannot change itself."""
+        place = np.where(rows.held_event == NONE, rows.seen_event, rows.held_event - 1)
         place = np.where(place == NONE, NONE, np.maximum(place, rows.start_event))
         own = self.priorities.of_case[rows.case]
         there = place != NONE
@@ -318,6 +321,7 @@ class _Runner:
             "elapsed_us": business_us(begin, end, self.calendar) - away,
             "paused_us": away - idle,
             "due_us": due_us(begin, mine.limit_us, both, self.calendar),
+            "spent_us": self._spent(mine, both),
             "pauses": np.bincount(owner[0][inside], minlength=len(mine)),
         }
         columns = {}
@@ -325,6 +329,19 @@ class _Runner:
             columns[name] = getattr(rows, name).copy()
             columns[name][going] = values
         return replace(rows, **columns)
+
+    def _spent(self, rows: Rows, held: Pauses) -> Ints:
+        """What a clock had run before its target came into force, where another one followed."""
+        late = np.flatnonzero(~rows.final & (rows.reign_us > rows.begin_us))
+        place = np.full(len(rows), NONE)
+        place[late] = np.arange(len(late))
+        mine = place[held.owner] != NONE
+        both = Pauses(place[held.owner[mine]], held.begin[mine], held.end[mine])
+        begin, end = rows.begin_us[late], rows.reign_us[late]
+        spent = np.zeros(len(rows), np.int64)
+        spent[late] = business_us(begin, end, self.calendar)
+        spent[late] -= paused_us(begin, end, both, self.calendar)
+        return spent
 
     def _inside(self, spans: Spans, rows: Rows) -> tuple[Pauses, tuple[Ints, Ints]]:
         """Cut the spans of each case to its clocks; beside them every pair (row, span)."""
