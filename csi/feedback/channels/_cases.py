@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from csi.feedback.responses import Refusal
+from csi.feedback.responses import Refusal, Response
 from csi.feedback.scales import SCALES, BadScoreError
 from process_mining import schema as s
 from process_mining.sources._times import BadTimeError, TimeReader
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from typing import Any
 
     from process_mining.eventlog import EventLog
@@ -19,14 +20,22 @@ _ISO = TimeReader("iso", None)
 TIMES = (s.OPENED, s.RESOLVED, s.CLOSED)
 
 
+class BadCellError(Exception):
+    """A cell that cannot be read: the code and the reason of its reject."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        """Keep both for the list of rejects."""
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
 class Cases:
-    """The cases of a log, read cell by cell; what cannot be read is refused with its case."""
+    """The cases of a log, read cell by cell."""
 
     def __init__(self, log: EventLog) -> None:
         """Begin at the first case."""
         self._log = log
         self.ids: list[str] = log.cases[s.CASE_ID].to_pylist()
-        self.refused: dict[int, Refusal] = {}
         self._columns: dict[str, list[Any]] = {}
 
     def has(self, name: str) -> bool:
@@ -51,22 +60,31 @@ class Cases:
         try:
             return _ISO.read(value).us
         except BadTimeError as error:
-            self.refuse(case, error.code, error.reason)
-            return None
+            raise BadCellError(error.code, error.reason) from error
 
-    def score(
-        self, text: str | None, scale: str, case: int, missing: Collection[str]
-    ) -> int | None:
-        """Return a score on its scale, None where there is none or it is refused."""
-        if text is None or text == "" or text in missing:
-            return None
+
+def score_of(text: str | None, scale: str, missing: Collection[str] = ()) -> int | None:
+    """Return a score on its scale, None where there is none; raises BadCellError."""
+    if text is None or text == "" or text in missing:
+        return None
+    try:
+        return SCALES[scale].read(text, noughts=True)
+    except BadScoreError as error:
+        raise BadCellError("ST515", f"{error} ({scale})") from error
+
+
+@dataclass
+class Collected:
+    """The responses of a channel, and what was refused on the way, each at its case."""
+
+    taken: list[Response] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def add(self, case: int, place: str, make: Callable[[], Response | None]) -> None:
+        """Take what `make` returns, if anything; where a cell cannot be read, refuse it."""
         try:
-            return SCALES[scale].read(text, noughts=True)
-        except BadScoreError as error:
-            self.refuse(case, "ST515", f"{error} ({scale})")
-            return None
-
-    def refuse(self, case: int, code: str, reason: str) -> None:
-        """Note why the answer of a case is refused."""
-        place = f"case {self.ids[case]}"
-        self.refused.setdefault(case, Refusal("log", case, place, code, reason))
+            row = make()
+        except BadCellError as error:
+            self.refused.append(Refusal("log", case, place, error.code, error.reason))
+        else:
+            self.taken += [] if row is None else [row._replace(file="log", place=place)]

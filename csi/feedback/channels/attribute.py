@@ -6,10 +6,11 @@ that every case was asked; by default who was asked is not known.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from csi.feedback.channels._cases import TIMES, Cases
-from csi.feedback.responses import Reading, Refusal, Response, reading
+from csi.feedback.channels._cases import TIMES, Cases, Collected, score_of
+from csi.feedback.responses import Reading, Response, reading
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from process_mining.schema import ATTRIBUTE_PREFIX
 
@@ -29,18 +30,14 @@ def read_log(log: EventLog, forms: Sequence[LogForm]) -> Reading | None:
     if not mine:
         return None
     raise_all([error for form in mine for error in _missing(log, form)])
-    taken: list[Response] = []
-    refused: list[Refusal] = []
-    notes = []
+    collected, cases, notes = Collected(), Cases(log), []
     for form in mine:
-        cases = Cases(log)
-        rows = list(_responses(cases, form))
-        taken += [row for case, row in rows if case not in cases.refused]
-        refused += cases.refused.values()
+        for case, case_id in enumerate(cases.ids):
+            collected.add(case, f"case {case_id}", partial(_response, cases, form, case))
         if form.asks == "answers":
             what = f"attribute '{form.attribute}'"
             notes.append(f"{what}: who was asked is not said, so its response rate is not known")
-    return reading(NAME, taken, refused, notes=notes)
+    return reading(NAME, collected.taken, collected.refused, notes=notes)
 
 
 def _missing(log: EventLog, form: LogForm) -> Iterator[CodedError]:
@@ -52,23 +49,17 @@ def _missing(log: EventLog, form: LogForm) -> Iterator[CodedError]:
             yield CodedError("ST539", msg, fix=did_you_mean(name, known))
 
 
-def _responses(cases: Cases, form: LogForm) -> Iterator[tuple[int, Response]]:
-    for case, case_id in enumerate(cases.ids):
-        text = cases.value(f"{ATTRIBUTE_PREFIX}{form.attribute}", case)
-        score = cases.score(text, form.scale, case, form.missing)
-        if score is None and form.asks == "answers" and case not in cases.refused:
-            continue
-        yield (
-            case,
-            Response(
-                ticket=case_id,
-                asked_at=cases.moment(form.asked_at, case),
-                answered_at=None if score is None else cases.moment(form.answered_at, case),
-                channel=NAME,
-                scale=form.scale,
-                score=score,
-                ask_known=form.asks == "rows",
-                file="log",
-                place=f"case {case_id}",
-            ),
-        )
+def _response(cases: Cases, form: LogForm, case: int) -> Response | None:
+    text = cases.value(f"{ATTRIBUTE_PREFIX}{form.attribute}", case)
+    score = score_of(text, form.scale, form.missing)
+    if score is None and form.asks == "answers":
+        return None
+    return Response(
+        ticket=cases.ids[case],
+        asked_at=cases.moment(form.asked_at, case),
+        answered_at=None if score is None else cases.moment(form.answered_at, case),
+        channel=NAME,
+        scale=form.scale,
+        score=score,
+        ask_known=form.asks == "rows",
+    )

@@ -6,9 +6,10 @@ given. Whom the product asked is not exported: no response rate can be known.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from csi.feedback.channels._cases import Cases
+from csi.feedback.channels._cases import Cases, Collected, score_of
 from csi.feedback.responses import Reading, Response, reading
 from process_mining.schema import ATTRIBUTE_PREFIX
 
@@ -29,27 +30,23 @@ def read_log(log: EventLog, forms: Sequence[LogForm]) -> Reading | None:  # noqa
     cases = Cases(log)
     if log.meta.source != NAME or not cases.has(_RATING):
         return None
-    taken = []
+    collected = Collected()
     for case, case_id in enumerate(cases.ids):
-        rating = cases.value(_RATING, case)
-        if rating is None:
-            continue
-        score = cases.score(rating, SCALE, case, ())
-        answered = cases.moment("satisfaction_date", case)
-        if case not in cases.refused:
-            place = f"case {case_id}"
-            taken.append(
-                Response(
-                    ticket=case_id,
-                    asked_at=None,
-                    answered_at=answered,
-                    channel=NAME,
-                    scale=SCALE,
-                    score=score,
-                    ask_known=False,
-                    file="log",
-                    place=place,
-                )
-            )
+        collected.add(case, f"case {case_id}", partial(_response, cases, case))
     note = "the export does not say whom it asked, so its response rate is not known"
-    return reading(NAME, taken, list(cases.refused.values()), notes=[f"{NAME}: {note}"])
+    return reading(NAME, collected.taken, collected.refused, notes=[f"{NAME}: {note}"])
+
+
+def _response(cases: Cases, case: int) -> Response | None:
+    rating = cases.value(_RATING, case)
+    if rating is None:
+        return None
+    return Response(
+        ticket=cases.ids[case],
+        asked_at=None,
+        answered_at=cases.moment("satisfaction_date", case),
+        channel=NAME,
+        scale=SCALE,
+        score=score_of(rating, SCALE),
+        ask_known=False,
+    )

@@ -8,15 +8,16 @@ ask; one whose state is a form of "cancelled" reached nobody.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from csi.feedback.channels._cases import Cases
-from csi.feedback.responses import Reading, Refusal, Response, reading
+from csi.feedback.channels._cases import Cases, Collected, score_of
+from csi.feedback.responses import Reading, Response, reading
 from process_mining.schema import ATTRIBUTE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from csi.feedback.declared import LogForm
     from process_mining.eventlog import EventLog
@@ -32,48 +33,42 @@ def read_log(log: EventLog, forms: Sequence[LogForm]) -> Reading | None:
     held = [name for name in log.cases.column_names if name.startswith(_START)]
     if not held:
         return None
-    taken: list[Response] = []
-    refused: list[Refusal] = []
+    collected, cases = Collected(), Cases(log)
     used: set[str] = set()
     for form in forms:
         if form.channel == NAME:
-            cases = Cases(log)
-            rows = list(_responses(cases, form, used))
-            taken += [row for case, row in rows if case not in cases.refused]
-            refused += cases.refused.values()
-    return reading(NAME, taken, refused, notes=_notes(held, used))
+            _collect(collected, cases, form, used)
+    return reading(NAME, collected.taken, collected.refused, notes=_notes(held, used))
 
 
-def _responses(cases: Cases, form: LogForm, used: set[str]) -> Iterator[tuple[int, Response]]:
+def _collect(collected: Collected, cases: Cases, form: LogForm, used: set[str]) -> None:
+    """Take the answers to one question, of every instance of its survey."""
     for number in count(1):
-        stem = f"{_START}{form.survey}" + ("" if number == 1 else f"#{number}")
-        parts = {part: f"{stem}:{part}" for part in ("state", "asked", "answered")}
-        score_column = f"{stem}{_SCORE}{form.question}"
-        if not any(cases.has(name) for name in (score_column, *parts.values())):
+        stem = f"survey:{form.survey}" + ("" if number == 1 else f"#{number}")
+        columns = [f"{stem}:{part}" for part in ("state", "asked", "answered")]
+        columns.append(f"{stem}{_SCORE}{form.question}")
+        if not any(cases.has(ATTRIBUTE_PREFIX + name) for name in columns):
             return
-        used.add(score_column)
+        used.add(ATTRIBUTE_PREFIX + columns[-1])
         for case, case_id in enumerate(cases.ids):
-            state, score = (cases.value(name, case) for name in (parts["state"], score_column))
-            asked, answered = (
-                cases.moment(parts[part].removeprefix(ATTRIBUTE_PREFIX), case)
-                for part in ("asked", "answered")
-            )
-            if state is None and asked is None and answered is None and score is None:
-                continue
-            yield (
-                case,
-                Response(
-                    ticket=case_id,
-                    asked_at=asked,
-                    answered_at=answered,
-                    channel=NAME,
-                    scale=form.scale,
-                    score=cases.score(score, form.scale, case, form.missing),
-                    delivered=not (state or "").lower().startswith("cancel"),
-                    file="log",
-                    place=f"case {case_id}, survey {form.survey}#{number}",
-                ),
-            )
+            place = f"case {case_id}, survey {form.survey}#{number}"
+            collected.add(case, place, partial(_response, cases, form, columns, case))
+
+
+def _response(cases: Cases, form: LogForm, columns: Sequence[str], case: int) -> Response | None:
+    state, asked, answered, score = columns
+    if all(cases.value(ATTRIBUTE_PREFIX + name, case) is None for name in columns):
+        return None
+    word = cases.value(ATTRIBUTE_PREFIX + state, case) or ""
+    return Response(
+        ticket=cases.ids[case],
+        asked_at=cases.moment(asked, case),
+        answered_at=cases.moment(answered, case),
+        channel=NAME,
+        scale=form.scale,
+        score=score_of(cases.value(ATTRIBUTE_PREFIX + score, case), form.scale, form.missing),
+        delivered=not word.lower().startswith("cancel"),
+    )
 
 
 def _notes(held: Sequence[str], used: set[str]) -> list[str]:

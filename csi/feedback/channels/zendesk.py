@@ -8,11 +8,12 @@ answered ticket has no time of its own in the log: asked_at is then null.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pyarrow.compute as pc
 
-from csi.feedback.channels._cases import Cases
+from csi.feedback.channels._cases import Cases, Collected, score_of
 from csi.feedback.responses import Reading, Response, reading
 from csi.feedback.scales import GOOD_BAD
 from process_mining import schema as s
@@ -35,29 +36,29 @@ def read_log(log: EventLog, forms: Sequence[LogForm]) -> Reading | None:  # noqa
     cases = Cases(log)
     if log.meta.source != NAME or not cases.has(_RATING):
         return None
-    changes, taken = _last_changes(log), []
+    changes, collected = _last_changes(log), Collected()
     for case, case_id in enumerate(cases.ids):
-        rating = cases.value(_RATING, case)
-        if rating is None:
-            continue
         at, actor = changes.get(case_id, (None, None))
-        offered = rating == OFFERED
-        score = None if offered else cases.score(rating, GOOD_BAD, case, ())
-        if case not in cases.refused:
-            taken.append(
-                Response(
-                    ticket=case_id,
-                    asked_at=at if offered else None,
-                    answered_at=None if offered else at,
-                    channel=NAME,
-                    scale=GOOD_BAD,
-                    score=score,
-                    respondent=None if offered else actor,
-                    file="log",
-                    place=f"case {case_id}",
-                )
-            )
-    return reading(NAME, taken, list(cases.refused.values()))
+        make = partial(_response, case_id, cases.value(_RATING, case), at, actor)
+        collected.add(case, f"case {case_id}", make)
+    return reading(NAME, collected.taken, collected.refused)
+
+
+def _response(
+    ticket: str, rating: str | None, at: int | None, actor: str | None
+) -> Response | None:
+    if rating is None:
+        return None
+    offered = rating == OFFERED
+    return Response(
+        ticket=ticket,
+        asked_at=at if offered else None,
+        answered_at=None if offered else at,
+        channel=NAME,
+        scale=GOOD_BAD,
+        score=None if offered else score_of(rating, GOOD_BAD),
+        respondent=None if offered else actor,
+    )
 
 
 def _last_changes(log: EventLog) -> dict[str, tuple[int, str | None]]:
