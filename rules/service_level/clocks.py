@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from process_mining import schema as s
-from process_mining.clock import business_us
+from process_mining.clock import Pauses, business_us, paused_us
 from process_mining.columnar import segments
 from process_mining.columnar.segments import NONE
-from rules.service_level.reigns import is_null, of_type
+from rules.service_level.reigns import of_type
 from rules.service_level.rows import STATUSES, pairs, run_clocks
 from rules.service_level.targets import OLA, SLA, any_of
 
@@ -114,7 +114,7 @@ def _keys(found: Clocks) -> npt.NDArray[np.int64]:
     families = _families(targets)
     place = [families.index((t.agreement, t.team or t.party or "", t.metric)) for t in targets]
     family = np.array([*place, 0])[rows.target]
-    return np.stack([rows.reign_us, rows.cycle, family, rows.case])
+    return np.stack([rows.reign_event, rows.cycle, family, rows.case])
 
 
 def pauses(desk: Desk, *, practice: str | None = None) -> pa.Table:
@@ -172,7 +172,7 @@ def _without_target(found: Clocks, metric: str, practice: str | None) -> tuple[p
     none = np.ones(desk.log.n_cases, dtype=bool)
     none[found.rows.case[mine]] = False
     case = np.flatnonzero(none)
-    promised, unprioritised = _promised(desk, metric, practice)
+    promised, unprioritised = _promised(found, metric, practice)
     unknown = (unprioritised | (promised & (not desk.log.timed)))[case]
     cases = desk.log.cases.take(pa.array(case))
     columns = {
@@ -197,32 +197,56 @@ def _pause_table(found: Clocks, index: int) -> pa.Table:
     span, row = pairs(spans.case, rows.case)
     begin, end = spans.begin[span], spans.end[span]
     since = np.maximum(arrays.at[begin], rows.begin_us[row])
-    still = end == NONE
-    until = np.where(still, rows.end_us[row], segments.take(arrays.at, end, fill=0))
-    cut = np.minimum(until, rows.end_us[row])
-    goes_on = still & (rows.held_event[row] == NONE)
-    kept = np.flatnonzero((cut > since) | (goes_on & (since <= rows.end_us[row])))
-    row, begin, end, since, cut = row[kept], begin[kept], end[kept], since[kept], cut[kept]
-    goes_on = goes_on[kept]
+    still = (end == NONE) & (rows.held_event[row] == NONE)
+    until = np.where(end == NONE, rows.end_us[row], segments.take(arrays.at, end, fill=0))
+    until = np.minimum(until, rows.end_us[row])
+    away, gone = _elsewhere(found, index, rows.case[row], since, until)
+    wall = until - since - _lengths(away, len(row))
+    kept = np.flatnonzero((wall > 0) | (still & ~gone))
     calendar = desk.service_levels.calendar(target.calendar)
+    spent = business_us(since, np.maximum(until, since), calendar)
+    spent -= paused_us(since, np.maximum(until, since), away, calendar)
+    begin, end, still, row = begin[kept], end[kept], still[kept], row[kept]
     allowed = np.ones(len(kept), dtype=bool)
     if target.allowed is not None:
         allowed = any_of(desk, target.allowed, found.holder).sure[begin]
-    case = rows.case[row]
     columns = {
-        "case_id": desk.log.cases[s.CASE_ID].take(pa.array(case)),
+        "case_id": desk.log.cases[s.CASE_ID].take(pa.array(rows.case[row])),
         **_target_columns(found.targets, np.full(len(kept), index)),
         "cycle": rows.cycle[row],
         "cause": _worded(arrays.activities, arrays.activity[begin]),
-        "begin": _times(since, np.ones_like(goes_on)),
-        "end": _times(cut, ~goes_on),
-        "open_us": business_us(since, np.maximum(cut, since), calendar),
+        "begin": _times(since[kept], np.ones_like(still)),
+        "end": _times(until[kept], ~still),
+        "open_us": spent[kept],
         "begin_seq": arrays.seq[begin],
         "end_seq": _seqs(arrays.seq, end),
         "ended_by": _worded(arrays.activities, segments.take(arrays.activity, end, fill=NONE)),
         "allowed": allowed,
     }
     return pa.table(columns, schema=PAUSES)
+
+
+def _elsewhere(
+    found: Clocks, index: int, case: Ints, since: Ints, until: Ints
+) -> tuple[Pauses, Bools]:
+    """The idle parts of stretches of cases, and whether each stretch ends in one that goes on."""
+    at, idle = found.desk.log.arrays.at, found.courses[index].idle
+    span, owner = pairs(idle.case, case)
+    begin, over = idle.begin[span], idle.end[span]
+    first = np.maximum(at[begin], since[owner])
+    last = np.where(over == NONE, until[owner], segments.take(at, over, fill=0))
+    last = np.minimum(last, until[owner])
+    some = last > first
+    gone = np.zeros(len(case), dtype=bool)
+    gone[owner[over == NONE]] = True
+    return Pauses(owner[some], first[some], last[some]), gone
+
+
+def _lengths(spans: Pauses, n: int) -> Ints:
+    """Per owner: how long its spans are together; they do not overlap."""
+    found = np.zeros(n, dtype=np.int64)
+    np.add.at(found, spans.owner, spans.end - spans.begin)
+    return found
 
 
 def _target_columns(targets: Sequence[Target], index: Ints) -> dict[str, pa.Array]:
@@ -260,7 +284,8 @@ class CaseClock:
     Of several rows of a case the one that matters most: the first breach, else what is unknown,
     else the last. `target` indexes the targets of that metric, NONE where none was ever in force.
     `promised` marks cases of a type for which the metric is promised at all, `unprioritised` those
-    among them that have no target because they name no priority; `ended` clocks that will not stop
+    among them that have no target, and might have one if their priority were known (they name none,
+    or contradict themselves); `ended` clocks that will not stop
     any more. Times are µs UTC and only mean something where `started`; `over_us` is by how much the
     promise was broken (at most 0: it was not). `pauses` counts those before the stop, those of no
     length too. `start_event` and `stop_event` are positions in log.events.
@@ -304,7 +329,7 @@ def case_clock(desk: Desk, metric: str, *, practice: str | None = None) -> CaseC
     found = run_clocks(desk, asked, practice=practice)
     chosen = _chosen(found.rows, desk.log.n_cases)
     rows, there = found.rows, chosen != NONE
-    promised, unprioritised = _promised(desk, metric, practice)
+    promised, unprioritised = _promised(found, metric, practice)
     unprioritised &= ~there
     starts, stops = _marked_events(found)
 
@@ -350,17 +375,18 @@ def _chosen(rows: Rows, n_cases: int) -> Ints:
     return chosen
 
 
-def _promised(desk: Desk, metric: str, practice: str | None) -> tuple[Bools, Bools]:
-    """Cases for which a metric is promised at all; those of them that name no priority."""
+def _promised(found: Clocks, metric: str, practice: str | None) -> tuple[Bools, Bools]:
+    """Cases for which a metric is promised at all; those whose priority decides and is unknown."""
+    desk, priorities = found.desk, found.priorities
     promised = np.zeros(desk.log.n_cases, dtype=bool)
-    types = {
-        one.case_type
-        for one in desk.service_levels.targets
-        if (one.agreement, one.metric) == (SLA, metric)
-    }
-    for case_type in sorted(types):
-        promised |= of_type(desk, case_type, practice)
-    return promised, promised & is_null(desk, s.PRIORITY)
+    by_priority = promised.copy()
+    family = [t for t in desk.service_levels.targets if (t.agreement, t.metric) == (SLA, metric)]
+    for case_type in sorted({one.case_type for one in family}):
+        mine = of_type(desk, case_type, practice)
+        promised |= mine
+        if any(one.priority is not None for one in family if one.case_type == case_type):
+            by_priority |= mine
+    return promised, by_priority & (priorities.unknown | priorities.contradicted)
 
 
 def _marked_events(found: Clocks) -> tuple[Bools, Bools]:

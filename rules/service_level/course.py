@@ -109,17 +109,19 @@ class _Layout:
         self.begins = self._begins()
         self.first = self.begins.first()
         stops = self._named(target.stops)
+        self.stops = stops.only(self._started(stops))
         reopens = Marked.of(self.arrays, desk.mask(REOPEN))
-        if self.spells is None:  # what happens before a party gets the case matters to its clock
-            stops = stops.only(self._started(stops))
-            reopens = reopens.only(self._started(reopens))
-        self.stops, self.reopens = stops, reopens
+        self.reopens = reopens.only(self._started(reopens))
 
     def course(self) -> Course:
         """Lay everything out."""
         desk, target = self.desk, self.target
         cycles = self._cycles(self._starts())
-        begun = segments.take(self.arrays.at, self.first, fill=desk.as_of_us)
+        first = self.first.copy()
+        if self.spells is not None:
+            place = np.flatnonzero(cycles.number == 1)
+            first[cycles.case[place]] = cycles.start[place]
+        begun = segments.take(self.arrays.at, first, fill=desk.as_of_us)
         stops = {one.activity for one in target.stops}
         begins = {one.activity for one in target.start}
         return Course(
@@ -179,21 +181,13 @@ class _Layout:
     def _begins(self) -> Marked:
         """The events with which a clock may start."""
         if self.spells is not None:
-            spells = Marked(self.arrays, self.spells.begin)
-            return spells if self.target.metric in FIRST_ANSWER else spells.only(self._open(spells))
+            if self.target.metric in FIRST_ANSWER:
+                return Marked(self.arrays, self.spells.begin)
+            # what comes before a party gets the case matters too: whether it is stopped by then
+            return Marked.of(self.arrays, np.ones(len(self.arrays.at), dtype=bool))
         if self.target.start:
             return self._named(self.target.start)
         return Marked.of(self.arrays, self.desk.steps)
-
-    def _open(self, events: Marked) -> Bools:
-        """Per event: whether the case has yet to be stopped for good."""
-        stops = self._named(self.target.stops)
-        reopens = Marked.of(self.arrays, self.desk.mask(REOPEN))
-        ignored = self.target.reopen == "ignored"
-        final = stops.first() if ignored else stops.last()
-        reopened = np.full_like(final, NONE) if ignored else reopens.last()
-        final = np.where(reopened > final, NONE, final)[events.case]
-        return np.asarray((final == NONE) | (events.place < final))
 
     def _started(self, events: Marked) -> Bools:
         """Per event: whether it does not come before the start of its case's clock."""
@@ -215,8 +209,7 @@ class _Layout:
             resets = resets.only(~self._stopped(resets, None))
         starts[resets.place] = True
         if restarts:
-            reopens = self.reopens.only(self._started(self.reopens))
-            starts[reopens.only(self._stopped(reopens, resets)).place] = True
+            starts[self.reopens.only(self._stopped(self.reopens, resets)).place] = True
         return Marked.of(self.arrays, starts)
 
     def _stopped(self, events: Marked, resets: Marked | None) -> Bools:
@@ -269,7 +262,7 @@ class _Layout:
             reopened = _last_before(border, self.reopens, starts)
             return np.where(reopened > stop, NONE, stop)
         # a clock may stop at the event that starts it; to be given a case is no answer
-        arrival = self.target.agreement == OLA
+        arrival = self.target.agreement == OLA and self.target.metric in FIRST_ANSWER
         index = np.searchsorted(self.stops.place, starts.place, side="right" if arrival else "left")
         found = np.append(self.stops.place, len(self.arrays.at))[index]
         return np.where(found < border, found, NONE)

@@ -57,6 +57,13 @@ class Priorities:
     contradicted: Bools
     words: tuple[str, ...]
 
+    @property
+    def unknown(self) -> Bools:
+        """Whether nothing is known of a case's priority."""
+        none = np.ones(len(self.of_case), dtype=bool)
+        none[self.case[self.code != UNKNOWN]] = False
+        return none
+
     def code_of(self, word: str) -> int:
         """Return a priority's code, -2 (which no stretch has) where the log lacks it."""
         return self.words.index(word) if word in self.words else -2

@@ -74,9 +74,10 @@ class Rows:
 
     `target` indexes `Clocks.targets`. `begin_us` and `end_us` bound the clock, `start_event` and
     `held_event` by position (the latter NONE while it runs); `stop_event` is what stopped it, a
-    reset included. `reign_us` is when its target came into force, `spent_us` what the clock had
-    run by then (0 for the first and the last target of a cycle). `seen_event` is the last event
-    under it. `final`: no other target took over. Where not `started` the times mean nothing.
+    reset included. `reign_event` and `reign_us` are where and when its target came into force,
+    `spent_us` what the clock had run by then (0 for the first and the last target of a cycle).
+    `seen_event` is the last event under it. `final`: no other target took over. Where not
+    `started` the times mean nothing.
     """
 
     target: Ints
@@ -90,6 +91,7 @@ class Rows:
     limit_us: Ints
     due_us: Ints
     reign_us: Ints
+    reign_event: Ints
     spent_us: Ints
     start_event: Ints
     stop_event: Ints
@@ -269,6 +271,7 @@ class _Runner:
             limit_us=np.full(n, self.target.limit_us),
             due_us=np.zeros(n, np.int64),
             reign_us=segments.take(self.at, comes, fill=0),
+            reign_event=comes,
             spent_us=np.zeros(n, np.int64),
             start_event=first,
             stop_event=np.where(final, cycles.stop[cycle], NONE),
@@ -290,7 +293,7 @@ class _Runner:
     def _with_priority(self, rows: Rows) -> Rows:
         """Say the priority under which each clock ended, which the end cannot change itself."""
         place = np.where(rows.held_event == NONE, rows.seen_event, rows.held_event - 1)
-        place = np.where(place == NONE, NONE, np.maximum(place, rows.start_event))
+        place = np.maximum(place, rows.start_event)
         own = self.priorities.of_case[rows.case]
         there = place != NONE
         return replace(
