@@ -75,7 +75,7 @@ def broken_promises(
 
     `priority` is the one that the incident has at last.
     """
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for rule, stop in ((RESPONSE, responded(steps)), (RESOLUTION, resolved(steps))):
         clock, end = clock_of(steps, stop, as_of)
         for reign in reigns(steps, priority, stop):

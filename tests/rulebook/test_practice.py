@@ -394,3 +394,24 @@ def test_declared_updates_are_no_steps_and_hide_no_repetition() -> None:
     steps = found.log.events["activity"].to_pylist()
     assert steps == ["Register", "Assign", None, None, "Resolve", "Close"]
     assert (found.steps, found.updates, dict(found.unmapped)) == (4, 2, {})
+
+
+def test_updates_in_the_practices_own_words_are_no_steps(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        'outside_model = ["Thank"]', 'outside_model = ["Thank"]\nupdates = ["Note"]'
+    )
+    practice = load_practices((practice_in(tmp_path, text),))["upkeep"]
+    found = translate(log_of({"c": ["Plan", "Note", "Do", "End", "Note"]}), practice, "own")
+    assert words(found.log) == ["Plan", None, "Do", "End", None]
+    assert (found.steps, found.updates, dict(found.unmapped)) == (3, 2, {})
+    assert found.complete.tolist() == [True]
+    assert "Note" not in practice.words
+    twice = text.replace('updates = ["Note"]', 'updates = ["Do"]')
+    with pytest.raises(CodedError, match="RU205 'Do' stands twice"):
+        load_practices((practice_in(tmp_path, twice),))
+
+
+def test_a_kind_of_a_practice_has_its_updates() -> None:
+    practices = load_practices()
+    assert "Customer replied" in practices["incident"].updates
+    assert set(practices["major_incident"].updates) == set(practices["incident"].updates)
