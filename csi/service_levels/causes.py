@@ -367,12 +367,15 @@ def contradictions(pairs: Pairs, rows: Ints) -> tuple[Bools, Details]:
     due = tool.breached.known & tool.due.known
     late = (stop.values >= tool.due.values + slack) & stop.known
     timely = (stop.values <= tool.due.values - np.where(slack > 1, slack, 0)) & stop.known
+    runs = (pairs.ours.stopped.values[rows] == 0) & ~stop.known
+    past = runs & (pairs.end[rows] >= tool.due.values + slack)
     spent = goal.known & tool.elapsed.known & tool.breached.known & stop.known
     over = tool.elapsed.values >= goal.values + slack
     under = tool.elapsed.values <= goal.values - np.where(slack > 1, slack, 0)
     ways = {
         "stopped by its due time, and breached": due & timely & breached,
         "stopped after its due time, and not breached": due & late & ~breached,
+        "past its due time and running, and not breached": due & past & ~breached,
         "within its goal, and breached": spent & under & breached,
         "past its goal, and not breached": spent & over & ~breached,
         "stopped before it started": start.known & stop.known & (stop.values < start.values),

@@ -123,6 +123,11 @@ class ToolRows:
     table: pa.Table
     undeclared: tuple[Undeclared, ...] = ()
 
+    def among(self, log: EventLog) -> ToolRows:
+        """Return the rows of a log's cases alone, such as those of one practice."""
+        mine = pc.is_in(self.table["case_id"], value_set=log.cases[s.CASE_ID].combine_chunks())
+        return ToolRows(self.table.filter(mine), self.undeclared)
+
 
 def tool_rows(log: EventLog, declared: Sequence[Declared] = ()) -> ToolRows:
     """Return the tool's own SLA rows of a log; SL244 to SL246 where declarations do not fit it."""

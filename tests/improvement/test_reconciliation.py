@@ -135,6 +135,7 @@ def at(seconds: int) -> dt.datetime:
 H = 3600
 PLAIN = Case([("Register", 0), ("Assign", H), ("Resolve", 3 * H), ("Close", 30 * H)])
 LATE = Case([("Register", 0), ("Assign", H), ("Resolve", 5 * H), ("Close", 30 * H)])
+OPEN = Case([("Register", 0), ("Assign", H)])
 PAUSED = Case(
     [
         ("Register", 0),
@@ -223,6 +224,7 @@ def test_a_clock_that_we_lack() -> None:
     [
         (PLAIN, {"breached": True}, "stopped by its due time, and breached"),
         (LATE, {"breached": False}, "stopped after its due time, and not breached"),
+        (OPEN, {"breached": False}, "past its due time and running, and not breached"),
         (PLAIN, {"breached": True, "due": None}, "within its goal, and breached"),
         (LATE, {"breached": False, "due": None}, "past its goal, and not breached"),
         (PLAIN, {"start": at(4 * H), "due": at(8 * H)}, "stopped before it started"),
