@@ -446,3 +446,54 @@ def test_tables_of_another_log_are_refused() -> None:
         reconcile(desk, other, pauses(desk), tool_of([]))
     with pytest.raises(CodedError, match="SL248 1 of the clocks"):
         reconcile(desk, clocks(desk_of([PLAIN, LATE])), pauses(desk), tool_of([]))
+
+
+PLANTED: list[tuple[Case, dict[str, Any], str]] = [
+    (PLAIN, {"breached": True}, causes.CONTRADICTS),
+    (
+        PLAIN,
+        {
+            "start": at(-7200),
+            "stop": at(H),
+            "due": at(2 * H),
+        },
+        causes.ZONE,
+    ),
+    (PLAIN, {"goal_us": 2 * HOUR, "due": at(2 * H), "breached": True}, causes.LIMIT),
+    (
+        Case([("Register", 7 * H), ("Resolve", 10 * H), ("Close", 80 * H)]),
+        {"due": at(25 * H), "elapsed_us": 2 * HOUR - 7 * S},
+        causes.CALENDAR,
+    ),
+    (
+        LATE,
+        {"paused_us": 2 * HOUR, "elapsed_us": 3 * HOUR, "due": at(6 * H), "breached": False},
+        causes.UNSEEN_PAUSE,
+    ),
+    (
+        PAUSED,
+        {"paused_us": HOUR, "elapsed_us": 4 * HOUR, "due": at(5 * H), "breached": False},
+        causes.IGNORED_PAUSE,
+    ),
+    (REOPENED, {"stop": at(2 * H), "elapsed_us": 2 * HOUR, "breached": False}, causes.REOPENED),
+    (PLAIN, {"start": at(H), "due": at(5 * H), "elapsed_us": 2 * HOUR}, causes.START),
+    (PLAIN, {"stop": at(30 * H), "elapsed_us": 30 * HOUR, "breached": True}, causes.STOP),
+    (PLAIN, {"elapsed_us": HOUR + 11 * S}, causes.UNEXPLAINED),
+]
+
+
+def test_planted_differences_of_every_kind_in_one_log_are_told_apart() -> None:
+    rng = random.Random(11)  # noqa: S311 - a seed
+    plants = [rng.choice([None, *range(len(PLANTED))]) for _ in range(300)]
+    desk = desk_of([PLAIN if k is None else PLANTED[k][0] for k in plants])
+    rows = rows_of(clocks(desk))
+    wanted = {}
+    for row, k in zip(rows, plants, strict=True):
+        if k is not None:
+            row |= PLANTED[k][1]
+            wanted[row["case_id"]] = PLANTED[k][2]
+    found = reconciled(desk, rows)
+    named = {row["case_id"]: row["cause"] for row in found.differences.to_pylist()}
+    assert named == wanted
+    assert found.same == plants.count(None)
+    assert sum(one.share for one in found.causes) == pytest.approx(1)
