@@ -305,7 +305,8 @@ class _Layout:
         if target.metric not in LAST_STOP or target.reopen != "pauses":
             return Spans(pauses.case, pauses.place, ends)
         resolved = self.stops.only(~self._stopped(self.stops, None))
-        solved = (np.isin(pauses.place, self.stops.place)) | self._stopped(pauses, None)
+        solved = self._stopped(pauses, None) & ~self.reopens.mask[pauses.place]
+        solved |= self.stops.mask[pauses.place]
         place = np.concatenate([pauses.place[~solved], resolved.place])
         end = np.concatenate([ends[~solved], resolved.next_among(self.reopens)])
         order = np.argsort(place)
