@@ -490,7 +490,7 @@ def test_planted_differences_of_every_kind_in_one_log_are_told_apart() -> None:
     wanted = {}
     for row, k in zip(rows, plants, strict=True):
         if k is not None:
-            row |= PLANTED[k][1]
+            row.update(PLANTED[k][1])
             wanted[row["case_id"]] = PLANTED[k][2]
     found = reconciled(desk, rows)
     named = {row["case_id"]: row["cause"] for row in found.differences.to_pylist()}
