@@ -429,6 +429,7 @@ def compare_command(**options: Any) -> None:
 @click.option("--survey-mapping", type=IN_FILE, help="What survey files and cases hold (TOML).")
 @click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
 @click.option("--answer-within", callback=_duration, help="Later answers do not count, e.g. 14d.")
+@click.option("--as-of", callback=_moment, help="Judge what became of low scores at this time.")
 @click.option("--show-comments", is_flag=True, help="Show comments, their addresses masked.")
 @click.option("--out", type=OUT_DIR, default=Path("feedback-out"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print feedback.json.")
@@ -454,6 +455,7 @@ def feedback_command(**options: Any) -> None:
         survey_mapping=options["survey_mapping"],
         answer_within_us=options["answer_within"],
         show_comments=options["show_comments"],
+        as_of=options["as_of"],
     )
     with steps("feedback") as step:
         found = study(request, step)

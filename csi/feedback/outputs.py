@@ -1,4 +1,4 @@
-"""What does `trueloop feedback` leave behind? feedback.json, responses.parquet, feedback.html.
+"""What does `trueloop feedback` leave behind? Four files: FILES.
 
 They depend on the content of the files and of the log alone. No file names a respondent, and none
 holds a customer's words but with leave (`show_comments`), and then without addresses.
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from csi.feedback.closing import closing_row, closing_table
 from csi.feedback.figures import SHARE
 from csi.feedback.scales import SCALES
 from csi.feedback.screening import screened_table
 from csi.feedback.tickets import SEGMENTS
 from csi.outputs import whole_set, write_json, write_parquet, write_text
 from csi.report.feedback_page import feedback_page
-from csi.report.feedback_words import score_words
+from csi.report.feedback_words import loop_words, score_words
 from csi.report.words import percent, plural
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from csi.feedback.responses import Reading
     from csi.feedback.study import Study
 
-FILES: Final = ("feedback.json", "responses.parquet", "feedback.html")
+FILES: Final = ("feedback.json", "responses.parquet", "loops.parquet", "feedback.html")
 
 
 def summary_of(found: Study) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def summary_of(found: Study) -> dict[str, Any]:
         "population": None if found.population is None else len(found.population.segments),
         "rates": [asdict(rate) for rate in found.rates],
         "figures": [asdict(figure) for figure in found.figures],
+        "loops": None if found.closing is None else closing_row(found.closing),
         "comments": asdict(found.comments),
         "comments_shown": found.request.show_comments,
         "rejects": [row for one in found.readings for row in one.rejects.to_pylist()],
@@ -88,6 +90,7 @@ def write_feedback(found: Study, summary: dict[str, Any], out: Path) -> None:
     with whole_set(out, FILES) as aside:
         write_json(aside / "feedback.json", summary)
         write_parquet(aside / "responses.parquet", responses_of(found))
+        write_parquet(aside / "loops.parquet", closing_table(found.closing))
         write_text(aside / "feedback.html", feedback_page(summary))
 
 
@@ -108,4 +111,6 @@ def feedback_lines(summary: dict[str, Any], out: Path) -> list[str]:
         if figure["by"] is None:
             name = f"{figure['measure']} {figure['what']}" if figure["what"] != SHARE else "CSAT"
             lines.append(f"{name} ({figure['scale']}): {score_words(figure)}")
+    if summary["loops"] is not None:
+        lines += ["", loop_words(summary["loops"]["figures"][0])]
     return [*lines, "", f"Look at {out / 'feedback.html'}"]

@@ -1,7 +1,8 @@
 """What do customers say of the desk? From survey files and a log to figures with their limits.
 
 survey files and cases → responses (`channels`) → what counts (`screening`) → scores, response
-rates, bounds and weights, of all and by segment (`figures`) → what comments are about (`comments`).
+rates, bounds and weights, of all and by segment (`figures`) → what comments are about (`comments`)
+→ what became of low scores (`closing`).
 
 Segments are the channel and, where there is a log, the ticket's practice, priority, service,
 category, team and month of its end. Teams of fewer than 5 known people are shown as one.
@@ -20,6 +21,7 @@ from csi.feedback.channels import file_channels, log_channels
 from csi.feedback.channels._own import NAME as OWN
 from csi.feedback.channels._own import is_own, read_own
 from csi.feedback.channels._table import require_columns
+from csi.feedback.closing import closing_of
 from csi.feedback.comments import Comment, group_comments
 from csi.feedback.declared import Declared, load_declared
 from csi.feedback.figures import ALL, Ask, Population, Segment, figures, response_rate
@@ -35,9 +37,11 @@ from process_mining.sources._csv import header_of
 from process_mining.sources._files import check_file
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from csi.feedback.closing import Closing
     from csi.feedback.comments import Grouping
     from csi.feedback.declared import SurveyForm
     from csi.feedback.figures import Figure, Rate
@@ -63,11 +67,15 @@ class FeedbackRequest:
     survey_mapping: Path | None = None
     answer_within_us: int | None = None
     show_comments: bool = False
+    as_of: dt.datetime | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Everything that was found. `population` and `tickets` are None without a log."""
+    """Everything that was found. `population` and `tickets` are None without a log.
+
+    `closing`: what became of low scores, None where the log does not tell.
+    """
 
     request: FeedbackRequest
     log: EventLog | None
@@ -78,6 +86,7 @@ class Study:
     rates: tuple[Rate, ...]
     figures: tuple[Figure, ...]
     comments: Grouping
+    closing: Closing | None
     notes: tuple[str, ...]
 
     @property
@@ -115,6 +124,16 @@ def study(request: FeedbackRequest, step: Callable[[str], None] = lambda _: None
     step("comments")
     names = log.arrays.actors if log is not None and log.meta.clear_names else ()
     comments = group_comments(_comments(screening), names=names, texts=request.show_comments)
+    step("loops")
+    closing = None
+    if log is not None and tickets is not None:
+        closing = closing_of(
+            log,
+            tickets.translations,
+            read=request.read,
+            practice=request.practice,
+            as_of=request.as_of,
+        )
     return Study(
         request=request,
         log=log,
@@ -129,6 +148,7 @@ def study(request: FeedbackRequest, step: Callable[[str], None] = lambda _: None
             for figure in figures(own, some, of=of, weigh=SEGMENTS if of == ALL else ())
         ),
         comments=comments,
+        closing=closing,
         notes=_notes(readings, tickets, population),
     )
 

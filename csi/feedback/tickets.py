@@ -59,12 +59,13 @@ class Ticket:
 class Tickets:
     """All tickets of the log by id, and the people of its desk; `notes` say what is not known.
 
-    `knows_desk`: whether the log tells who works at the desk at all.
+    `translations`: each practice's share of the log in its words; none where they are not known.
     """
 
     by_id: dict[str, Ticket]
     desk: frozenset[str]
     notes: tuple[str, ...]
+    translations: tuple[Translation, ...] = ()
 
     @property
     def knows_desk(self) -> bool:
@@ -107,7 +108,7 @@ def tickets_of(log: EventLog, practice: str | None = None) -> Tickets:
         for case_id, cells in _rows(log)
     }
     desk = frozenset(actor for some in agents.values() for actor in some)
-    return Tickets(by_id=found, desk=desk, notes=tuple(notes))
+    return Tickets(found, desk, tuple(notes), tuple(translations))
 
 
 def _acts(log: EventLog, activities: Iterable[str]) -> Bools:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from csi.report.drawings.ranges import Range, draw_ranges
 from csi.report.drawings.svg import clean
+from csi.report.feedback_loops import LoopsPart, loops_part
 from csi.report.feedback_words import range_words, score_words, value_words
 from csi.report.page import render
 from csi.report.words import duration, number, percent, plural
@@ -59,6 +60,7 @@ class FeedbackPage:
     unsure: Sequence[tuple[str, str]]
     rejects: Sequence[Row]
     rejects_note: str
+    loops: LoopsPart | None
     comments: Sequence[Row]
     comments_note: str
     measures: Sequence[tuple[str, str]]
@@ -109,6 +111,7 @@ def _page(summary: Row) -> FeedbackPage:
         unsure=[(number(n), what) for what, n in summary["unsure"].items()],
         rejects=summary["rejects"][:REJECTS_SHOWN],
         rejects_note=f"{number(more)} more stand in feedback.json." if more > 0 else "",
+        loops=None if summary["loops"] is None else loops_part(summary["loops"]),
         comments=[_group(row) for row in summary["comments"]["groups"]],
         comments_note=_comments_note(summary),
         measures=[(name, words) for name, words in MEASURES.items() if name in met],
@@ -179,6 +182,7 @@ def _cards(summary: Row, overall: Sequence[Row]) -> list[dict[str, str]]:
 
 def _parts(summary: Row) -> list[tuple[str, str]]:
     found = [("scores", "Scores"), ("segments", "Who answered"), ("left-out", "Left out")]
+    found += [("loops", "Low scores")] * (summary["loops"] is not None)
     found += [("comments", "Comments")] * bool(summary["comments"]["n"])
     return [*found, ("definitions", "Definitions")]
 

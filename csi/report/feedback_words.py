@@ -41,3 +41,12 @@ def score_words(figure: Row) -> str:
     bounds = figure["asked_bounds"]
     told = range_words(bounds["low"], bounds["high"], unit)
     return f"{said}, n = {number(score['n'])}; had all who were asked answered: {told}"
+
+
+def loop_words(row: Row) -> str:
+    """Say how many low scores were answered to: "12 low scores; of 9 decided loops 77.8 % ..."."""
+    said = plural(row["low"], "low score")
+    if row["closure"]["value"] is None:
+        return f"{said}; of none is it decided whether its loop was closed."
+    share = percent(row["closure"]["value"], (row["closure"]["low"], row["closure"]["high"]))
+    return f"{said}; of {plural(row['closure']['n'], 'decided loop')} {share} are closed."

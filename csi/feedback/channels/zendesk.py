@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NAME: Final = "zendesk"
 TITLE: Final = "Zendesk rating"
 OFFERED: Final = "offered"
+COMMENTED: Final = "_with_comment"  # the tool's word for the same rating with a text
 _RATING: Final = f"{s.ATTRIBUTE_PREFIX}satisfaction"
 _CHANGED: Final = f"{s.ATTRIBUTE_PREFIX}changed"
 
@@ -56,7 +57,7 @@ def _response(
         answered_at=None if offered else at,
         channel=NAME,
         scale=GOOD_BAD,
-        score=None if offered else score_of(rating, GOOD_BAD),
+        score=None if offered else score_of(rating.removesuffix(COMMENTED), GOOD_BAD),
         respondent=None if offered else actor,
     )
 
