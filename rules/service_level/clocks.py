@@ -114,7 +114,9 @@ def _keys(found: Clocks) -> npt.NDArray[np.int64]:
     families = _families(targets)
     place = [families.index((t.agreement, t.team or t.party or "", t.metric)) for t in targets]
     family = np.array([*place, 0])[rows.target]
-    return np.stack([rows.reign_event, rows.cycle, family, rows.case])
+    started = rows.reign_event != NONE  # what has yet to start comes last
+    reign = np.where(started, rows.reign_event, found.desk.log.n_events)
+    return np.stack([reign, rows.cycle, family, rows.case])
 
 
 def pauses(desk: Desk, *, practice: str | None = None) -> pa.Table:

@@ -1,7 +1,7 @@
 """Which promises does a targets file hold, and is what it says sound?
 
 TOML: `customer` and `answered` at the top, any number of [[calendar]] (`process_mining.clock`), and
-one [[target]] for each promise (`rules.service_level.targets`). A condition is the name of a step,
+one [[target]] for each promise (`rules.service_level.targets`); [[tool_row]] may stand beside them. A condition is the name of a step,
 or a table { activity, team, where }, of which `where` is that of rule files. All mistakes of a file
 are reported together; the calendars that ship are always there.
 """
@@ -72,6 +72,7 @@ def _as_list(value: object) -> object:
 
 _OneSpec = Annotated[_ConditionSpec, BeforeValidator(_as_condition)]
 _ConditionSpecs = Annotated[list[_OneSpec], BeforeValidator(_as_list)]
+TOOL_ROW: Final = "tool_row"  # what the ticket tool calls the same promise: not read here
 _CONDITIONS: Final = ("start", "stop", "reset", "pauses", "allowed", "runs_in")
 
 
@@ -176,7 +177,7 @@ def _read_file(path: Path | Traversable) -> _Document:
 
 def _read_head(document: _Document) -> tuple[_HeadSpec, list[CodedError]]:
     """Read what stands at the top; an unknown field there is one that nobody reads."""
-    known = ("calendar", "target", *_HeadSpec.model_fields)
+    known = ("calendar", "target", TOOL_ROW, *_HeadSpec.model_fields)
     said = {key: value for key, value in document.content.items() if key in _HeadSpec.model_fields}
     mistakes = [
         CodedError("SL202", f"{document.name}: unknown field '{key}'", fix=did_you_mean(key, known))
