@@ -94,7 +94,8 @@ class Improvement:
     """A proposed improvement. The decision rule may still change until it is started.
 
     `owner` is a role. `scope` is a `csi.evidence.Scope` as a mapping. `comparison_group` says in
-    words what it is compared with. `source_findings` are fingerprints or rule codes.
+    words what it is compared with. `source_findings` are fingerprints or rule codes, or
+    `feedback:` and the id of a ticket whose customer's answer led to it (`csi.feedback.links`).
     `planned_start` and `planned_evaluation` are dates (ISO 8601) or empty.
     """
 

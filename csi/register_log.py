@@ -12,8 +12,9 @@ makes words of their own:
 
 A baseline may be measured from the past at any time before it is used, so when it was measured is
 not asked; an evaluation without a window was compared with nothing. A case carries the KPI of its
-improvement (`attr.kpi`). The order is the register's own (`seq`); the actors are roles, no people.
-The register records no assessment, and not when an improvement was carried out. O(records).
+improvement (`attr.kpi`), and names the feedback that led to it (link `feedback`). The order is the
+register's own (`seq`); the actors are roles, no people. The register records no assessment, and not
+when an improvement was carried out. O(records).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
 
+from csi.feedback.links import CAME_FROM, feedback_of
 from process_mining import schema as s
 from process_mining.errors import CodedError
 from process_mining.eventlog import POSITION, EventLog, LogMeta
@@ -70,8 +72,14 @@ def register_log(register: Register) -> EventLog:
             KPI: [entry.improvement.kpi for entry in entries],
         }
     )
+    links = [
+        {s.CASE_ID: entry.id, s.LINKED_TO: ticket, s.KIND: CAME_FROM, s.AT: None}
+        for entry in entries
+        for ticket in feedback_of(entry)
+    ]
+    table = pa.Table.from_pylist(links, schema=s.LINK_SCHEMA)
     meta = LogMeta("register", rows_in=len(steps), clear_names=True)
-    return EventLog.build(events, cases=cases, meta=meta)
+    return EventLog.build(events, cases=cases, links=table, meta=meta)
 
 
 def _steps(entry: Entry) -> Iterator[_Step]:
