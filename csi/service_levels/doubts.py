@@ -48,16 +48,16 @@ def with_doubts(
     allowed: Collection[str],
 ) -> tuple[pa.Table, Mapping[str, int]]:
     """Return CLOCKS with what is in doubt unknown; and how many clocks each reason takes."""
-    base = next((rule for rule in catalogue.rules if rule.template == TEMPLATE), None)
+    base = [rule for rule in catalogue.rules if rule.template == TEMPLATE]
     place = pc.index_in(table["case_id"], value_set=desk.log.cases["case_id"].combine_chunks())
     case = place.to_numpy()
     status = np.array(table["status"].to_pylist(), dtype=object)
     metric, agreement = (np.array(table[n].to_pylist()) for n in ("metric", "agreement"))
-    taken, reasons = np.zeros(len(status), dtype=bool), {}
-    for one in METRICS if base is not None else ():
+    taken, reasons = np.zeros(len(status), dtype=bool), dict[str, int]()
+    for one in METRICS if base else ():
         mine = (agreement == "SLA") & (metric == one) & ~np.isin(status, ("no target", UNKNOWN))
         if mine.any():
-            for cause, cases in _hanging(desk, _rule_of(base, one), doubts, allowed):
+            for cause, cases in _hanging(desk, _rule_of(base[0], one), doubts, allowed):
                 hit = mine & cases[case]
                 reasons[cause] = reasons.get(cause, 0) + int(hit.sum())
                 taken |= hit

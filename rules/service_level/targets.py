@@ -72,7 +72,8 @@ STOPS: Final[Mapping[Metric, tuple[str, ...]]] = {
 class Condition:
     """Events of one activity, by one team, or with an attribute: all that is said must hold.
 
-    Without an activity any event may be meant, updates too.
+    Without an activity any event may be meant, updates too; one that lacks the attribute is not. A
+    step of the activity that lacks it may or may not be: it is unsure.
     """
 
     activity: str | None = None
@@ -87,7 +88,10 @@ class Condition:
             mask = mask & (holder == _code(arrays.teams, self.team))
         if self.where is None:
             return Asking(sure=mask, unsure=np.zeros_like(mask))
-        return self.where.among(desk, mask)
+        found = self.where.among(desk, mask)
+        if self.activity is None:
+            return Asking(sure=found.sure, unsure=np.zeros_like(mask))
+        return found
 
     def __str__(self) -> str:
         """Say it in words."""

@@ -1,9 +1,9 @@
 """Which promises does a targets file hold, and is what it says sound?
 
 TOML: `customer` and `answered` at the top, any number of [[calendar]] (`process_mining.clock`), and
-one [[target]] for each promise (`rules.service_level.targets`); [[tool_row]] may stand beside them. A condition is the name of a step,
-or a table { activity, team, where }, of which `where` is that of rule files. All mistakes of a file
-are reported together; the calendars that ship are always there.
+one [[target]] for each promise (`rules.service_level.targets`); [[tool_row]] may stand beside them.
+A condition is the name of a step, or a table { activity, team, where }, of which `where` is that of
+rule files. All mistakes of a file are reported together; the calendars that ship are always there.
 """
 
 from __future__ import annotations
