@@ -31,7 +31,7 @@ from process_mining import privacy
 from process_mining.schema import UTC_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from csi.feedback.tickets import Tickets
 
@@ -286,20 +286,26 @@ def _hints(unmatched: Sequence[str], tickets: Tickets | None) -> dict[str, int]:
     """Count ids that would match but for something small; each by the first that fits."""
     if tickets is None or not unmatched:
         return {}
-    known = list(tickets.by_id)
-    looks = (
+    looks: tuple[tuple[str, Callable[[str], Hashable]], ...] = (
         ("blanks around the id", str.strip),
         ("case of its letters", lambda text: text.strip().casefold()),
-        ("prefix or leading noughts", _number),
+        ("leading noughts", lambda text: (text.strip().removesuffix(_tail(text)), _number(text))),
     )
-    tables = [(name, look, {look(one) for one in known}) for name, look in looks]
+    tables = [(name, look, {look(one) for one in tickets.by_id}) for name, look in looks]
+    numbers = {_number(one) for one in tickets.by_id} - {""}
     found: Counter[str] = Counter()
     for ticket in unmatched:
-        for name, look, table in tables:
-            if look(ticket) and look(ticket) in table:
-                found[name] += 1
-                break
+        near = next((name for name, look, table in tables if look(ticket) in table), None)
+        if near is None and ticket.strip().isdecimal() and _number(ticket) in numbers:
+            near = "a missing prefix"
+        found.update([near] if near is not None else [])
     return dict(sorted(found.items()))
+
+
+def _tail(ticket: str) -> str:
+    """The digits that an id ends with, its leading noughts among them."""
+    match = _DIGITS.search(ticket.strip())
+    return match[0] if match else ""
 
 
 def _number(ticket: str) -> str:

@@ -282,7 +282,8 @@ def test_nothing_is_joined_by_guess_but_near_misses_are_counted() -> None:
     assert found.hints == {
         "blanks around the id": 1,
         "case of its letters": 1,
-        "prefix or leading noughts": 2,
+        "a missing prefix": 1,
+        "leading noughts": 1,
     }
     assert found.unmatched_by == {"(no letters)": 3, "CHG": 1, "INC": 1, "T": 1, "inc": 1}
 
