@@ -10,6 +10,9 @@ tickets      what the log knows of each ticket, and who works at the desk
 screening    which responses do not count, each with its reason
 figures      scores with intervals, bounds for those who are silent, and weights by segment
 comments     what comments speak of, by terms
+loop         where each low score stands, or where its loop broke (loop_steps, loop_figures)
+links        which improvement a feedback led to, and whether the customer was told
+drill        from a score to its ticket; promises kept beside customers who are not content
 study        the whole: `trueloop feedback`
 """
 
