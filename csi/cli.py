@@ -429,6 +429,7 @@ def compare_command(**options: Any) -> None:
 @click.option("--survey-mapping", type=IN_FILE, help="What survey files and cases hold (TOML).")
 @click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
 @click.option("--answer-within", callback=_duration, help="Later answers do not count, e.g. 14d.")
+@click.option("--targets", type=IN_FILE, help="Service-level targets (TOML).")
 @click.option("--as-of", callback=_moment, help="Judge what became of low scores at this time.")
 @click.option("--show-comments", is_flag=True, help="Show comments, their addresses masked.")
 @click.option("--out", type=OUT_DIR, default=Path("feedback-out"), show_default=True)
@@ -445,7 +446,8 @@ def feedback_command(**options: Any) -> None:
     from csi.feedback.study import FeedbackRequest, study
 
     out = options["out"]
-    _keep_inputs([*options["logs"], *options["surveys"], options["survey_mapping"]], out, FILES)
+    inputs = [*options["logs"], *options["surveys"], options["survey_mapping"], options["targets"]]
+    _keep_inputs(inputs, out, FILES)
     request = FeedbackRequest(
         logs=tuple(options["logs"]),
         read=_read_options(options),
@@ -456,6 +458,7 @@ def feedback_command(**options: Any) -> None:
         answer_within_us=options["answer_within"],
         show_comments=options["show_comments"],
         as_of=options["as_of"],
+        targets=options["targets"],
     )
     with steps("feedback") as step:
         found = study(request, step)

@@ -2,7 +2,7 @@
 
 survey files and cases → responses (`channels`) → what counts (`screening`) → scores, response
 rates, bounds and weights, of all and by segment (`figures`) → what comments are about (`comments`)
-→ what became of low scores (`closing`).
+→ what lies behind the scores and became of the low ones (`closing`).
 
 Segments are the channel and, where there is a log, the ticket's practice, priority, service,
 category, team and month of its end. Teams of fewer than 5 known people are shown as one.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from csi.audit import AuditRequest, audit_log, judged_at
 from csi.feedback.channels import file_channels, log_channels
 from csi.feedback.channels._own import NAME as OWN
 from csi.feedback.channels._own import is_own, read_own
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from csi.audit import Audit
     from csi.feedback.closing import Closing
     from csi.feedback.comments import Grouping
     from csi.feedback.declared import SurveyForm
@@ -68,13 +70,14 @@ class FeedbackRequest:
     answer_within_us: int | None = None
     show_comments: bool = False
     as_of: dt.datetime | None = None
+    targets: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """Everything that was found. `population` and `tickets` are None without a log.
 
-    `closing`: what became of low scores, None where the log does not tell.
+    `closing`: what lies behind the scores, None where the log does not tell.
     """
 
     request: FeedbackRequest
@@ -124,16 +127,9 @@ def study(request: FeedbackRequest, step: Callable[[str], None] = lambda _: None
     step("comments")
     names = log.arrays.actors if log is not None and log.meta.clear_names else ()
     comments = group_comments(_comments(screening), names=names, texts=request.show_comments)
-    step("loops")
     closing = None
-    if log is not None and tickets is not None:
-        closing = closing_of(
-            log,
-            tickets.translations,
-            read=request.read,
-            practice=request.practice,
-            as_of=request.as_of,
-        )
+    if log is not None and tickets is not None and tickets.translations and log.timed:
+        closing = closing_of(_audit(log, request, step), screening)
     return Study(
         request=request,
         log=log,
@@ -223,6 +219,18 @@ def _require_whole(readings: Sequence[Reading], request: FeedbackRequest) -> Non
     if len(hashes) < len(request.surveys):
         msg = "one survey file is given twice, or two have the same content"
         raise CodedError("ST545", msg, why="Its answers would count twice", fix="Name it once")
+
+
+def _audit(log: EventLog, request: FeedbackRequest, step: Callable[[str], None]) -> Audit:
+    """Audit the log: what lies behind a score is told by its rules and clocks."""
+    judged = AuditRequest(
+        logs=request.logs,
+        read=request.read,
+        practice=request.practice,
+        targets=request.targets,
+        as_of=request.as_of,
+    )
+    return audit_log(log, judged, as_of_us=judged_at(log, request.as_of), step=step)
 
 
 # --- who was asked

@@ -1,4 +1,4 @@
-"""What became of low scores, in words: how many were answered to, how soon, where loops broke."""
+"""What lies behind the scores, and what became of the low ones, in words."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from csi.report.feedback_words import Row, loop_words, range_words, value_words
-from csi.report.words import number
+from csi.report.words import number, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BROKEN_SHOWN: Final = 50
 SEGMENTS_SHOWN: Final = 20
+AT_ODDS_SHOWN: Final = 25
+AT_ODDS: Final = {
+    "green_and_unhappy": "kept, and the customer is unhappy",
+    "breached_and_happy": "broken, and the customer is happy",
+}
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,24 @@ class LoopsPart:
     segments: Sequence[Row]
     broken: Sequence[Row]
     broken_note: str
+    links: Sequence[tuple[str, str]]
+    pairs: Sequence[Row]
+    contrast: str
+    cells: Sequence[Row]
+    at_odds: Sequence[Row]
+    drilled: Sequence[Row]
 
 
 def loops_part(found: Row) -> LoopsPart:
     """Return the part of the page."""
     overall, *parts = found["figures"]
     more = len(found["broken"]) - BROKEN_SHOWN
-    low = ", ".join(f"{scale}: up to {most}" for scale, most in found["low"].items())
+    low = ", ".join(f"{most} on {scale}" for scale, most in found["low"].items())
+    said = f" A score is low up to {low}." if low else ""
+    links = found["links"]
     return LoopsPart(
         headline=loop_words(overall),
-        note=f"Judged as of {found['as_of']}. A score is low from {low} (good/bad: bad is 0).",
+        note=f"Judged as of {found['as_of']}.{said}",
         facts=_facts(found, overall),
         breaks=[(number(n), what) for what, n in overall["broke"].items()],
         segments=[
@@ -48,7 +61,84 @@ def loops_part(found: Row) -> LoopsPart:
             for row in found["broken"][:BROKEN_SHOWN]
         ],
         broken_note=f"{number(more)} more stand in feedback.json." if more > 0 else "",
+        links=[
+            ("Pairs of a feedback and an improvement", number(len(links["pairs"]))),
+            ("Each names the other", _estimate(links["both_ways"])),
+            ("The customer was told of the outcome", _estimate(links["told"])),
+        ]
+        if links["pairs"]
+        else [],
+        pairs=[
+            {**row, "breaks": ", ".join(row["breaks"])}
+            for row in [one for one in links["pairs"] if one["breaks"]][:BROKEN_SHOWN]
+        ],
+        contrast=_contrast(found["contrast"]),
+        cells=_cells(found["contrast"]["counts"]),
+        at_odds=[
+            {
+                "what": what,
+                **row,
+                "score": str(row["score"]),
+                "breached": ", ".join(row["breached"]),
+            }
+            for name, what in AT_ODDS.items()
+            for row in found["contrast"][name][:AT_ODDS_SHOWN]
+        ],
+        drilled=[_drilled(row) for row in found["drilled"]],
     )
+
+
+def _contrast(row: Row) -> str:
+    """Say how promises and scores go together."""
+    if not row["n"]:
+        return "No ticket with an answer has a promise that was kept or broken."
+    left = ", ".join(f"{number(n)} {why}" for why, n in row["left_out"].items())
+    beside = f" Left out: {left}." if left else ""
+    said = f"{plural(row['n'], 'ticket')} with a decided promise and a clear answer."
+    if row["risk_ratio"] is None:
+        return f"{said}{beside}"
+    low, high = row["low"], row["high"]
+    ends = "" if low is None or high is None else f", 95 %: {number(low, 2)} to {number(high, 2)}"
+    p = "" if row["p"] is None else f"; {row['p_method']}: p = {row['p']:.3g}"
+    ratio = f"{number(row['risk_ratio'], 2)} times as often (ratio{ends}{p})"
+    told = "An association: late tickets may also be the hard ones."
+    return f"{said} Customers of broken promises are unhappy {ratio}. {told}{beside}"
+
+
+def _cells(counts: Row) -> list[Row]:
+    return [
+        {
+            "promise": words,
+            "unhappy": number(counts[f"{promise}, unhappy"]),
+            "happy": number(counts[f"{promise}, happy"]),
+        }
+        for promise, words in (("green", "kept"), ("breached", "broken"))
+    ]
+
+
+def _drilled(row: Row) -> Row:
+    events = row["events"]
+    shown: dict[int, list[str]] = {}
+    for rule in row["rules"]:
+        for seq in rule["seqs"]:
+            shown.setdefault(seq, []).append(rule["rule"])
+    about = [row["practice"], row["priority"], row["service"]]
+    return {
+        "title": f"{row['case']}: {row['score']} on {row['scale']}",
+        "about": ", ".join(word for word in about if word),
+        "clocks": "; ".join(row["clocks"]) or "none",
+        "rules": [
+            f"{rule['rule']} ({rule['severity']}): {rule['message']}" for rule in row["rules"]
+        ],
+        "events": [
+            {
+                "at": event["at"] or "",
+                "activity": event["activity"] or "",
+                "rules": ", ".join(shown.get(event["seq"], [])),
+            }
+            for event in events
+        ],
+    }
 
 
 def _facts(found: Row, row: Row) -> list[tuple[str, str]]:

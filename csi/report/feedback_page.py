@@ -182,7 +182,9 @@ def _cards(summary: Row, overall: Sequence[Row]) -> list[dict[str, str]]:
 
 def _parts(summary: Row) -> list[tuple[str, str]]:
     found = [("scores", "Scores"), ("segments", "Who answered"), ("left-out", "Left out")]
-    found += [("loops", "Low scores")] * (summary["loops"] is not None)
+    if summary["loops"] is not None:
+        found += [("loops", "Low scores"), ("promises", "Promises and scores")]
+        found += [("behind", "Behind the lowest scores")] * bool(summary["loops"]["drilled"])
     found += [("comments", "Comments")] * bool(summary["comments"]["n"])
     return [*found, ("definitions", "Definitions")]
 

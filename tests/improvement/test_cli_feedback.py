@@ -29,11 +29,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def feedback(desk: Path, out: Path, *words: object) -> dict[str, Any]:
+def feedback(desk: Path, out: Path) -> dict[str, Any]:
     logs = (desk / "events.ndjson", desk / "tickets.csv")
-    ran = in_process(
-        "feedback", *logs, "--surveys", desk / "surveys.csv", "--out", out, "--json", *words
-    )
+    ran = in_process("feedback", *logs, "--surveys", desk / "surveys.csv", "--out", out, "--json")
     assert (ran.code, ran.err) == (0, "")
     found: dict[str, Any] = ran.json()
     return found
@@ -122,14 +120,15 @@ def test_the_same_in_any_order_of_rows(
 def test_comments_leave_only_with_leave(
     desk: Path, whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    words = {row["comment"] for row in surveys(desk) if len(row["comment"]) > 12}
-    assert words
+    written = {row["comment"] for row in surveys(desk) if len(row["comment"]) > 12}
+    assert written
     outputs = [(whole[0] / name).read_bytes().decode(errors="replace") for name in FILES]
-    assert not any(text in output for text in words for output in outputs)
-    found = feedback(desk, tmp_path, "--show-comments")
+    assert not any(text in output for text in written for output in outputs)
+    words = ("feedback", "--surveys", desk / "surveys.csv", "--show-comments")
+    found = in_process(*words, "--out", tmp_path, "--json").json()
     shown = {text for group in found["comments"]["groups"] for text in group["texts"]}
     assert shown
-    assert shown <= words | {row["comment"] for row in surveys(desk)}
+    assert shown <= {row["comment"] for row in surveys(desk)}
     assert "comment" in pq.read_table(tmp_path / "responses.parquet").column_names
 
 
@@ -141,6 +140,24 @@ def test_loops_of_low_scores_are_followed(whole: tuple[Path, dict[str, Any]]) ->
     assert sum(row["closed"] for row in table) == overall["closed"] + overall["settled"]
     assert len(found["loops"]["broken"]) == sum(bool(row["breaks"]) for row in table)
     assert "What became of low scores" in (out / "feedback.html").read_text(encoding="utf-8")
+
+
+def test_promises_stand_beside_scores_and_the_lowest_are_told(
+    desk: Path, whole: tuple[Path, dict[str, Any]]
+) -> None:
+    found = whole[1]["loops"]
+    scores = {row["ticket"]: int(row["score"]) for row in surveys(desk) if row["score"]}
+    contrast = found["contrast"]
+    unhappy = {row["case"] for row in contrast["green_and_unhappy"]}
+    assert len(unhappy) == contrast["counts"]["green, unhappy"]
+    assert all(scores[case] <= 2 for case in unhappy)
+    assert all(scores[row["case"]] >= 4 for row in contrast["breached_and_happy"])
+    assert sum(contrast["counts"].values()) == contrast["n"]
+    assert contrast["n"] + sum(contrast["left_out"].values()) == len(scores)
+    told = [row["score"] for row in found["drilled"]]
+    assert told == sorted(score for score in scores.values() if score <= 2)[: len(told)]
+    assert all(row["events"] for row in found["drilled"])
+    assert "actor" not in json.dumps(found["drilled"])
 
 
 def test_agents_that_rate_themselves_are_found_by_the_key(desk: Path, tmp_path: Path) -> None:
@@ -205,16 +222,15 @@ def test_late_answers_and_lost_tickets(desk: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     logs = (desk / "events.ndjson", desk / "tickets.csv")
     words = ("feedback", *logs, "--surveys", strange, "--out", out, "--answer-within", "1h")
-    ran = in_process(*words, "--json")
-    found = ran.json()
+    shown = in_process(*words).out
+    assert "2 unmatched" in shown
+    found = json.loads((out / "feedback.json").read_text(encoding="utf-8"))
     assert found["excluded"]["unmatched"] == 2
     assert found["unmatched"]["near_misses"] == {"case of its letters": 1}
     assert found["excluded"]["late"] > 0
     told = found["rates"][0]
     assert told["asked"] == len(rows)
     assert told["answered"] + found["excluded"]["late"] == len([r for r in rows if r["score"]])
-    shown = in_process(*words).out
-    assert "2 unmatched" in shown
 
 
 def test_exit_codes(desk: Path, tmp_path: Path) -> None:
