@@ -16,8 +16,8 @@ it are never torn apart, nor are a low score and the answer to it.
 The intervention changes the time to resolve of P3 and P4 incidents registered on or after its date
 by a known factor (`FACTORS`), and nothing else; the same seed gives otherwise the same desk.
 
-Agreements, articles and improvements began up to 600 days before the log does; their histories are
-whole. A cluster of one offence, by one team in one week, is always among the service requests
+Agreements, articles, feedback and improvements began up to 600 days before the log does; their
+histories are whole. A cluster of one offence, by one team in one week, is always among the service requests
 (`csi.simulate.offences`), unless nothing is planted at all.
 
 Determinism: one seed, numpy's PCG64; every case has a stream of its own, spawned from (seed, case
@@ -101,7 +101,7 @@ class Request:
     """What to simulate. Shares are of all cases of a practice; late ones are of incidents.
 
     `tickets` counts incidents and problems; those of the other practices come on top, where
-    `other_practices` is true: about 270 for 600 tickets, 390 for 1,500, 13 % of many. Without them
+    `other_practices` is true: about 300 for 600 tickets, 420 for 1,500, 14 % of many. Without them
     rules on links to them are unknown. Where the share of deviations is above 0 and too small for
     one of each kind, it is raised until there is one of each, but to no more than half of a
     practice's cases.
