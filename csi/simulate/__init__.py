@@ -17,8 +17,8 @@ The intervention changes the time to resolve of P3 and P4 incidents registered o
 by a known factor (`FACTORS`), and nothing else; the same seed gives otherwise the same desk.
 
 Agreements, articles, feedback and improvements began up to 600 days before the log does; their
-histories are whole. A cluster of one offence, by one team in one week, is always among the service requests
-(`csi.simulate.offences`), unless nothing is planted at all.
+histories are whole. A cluster of one offence, by one team in one week, is always among the service
+requests (`csi.simulate.offences`), unless nothing is planted at all.
 
 Determinism: one seed, numpy's PCG64; every case has a stream of its own, spawned from (seed, case
 number), so that no case depends on another. The same request gives the same bytes with the same
