@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from csi.service_levels.causes import Background, OtherTarget
+from csi.service_levels.difference_causes import Background, OtherTarget
 from csi.service_levels.recount import Counted, Known, Pairs, checked, grain_of
 from csi.service_levels.tool_rows import CANCELLED, COMPLETED, JIRA
 from process_mining import schema as s

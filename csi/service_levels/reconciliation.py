@@ -4,8 +4,8 @@ Each row of the tool (`tool_rows`) meets one clock of ours (`pairing`).
 
 A pair agrees where it is the same to the microsecond in all that both say: due time, elapsed and
 paused time, whether the clock has stopped, whether it is breached. Every other pair, every row and
-every clock alone is one difference with one cause (`causes`), found by counting again. A clock
-whose status is unknown says no outcome.
+every clock alone is one difference with one cause (`difference_causes`), found by counting again.
+A clock whose status is unknown says no outcome.
 
 Agreement is about outcomes, met or breached, over the pairs in which both say one; a clock that
 runs within its limit counts as not breached. The share carries its Wilson interval of 95 %; kappa
@@ -28,8 +28,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from csi.service_levels import causes as why
-from csi.service_levels.causes import CAUSES, Finder
+from csi.service_levels import difference_causes as why
+from csi.service_levels.difference_causes import CAUSES, Finder
 from csi.service_levels.pairing import BREACHED, SAID, Met, in_us, paired
 from csi.service_levels.recount import TIMES
 from csi.service_levels.tool_rows import TOOL_ROWS

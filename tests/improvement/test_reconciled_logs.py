@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from improvement import reconciled_logs as study
 
-from csi.service_levels import causes
+from csi.service_levels import difference_causes as causes
 from process_mining import schema as s
 
 needs_csat = pytest.mark.skipif(not study.CSAT.is_file(), reason="the csat table is missing")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from csi.service_levels import causes
+from csi.service_levels import difference_causes as causes
 from csi.service_levels.reconciliation import reconcile
 from csi.service_levels.tool_rows import TOOL_ROWS, ToolRows
 from process_mining import schema as s
