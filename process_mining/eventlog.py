@@ -172,7 +172,8 @@ class EventLog:
 
         `events` holds the columns of `schema.EVENT_TYPES` (missing ones become null), `attr.*`,
         an optional int64 `position`, and optional `case.*` columns whose last known value in a
-        case is the case's value. `cases` holds `schema.CASE_TYPES` and `attr.*`; its values win.
+        case is the case's value; `case.priority` also stays with the events, as `attr.priority`,
+        if any case has two. `cases` holds `schema.CASE_TYPES` and `attr.*`; its values win.
         `links` holds `schema.LINK_SCHEMA`. `people` names the `attr.*` columns, of events or cases,
         that hold names; they become pseudonyms as actors do. `activity_order` is the declared order
         of activities that share a time and a position. Texts may be coded (`_coded`).
@@ -426,21 +427,29 @@ class _Draft:
         names = [name for name in events.column_names if name != POSITION]
         done = ahead(partial(draft._ordered, events, meta, people), names)
         for name, (column, last) in zip(names, done, strict=True):
-            if name.startswith(s.CASE_PREFIX):
-                draft._collapse(name, column)  # part of the cases' digest, wherever it was told
+            if not name.startswith(s.CASE_PREFIX):
+                _update_any(digest, name, last)
+                draft._keep(name, last, secret=_names_people(name, meta, people))
                 continue
-            if isinstance(last, Coded):
-                _update_coded(digest, name, last)
-            else:
-                _update(digest, name, last)
-            if not isinstance(last, Coded):
-                draft.columns[name] = last
-            elif _names_people(name, meta, people):
-                draft.names[name] = last
-            else:
-                draft.contacts[name] = last
+            draft._collapse(name, column)  # part of the cases' digest, wherever it was told
+            if name == s.CASE_PREFIX + s.PRIORITY and len(draft._torn(column)):
+                mask = _to_mask(s.PRIORITY_THEN, column, meta)
+                then = column if mask else decoded(column, name)
+                _update_any(digest, s.PRIORITY_THEN, then)
+                draft._keep(s.PRIORITY_THEN, then, secret=False)
         draft.digest = digest.digest()
         return draft
+
+    def _keep(self, name: str, column: pa.Array | Coded, *, secret: bool) -> None:
+        """Keep a column in place of what was kept under its name."""
+        for kept in (self.columns, self.names, self.contacts):
+            kept.pop(name, None)
+        if not isinstance(column, Coded):
+            self.columns[name] = column
+        elif secret:
+            self.names[name] = column
+        else:
+            self.contacts[name] = column
 
     def _ordered(
         self, events: pa.Table, meta: LogMeta, people: frozenset[str], name: str
@@ -455,9 +464,7 @@ class _Draft:
         column = ranked(source).take(self.order.rows)
         if name.startswith(s.CASE_PREFIX) or _names_people(name, meta, people):
             return column, column
-        if not meta.clear_contacts and name not in _NO_CONTACTS and may_hold(column.words):
-            return column, column
-        return column, decoded(column, name)
+        return column, column if _to_mask(name, column, meta) else decoded(column, name)
 
     def _collapse(self, name: str, column: pa.Array | Coded) -> None:
         """Keep the last known value of each case."""
@@ -481,11 +488,22 @@ class _Draft:
         last: Ints = np.maximum.reduceat(place, starts)
         return last
 
-    def _refuse_two_practices(self, column: Coded) -> None:
+    def _torn(self, column: pa.Array | Coded) -> Ints:
+        """Return the numbers of the cases that have two different known words; numbers: none."""
+        if not isinstance(column, Coded):
+            return np.zeros(0, np.int64)
         rows = np.flatnonzero(column.codes >= 0)
         word = column.codes[rows]
-        case = np.searchsorted(self.order.offsets, rows, side="right") - 1
-        torn = np.unique(case[1:][(case[1:] == case[:-1]) & (word[1:] != word[:-1])])
+        other = np.flatnonzero(word[1:] != word[:-1])
+        before, after = (
+            np.searchsorted(self.order.offsets, rows[place], side="right") - 1
+            for place in (other, other + 1)
+        )
+        torn: Ints = np.unique(after[before == after])
+        return torn
+
+    def _refuse_two_practices(self, column: Coded) -> None:
+        torn = self._torn(column)
         if len(torn):
             first = self._ids(torn[:1])[0].as_py()
             msg = f"{len(torn)} cases name two practices, the first is '{first}'"
@@ -531,6 +549,11 @@ def _names_people(name: str, meta: LogMeta, people: frozenset[str]) -> bool:
     return not meta.clear_names and name in {s.ACTOR, *people}
 
 
+def _to_mask(name: str, column: Coded, meta: LogMeta) -> bool:
+    """Whether the words of a column of events may hold addresses that are to be masked."""
+    return not meta.clear_contacts and name not in _NO_CONTACTS and may_hold(column.words)
+
+
 def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.Array:
     """Return numbers in another order."""
     if not pa.types.is_int64(column.type):
@@ -561,6 +584,13 @@ def _update(digest: hashlib._Hash, name: str, column: pa.Array) -> None:
     digest.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).data)
     for part in _value_bytes(column):
         digest.update(part.data)
+
+
+def _update_any(digest: hashlib._Hash, name: str, column: pa.Array | Coded) -> None:
+    if isinstance(column, Coded):
+        _update_coded(digest, name, column)
+    else:
+        _update(digest, name, column)
 
 
 def _update_coded(digest: hashlib._Hash, name: str, column: Coded) -> None:

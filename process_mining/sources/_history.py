@@ -3,9 +3,11 @@
 Ticket tools keep two things: the ticket as it is now, and a history of changes (which field, from
 what, to what, when, by whom). One event of the log is one *update*: what one person saved at one
 time. Its activity is the ticket's state after it, its team the team after it; `attr.changed` names
-the fields that changed, sorted, joined by commas. The first event is the creation of the ticket, in
-its first state; it has no `changed`. An update that changes no state keeps the state's word, as in
-a table of updates, so a practice's vocabulary with `repeats = "updates"` takes it as no step.
+the fields that changed, sorted, joined by commas; `attr.priority`, in a log where the priority of
+any ticket changes, is the priority after it, in the words of the ticket's. The first event is the
+creation of the ticket, in its first state; it has no `changed`. An update that changes no state
+keeps the state's word, as in a table of updates, so a practice's vocabulary with
+`repeats = "updates"` takes it as no step.
 
 The first state is the one that the first change of state came from, for most tools record no
 creation. Updates are in order of (time, the tool's own order); two that are equal in both have no
@@ -16,7 +18,8 @@ Seen on the way, and handed to the quality gate:
 
     QG145  history-cut-start  changes of a ticket of which no record says when it was opened
     QG146  history-gap        a change that starts from another state than the one before ended in
-    QG147  history-cut-end    a ticket whose last known change does not lead to its present state
+    QG147  history-cut-end    a ticket whose last known change does not lead to its present state,
+                              team or priority
     QG148  no-history         tickets of which only milestones are known
 """
 
@@ -45,6 +48,8 @@ STATE: Final = "state"
 TEAM: Final = "team"
 ASSIGNEE: Final = "assignee"
 PRIORITY: Final = "priority"
+# the tool's own field of that name, where the desk has another one for its priority
+STANDARD_PRIORITY: Final = "standard priority"
 CATEGORY: Final = "category"
 SERVICE: Final = "service"
 COMMENT: Final = "comment"
@@ -115,6 +120,7 @@ class _Update:
     team: str | None
     changed: str | None
     extra: tuple[tuple[str, str], ...] = ()
+    priority: str | None = None
 
 
 @dataclass(eq=False)
@@ -218,10 +224,11 @@ class History:
             yield position, update
 
     def _of_changes(self, ticket: Ticket, ordered: list[Change]) -> Iterable[_Update]:
-        """Replay the changes from the first known state and team to the last."""
+        """Replay the changes from the first known state, team and priority to the last."""
         saves = [list(changes) for _, changes in groupby(ordered, key=_order)]
         state = _first(ordered, STATE, ticket.state)
         team = _first(ordered, TEAM, ticket.team)
+        priority = _first(ordered, PRIORITY, ticket.priority)
         if ticket.reassigned and not {change.field for change in ordered} & {TEAM, ASSIGNEE}:
             self._find("QG146", ticket.case_id)  # whose it was before is not in the history
             team = None
@@ -229,20 +236,27 @@ class History:
         if created:
             first = saves.pop(0)
             state, team = _last(first, STATE, state), _last(first, TEAM, team)
+            priority = _last(first, PRIORITY, priority)
         if ticket.opened is None or state is None:
             self._find("QG145", ticket.case_id)
         else:
             by = ticket.opened_by or (first[0].actor if created else None)
-            yield _Update(ticket.opened, (-1,), by, state, team, None)
+            yield _Update(ticket.opened, (-1,), by, state, team, None, priority=priority)
         for save in saves:
             self._check_continuity(save, state)
             state, team = _last(save, STATE, state), _last(save, TEAM, team)
+            priority = _last(save, PRIORITY, priority)
             changed = ",".join(sorted({change.field for change in save}))
             word = state if state is not None else (ticket.state or "")
             extra = _extra(save)
-            yield _Update(save[0].at, save[0].order, save[0].actor, word, team, changed, extra)
-        tells_teams = any(change.field == TEAM for change in ordered)
-        ends = ((ticket.state, state), (ticket.team if tells_teams else None, team))
+            by = save[0].actor
+            yield _Update(save[0].at, save[0].order, by, word, team, changed, extra, priority)
+        told = {change.field for change in ordered}
+        ends = (
+            (ticket.state, state),
+            (ticket.team if TEAM in told else None, team),
+            (ticket.priority if PRIORITY in told else None, priority),
+        )
         if any(now is not None and end is not None and now != end for now, end in ends):
             self._find("QG147", ticket.case_id)
 
@@ -250,7 +264,8 @@ class History:
         """An untouched ticket is in its first state; of any other only the milestones are known."""
         over = ticket.touched or ticket.resolved is not None or ticket.closed is not None
         if self.history_given and not over and ticket.opened is not None and ticket.state:
-            yield _Update(ticket.opened, (), ticket.opened_by, ticket.state, ticket.team, None)
+            first = _Update(ticket.opened, (), ticket.opened_by, ticket.state, ticket.team, None)
+            yield replace(first, priority=ticket.priority)
             return
         yield from self._milestones(ticket)
 
@@ -261,23 +276,28 @@ class History:
         for order, (word, at) in enumerate(zip(ticket.milestones, times, strict=True)):
             if at is not None:
                 team = ticket.team if order else None
-                yield _Update(at, (order,), people[order], word, team, None)
+                here = _Update(at, (order,), people[order], word, team, None)
+                yield replace(here, priority=ticket.priority)
 
     def _beside_milestones(self, ticket: Ticket, ordered: list[Change]) -> Iterable[_Update]:
         """Milestones with the changes that tell no state between them, in the state before."""
         reached = [(update.at, 0, update.order, update) for update in self._milestones(ticket)]
-        beside = []
+        beside, priority = [], _first(ordered, PRIORITY, ticket.priority)
         for _, changes in groupby(ordered, key=_order):
             save = list(changes)
             changed = ",".join(sorted({change.field for change in save}))
-            by, extra = save[0].actor, _extra(save)
-            update = _Update(save[0].at, save[0].order, by, "", None, changed, extra)
+            priority = _last(save, PRIORITY, priority)
+            update = _Update(
+                save[0].at, save[0].order, save[0].actor, "", None, changed, _extra(save), priority
+            )
             beside.append((update.at, 1, update.order, update))
         word, team = ticket.milestones[0], None
+        priority = _first(ordered, PRIORITY, ticket.priority)
         for _, later, order, update in sorted([*reached, *beside], key=lambda item: item[:3]):
             word = word if later else update.state
             team = team if later else update.team
-            yield replace(update, order=(later, *order), state=word, team=team)
+            priority = update.priority if later else priority
+            yield replace(update, order=(later, *order), state=word, team=team, priority=priority)
 
     def _check_continuity(self, save: list[Change], state: str | None) -> None:
         for change in save:
@@ -305,6 +325,7 @@ class History:
             s.ACTOR: update.actor,
             s.TEAM: update.team,
             CHANGED: update.changed,
+            s.CASE_PREFIX + s.PRIORITY: update.priority,
             **{s.ATTRIBUTE_PREFIX + name: value for name, value in update.extra},
         }
 

@@ -160,7 +160,8 @@ class Converter:
     def prepared(self, columns: dict[str, pa.Array]) -> Prepared:
         """Convert a batch; nothing is noted yet, so that batches can be prepared side by side."""
         rows = _Rows(self, columns)
-        return Prepared(rows.events() | rows.case_columns(), rows.problems, rows.policies)
+        out = one_priority(rows.events() | rows.case_columns(), self.mapping, columns)
+        return Prepared(out, rows.problems, rows.policies)
 
     def accepted(self, batch: Prepared, places: Ints | None) -> pa.Table:
         """Return the rows without a problem, and note the others and what policies decided.
@@ -456,6 +457,19 @@ def _joined(columns: Sequence[pa.Array]) -> pa.Array:
     words = pc.binary_join_element_wise(*parts, "+", null_handling="skip")
     joined = from_indices(codes.astype(np.int32), words)
     return _mark_missing(joined, pa.array([""], pa.string()))
+
+
+def one_priority(
+    out: dict[str, pa.Array], mapping: TableMapping, given: Iterable[str]
+) -> dict[str, pa.Array]:
+    """Let `attr.priority` of events mean one thing: the case's priority after the event.
+
+    A raw column that would be called so gives way to the translated words of the case's priority,
+    where rows tell it; one of the `given` that is called so in full is ours already.
+    """
+    told = out.get(s.CASE_PREFIX + s.PRIORITY)
+    raw = s.PRIORITY_THEN in out and s.PRIORITY_THEN not in {*given, *mapping.people()}
+    return out | {s.PRIORITY_THEN: told} if raw and told is not None else out
 
 
 def ranked(events: pa.Table) -> pa.Table:

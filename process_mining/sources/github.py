@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -354,11 +354,20 @@ class _Reader:
         present = [item for item in seen if (item.rank, -item.updated) == best]
         events = sorted(self.found.events.get(case_id, ()), key=lambda e: (e.at, e.id, e.name))
         issue = present[0] if present else None
-        changes = list(self._changes(case_id, events, issue))
+        changes = [self._said(change) for change in self._changes(case_id, events, issue)]
         for item in present:
             history.add_ticket(self._ticket(case_id, item, changes), seen[item])
         for change in changes:
             history.add_change(change)
+
+    def _priority(self, word: str | None) -> str | None:
+        return self.mapping.priorities.get(word or "", word)
+
+    def _said(self, change: Change) -> Change:
+        """Return a change in the log's words; a priority is told as the issue's own is."""
+        if change.field != PRIORITY:
+            return change
+        return replace(change, old=self._priority(change.old), new=self._priority(change.new))
 
     def _ticket(self, case_id: str, issue: _Issue, changes: list[Change]) -> Ticket:
         fields, kind = self.mapping.fields, "pull_request" if issue.pull_request else "issue"
@@ -366,7 +375,7 @@ class _Reader:
         return Ticket(
             case_id=case_id,
             practice=self.mapping.practices.get(kind, kind),
-            priority=self.mapping.priorities.get(word or "", word),
+            priority=self._priority(word),
             category=_after(fields.category, issue.labels),
             service=_after(fields.service, issue.labels),
             opened=issue.opened,

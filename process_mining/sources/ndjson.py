@@ -5,7 +5,8 @@ One JSON object a line (UTF-8, RFC 8259), the keys in any order:
     case_id, activity, at        required; `at` is ISO 8601 with an offset
     seq                          whole number, the order among events of one time
     practice, actor, team        text or null; an empty text names nobody
-    attributes                   object of texts, numbers, true, false or null, kept as text
+    attributes                   object of texts, numbers, true, false or null, kept as text;
+                                 `priority` among them is the case's priority after the event
 
 Strict, because a misspelt key loses data in silence: unknown keys, keys that stand twice, times
 without offset, lone surrogates and NUL characters make the line a reject. A last line that is cut

@@ -84,9 +84,9 @@ def test_cells_become_what_the_mapping_declares(tmp_path: Path) -> None:
     log = read(tmp_path, HEADER + ROW + "A;Shut;24.12.2024 10:05;?;;2;?\n")
     assert log.events.drop_columns(["lifecycle", "team"]).to_pylist() == [
         {"case_id": "A", "seq": 0, "activity": "Open", "at": 1_735_030_800_000_000,
-         "actor": "Eve", "attr.note": "hi"},
+         "actor": "Eve", "attr.note": "hi", "attr.priority": "P1"},
         {"case_id": "A", "seq": 1, "activity": "Shut", "at": 1_735_031_100_000_000,
-         "actor": None, "attr.note": None},
+         "actor": None, "attr.note": None, "attr.priority": "P2"},
     ]  # fmt: skip
     (case,) = log.cases.to_pylist()
     assert (case["practice"], case["priority"]) == ("incident", "P2")

@@ -38,6 +38,7 @@ from process_mining.sources._history import (
     COMMENT,
     PRIORITY,
     SERVICE,
+    STANDARD_PRIORITY,
     STATE,
     TEAM,
     Change,
@@ -276,12 +277,18 @@ class Story:
     def _change(self, case: str, entry: Entry, item: Item) -> Change:
         names = (STATE, TEAM, ASSIGNEE, PRIORITY, CATEGORY, SERVICE)
         known = (name for name in names if name in self.refs and self.refs[name].means(item))
-        name = next(known, item.field)
+        standard = STANDARD_PRIORITY if item.field == PRIORITY else item.field
+        name = next(known, standard)
         old, new = item.old, item.new
         if name == STATE:
             old, new = self._state(item.old_id, old), self._state(item.new_id, new)
         elif name == TEAM:
             old, new = old or item.old_id, new or item.new_id
+        elif name == PRIORITY:
+            old, new = (
+                self._changed_priority(item.old_id, old),
+                self._changed_priority(item.new_id, new),
+            )
         else:
             # Values of other fields are texts of people, and nothing reads them.
             old, new = _presence(old or item.old_id), _presence(new or item.new_id)
@@ -394,9 +401,16 @@ class Story:
         words = texts(value)
         if isinstance(value, dict) and "name" not in value:
             words = [self._priority_word(str(value.get("id")))]
-        if not words:
-            return None
-        return self.export.mapping.priorities.get(words[0], PRIORITIES.get(words[0], words[0]))
+        return self._level(words[0]) if words else None
+
+    def _changed_priority(self, ident: str | None, word: str | None) -> str | None:
+        """Return a priority in a changelog as the issue's own is told; tables have its id only."""
+        if ident is not None and word in {None, ident}:
+            word = self._priority_word(ident)
+        return self._level(word) if word else None
+
+    def _level(self, word: str) -> str:
+        return self.export.mapping.priorities.get(word, PRIORITIES.get(word, word))
 
     def _priority_word(self, ident: str) -> str:
         """Return a priority's name: Fivetran's table of it is told by the words of Jira's scale."""

@@ -30,7 +30,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from process_mining.errors import CodedError
 from process_mining.eventlog import Seen
-from process_mining.sources._history import STATE, TEAM, History, tool_mapping
+from process_mining.sources._history import (
+    PRIORITY,
+    STANDARD_PRIORITY,
+    STATE,
+    TEAM,
+    History,
+    tool_mapping,
+)
 from process_mining.sources._mapped import seen_of
 from process_mining.sources._rejects import RejectList
 from process_mining.sources._times import BadTimeError
@@ -108,7 +115,9 @@ class _Reading:
         self.clock.listen(self._by_table())
         self.names.learn(row for export in self.exports for row in export.rows)
         tickets = self._tickets()
-        teller = Teller(tickets, self.names, self.mapping.words, self._columns())
+        teller = Teller(
+            tickets, self.names, self.mapping.words, self._columns(), self.mapping.priorities
+        )
         told = self._tell(teller)
         self._keep(tickets)
         for ticket, place in tickets.built(told, self.mapping.words):
@@ -193,10 +202,12 @@ class _Reading:
             columns = {name: said for name, said in columns.items() if name not in STATES}
         if fields.team:
             del columns["assignment_group"]
+        if fields.priority:
+            columns[PRIORITY] = STANDARD_PRIORITY
         own = {
             fields.state: STATE,
             fields.team: TEAM,
-            fields.priority: "priority",
+            fields.priority: PRIORITY,
             fields.category: "category",
             fields.service: "service",
         }

@@ -11,7 +11,8 @@
   (at `sys_updated_on`) one of the approver; both change `approval`, whose value stays with the
   event (`attr.approval`).
 
-The value that an assignee or a comment had is not kept. Rows of a ticket that no given table holds
+Values of states, teams and priorities are kept as the tickets have them; of other fields only that
+there was one. Rows of a ticket that no given table holds
 are rejects (LG155); where no ticket of that table is given at all, the sys_id is the case id.
 """
 
@@ -34,7 +35,7 @@ from process_mining.sources._history import (
     Change,
 )
 from process_mining.sources.servicenow.tickets import BadRowError
-from process_mining.sources.servicenow.values import STATES
+from process_mining.sources.servicenow.values import STATES, priority_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,12 +86,18 @@ class Teller:
     names: Names
     words: Mapping[str, str]
     columns: Mapping[str, str]
+    priorities: dict[str, str] = field(default_factory=dict)
     unused: Counter[str] = field(default_factory=Counter)
 
     def word(self, table: str, column: str, value: str | None, label: str | None) -> str | None:
         """Return the log's word for a state."""
         said = self.names.word(table, column, value, label)
         return None if said is None else self.words.get(said, self.words.get(value or "", said))
+
+    def priority(self, table: str, column: str, value: str | None) -> str | None:
+        """Return the log's word for a priority, as the ticket's own is told."""
+        label = self.names.word(table, column, value, None)
+        return priority_of(value, label if label != value else None, self.priorities)
 
     # --- sys_audit
 
@@ -131,6 +138,8 @@ class Teller:
             return tuple(self.word(table, column, text, None) for text in pair)  # type: ignore[return-value]
         if name == TEAM:
             return tuple(self.names.thing(text, None) for text in pair)  # type: ignore[return-value]
+        if name == PRIORITY:
+            return tuple(self.priority(table, column, text) for text in pair)  # type: ignore[return-value]
         return tuple(None if text is None else KEPT for text in pair)  # type: ignore[return-value]
 
     def audit_changes(self, lines: Sequence[_Line]) -> Iterator[Change]:

@@ -28,6 +28,7 @@ from process_mining.sources._mapped import (
     ORDER_PREFIX,
     Converter,
     check_columns,
+    one_priority,
     ranked,
     seen_of,
 )
@@ -315,6 +316,9 @@ class _Assembly:
         out = _again(out, problems, both, table.num_rows)
         told = {s.CASE_PREFIX + name: c for name, c in _out(cases, s.CASE_ID).items()}
         out |= _again(told, more, both, table.num_rows)
+        then = out.get(s.CASE_PREFIX + s.PRIORITY)
+        if then is not None and then.null_count < len(then):  # else it is a key of traces
+            out = one_priority(out, mapping, _keys(table))
         return out, both
 
     def _converted(

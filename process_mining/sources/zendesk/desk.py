@@ -33,6 +33,7 @@ from process_mining.sources._history import (
     COMMENT,
     PRIORITY,
     SERVICE,
+    STANDARD_PRIORITY,
     STATE,
     TEAM,
     Change,
@@ -211,11 +212,16 @@ class Desk:
                 old, new = item.old, item.new
                 if item.name == GROUP:
                     old, new = self._group(old), self._group(new)
+                elif name == PRIORITY:
+                    old, new = self._priority(old or ""), self._priority(new or "")
                 key = "" if save.order else actor or ""
                 yield Change(case_id, save.at, name, old, new, actor, save.order, key, save.extra)
 
     def _group(self, group: str | None) -> str | None:
         return None if group is None else self.groups.get(group, group)
+
+    def _priority(self, word: str) -> str | None:
+        return self.mapping.priorities.get(word) or PRIORITIES.get(word) or word or None
 
     def _person(self, user: str | None) -> str | None:
         return None if user is None else self.users.get(user, user)
@@ -232,7 +238,7 @@ class Desk:
         return Ticket(
             case_id=self.case_id(ticket),
             practice=practice or None,
-            priority=self.mapping.priorities.get(word) or PRIORITIES.get(word) or word or None,
+            priority=self._priority(word),
             category=facts.get(mapped.category) if mapped.category else None,
             service=facts.get(mapped.service) if mapped.service else None,
             opened=snapshot.times.get(s.OPENED),
@@ -285,9 +291,10 @@ def _roles(mapping: Declared) -> dict[str, str]:
     """Which of the tool's fields are which of the log's."""
     given = mapping.fields
     roles = {
+        PRIORITY: STANDARD_PRIORITY,
         given.state or STATUS: STATE,
         given.team or GROUP: TEAM,
-        given.priority or "priority": PRIORITY,
+        given.priority or PRIORITY: PRIORITY,
         "assignee_id": ASSIGNEE,
         COMMENT: COMMENT,
     }
