@@ -430,6 +430,7 @@ def compare_command(**options: Any) -> None:
 @click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
 @click.option("--answer-within", callback=_duration, help="Later answers do not count, e.g. 14d.")
 @click.option("--targets", type=IN_FILE, help="Service-level targets (TOML).")
+@click.option("--register", type=IN_FILE, help="Improvement register: what answers led to.")
 @click.option("--as-of", callback=_moment, help="Judge what became of low scores at this time.")
 @click.option("--show-comments", is_flag=True, help="Show comments, their addresses masked.")
 @click.option("--out", type=OUT_DIR, default=Path("feedback-out"), show_default=True)
@@ -446,7 +447,8 @@ def feedback_command(**options: Any) -> None:
     from csi.feedback.study import FeedbackRequest, study
 
     out = options["out"]
-    inputs = [*options["logs"], *options["surveys"], options["survey_mapping"], options["targets"]]
+    named = ("survey_mapping", "targets", "register")
+    inputs = [*options["logs"], *options["surveys"], *(options[name] for name in named)]
     _keep_inputs(inputs, out, FILES)
     request = FeedbackRequest(
         logs=tuple(options["logs"]),
@@ -459,6 +461,7 @@ def feedback_command(**options: Any) -> None:
         show_comments=options["show_comments"],
         as_of=options["as_of"],
         targets=options["targets"],
+        register=options["register"],
     )
     with steps("feedback") as step:
         found = study(request, step)

@@ -25,10 +25,13 @@ from csi.report.words import moment
 from process_mining import schema as s
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from csi.audit import Audit
     from csi.feedback.drill import Contrast, Drilled, Judged
     from csi.feedback.links import FeedbackLinks, Pair
     from csi.feedback.screening import Screening
+    from csi.register import Entry
 
 DRILLED: Final = 10  # the lowest answers whose tickets are told
 _SCHEMA: Final = pa.schema(
@@ -65,8 +68,8 @@ class Closing:
     drilled: tuple[Drilled, ...]
 
 
-def closing_of(audit: Audit, screening: Screening) -> Closing:
-    """Look behind the answers that count."""
+def closing_of(audit: Audit, screening: Screening, entries: Sequence[Entry] = ()) -> Closing:
+    """Look behind the answers that count; `entries` are those of the improvement register."""
     parts = audit.practices
     loops = loops_of(parts, loop_terms(audit.catalogue), as_of_us=audit.as_of_us)
     figures = [loop_figures(loops), *(loop_figures(loops, by=by) for by in SEGMENTS)]
@@ -76,7 +79,7 @@ def closing_of(audit: Audit, screening: Screening) -> Closing:
     return Closing(
         loops=loops,
         figures=tuple(one for some in figures for one in some),
-        links=feedback_links(audit.log, parts),
+        links=feedback_links(audit.log, parts, entries),
         contrast=contrast(
             pa.concat_tables(part.clocks for part in parts), answers, low=loops.terms.low
         ),

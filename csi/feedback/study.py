@@ -30,6 +30,7 @@ from csi.feedback.responses import CANONICAL
 from csi.feedback.scales import SCALES
 from csi.feedback.screening import person_of, screen
 from csi.feedback.tickets import SEGMENTS, tickets_of
+from csi.register import Register
 from process_mining import schema as s
 from process_mining.errors import CodedError, RunError, did_you_mean
 from process_mining.privacy import SMALLEST_TEAM, people_of_teams
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from csi.feedback.responses import Reading
     from csi.feedback.screening import Screening
     from csi.feedback.tickets import Tickets
+    from csi.register import Entry
     from process_mining.eventlog import EventLog
 
 CHANNEL: Final = "channel"
@@ -71,6 +73,7 @@ class FeedbackRequest:
     show_comments: bool = False
     as_of: dt.datetime | None = None
     targets: Path | None = None
+    register: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,7 @@ def study(request: FeedbackRequest, step: Callable[[str], None] = lambda _: None
     comments = group_comments(_comments(screening), names=names, texts=request.show_comments)
     closing = None
     if log is not None and tickets is not None and tickets.translations and log.timed:
-        closing = closing_of(_audit(log, request, step), screening)
+        closing = closing_of(_audit(log, request, step), screening, _entries(request))
     return Study(
         request=request,
         log=log,
@@ -150,6 +153,15 @@ def study(request: FeedbackRequest, step: Callable[[str], None] = lambda _: None
 
 
 # --- reading
+
+
+def _entries(request: FeedbackRequest) -> tuple[Entry, ...]:
+    """The entries of the improvement register; RG116 where its chain is broken."""
+    if request.register is None:
+        return ()
+    register = Register.open(request.register, create=False)
+    register.require_intact()
+    return register.list()
 
 
 def _require_sound(request: FeedbackRequest, declared: Declared) -> None:

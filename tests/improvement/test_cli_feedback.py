@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import random
 from collections import Counter
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 from improvement.command_line import in_process
+
+from csi.register import Improvement, Register
+from csi.statistics import DecisionRule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -250,3 +254,27 @@ def test_exit_codes(desk: Path, tmp_path: Path) -> None:
     own.write_text((desk / "surveys.csv").read_text())
     ran = in_process("feedback", "--surveys", own, "--out", tmp_path)
     assert (ran.code, ran.err.split()[0]) == (2, "CL017")
+
+
+def test_the_register_says_what_answers_led_to(desk: Path, tmp_path: Path) -> None:
+    register, ticket = tmp_path / "register.sqlite", surveys(desk)[0]["ticket"]
+    entry = Register.open(register).add(
+        Improvement(
+            title="Call back after a low score",
+            opportunity="One low score in ten is never answered",
+            hypothesis="Customers who are called back are content again",
+            kpi="KPI06",
+            owner="Service desk lead",
+            decision_rule=DecisionRule(minimum_effect=0.1),
+            source_findings=(f"feedback:{ticket}",),
+        ),
+        at=dt.datetime(2025, 3, 1, tzinfo=dt.UTC),
+        actor="lead",
+    )
+    logs = (desk / "events.ndjson", desk / "tickets.csv")
+    asked = ("--surveys", desk / "surveys.csv", "--register", register, "--out", tmp_path / "out")
+    found = in_process("feedback", *logs, *asked, "--json").json()
+    [pair] = [one for one in found["loops"]["links"]["pairs"] if one["improvement"] == entry]
+    assert (pair["feedback"], pair["named_by_improvement"]) == (ticket, True)
+    missing = in_process("feedback", "--register", tmp_path / "none.sqlite", *logs)
+    assert (missing.code, "RG101" in missing.err) == (2, True)
