@@ -276,5 +276,6 @@ def test_the_register_says_what_answers_led_to(desk: Path, tmp_path: Path) -> No
     found = in_process("feedback", *logs, *asked, "--json").json()
     [pair] = [one for one in found["loops"]["links"]["pairs"] if one["improvement"] == entry]
     assert (pair["feedback"], pair["named_by_improvement"]) == (ticket, True)
-    missing = in_process("feedback", "--register", tmp_path / "none.sqlite", *logs)
+    asked = (*asked[:2], "--register", tmp_path / "none.sqlite", *asked[-2:])
+    missing = in_process("feedback", *logs, *asked)
     assert (missing.code, "RG101" in missing.err) == (2, True)
