@@ -149,16 +149,19 @@ def reigns_of(
     return found
 
 
-@dataclass(frozen=True)
 class _Fitting:
     """Which cases are of a target's type, customer and service; targets share most of it."""
 
-    desk: Desk
-    practice: str | None
+    def __init__(self, desk: Desk, practice: str | None) -> None:
+        self.desk, self.practice = desk, practice
+        self.of_type: dict[str, Bools] = {}
 
     def cases(self, target: Target) -> Bools:
         """One bool a case."""
-        mine = of_type(self.desk, target.case_type, self.practice)
+        if target.case_type not in self.of_type:
+            found = of_type(self.desk, target.case_type, self.practice)
+            self.of_type[target.case_type] = found
+        mine = self.of_type[target.case_type]
         if target.service is not None:
             mine = mine & _equals(self.desk, s.SERVICE, target.service)
         if target.customer is not None:

@@ -370,9 +370,12 @@ class _Runner:
 
 
 def pairs(left: Ints, right: Ints) -> tuple[Ints, Ints]:
-    """Return the places (i, j) at which left[i] == right[j], by i, then j; both ascend."""
-    low = np.searchsorted(right, left, side="left")
-    count = np.searchsorted(right, left, side="right") - low
+    """Return the places (i, j) at which left[i] == right[j], by i, then j.
+
+    Both are indices of cases, and `right` ascends.
+    """
+    here = np.bincount(right, minlength=int(left.max(initial=0)) + 1)
+    low, count = (np.cumsum(here) - here)[left], here[left]
     one = np.repeat(np.arange(len(left)), count)
     first = np.cumsum(count) - count
     return one, np.arange(len(one)) - first[one] + low[one]
