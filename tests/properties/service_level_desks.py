@@ -286,7 +286,7 @@ def random_ticket(random: Random, number: int, base: int, *, history: bool) -> T
         now = urgency if history and random.random() < 0.6 else None
         said = now or said
         team = random.choice(TEAMS) if random.random() < 0.4 else None
-        note = random.choice(NOTES) if random.random() < 0.2 else "nothing"
+        note = random.choice(NOTES) if random.random() < 0.3 else None
         events.append(Event(minute, word, team, now, note))
         minute += random.choice(GAPS)
     doubt = random.random()
