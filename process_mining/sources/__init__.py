@@ -73,6 +73,7 @@ class Parts:
     """What one source read, as `EventLog.build` takes it, and what only the reader could see.
 
     `refused_cases` are the ids of the cases that lost rows to `rejects`, None where it may be any.
+    `whole_tickets` says that a row tells all of a ticket, so that no end of a file cuts one.
     """
 
     events: pa.Table
@@ -86,6 +87,7 @@ class Parts:
     links: pa.Table | None = None
     people: frozenset[str] = frozenset()
     activity_order: tuple[str, ...] = ()
+    whole_tickets: bool = False
 
 
 class Source(Protocol):
@@ -341,7 +343,8 @@ def _unit_of(times: Ints) -> int:
 def _cut(source: Source, part: Parts) -> list[Seen]:
     """Return the last case of a table if it seems to be cut; other formats say where they end."""
     events = part.events
-    if not getattr(source, "FALLBACK", False) or not events.num_rows or events[s.AT].null_count:
+    table = getattr(source, "FALLBACK", False) and not part.whole_tickets
+    if not table or not events.num_rows or events[s.AT].null_count:
         return []
     case, activity = (ranked(events[name]).codes for name in (s.CASE_ID, s.ACTIVITY))
     row = truncated_last_case(case, activity, events[s.AT].to_numpy())

@@ -27,6 +27,7 @@ from process_mining.eventlog import POSITION, Seen
 from process_mining.sources._fast_csv import Doubt
 from process_mining.sources._fast_times import StampReader
 from process_mining.sources._mapping import ALL, Mapping, TableMapping, Text, Time
+from process_mining.sources._milestones import MILESTONE, ORDER_PREFIX, unfolded
 from process_mining.sources._rejects import RejectList, shown
 from process_mining.sources._times import (
     BadTimeError,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 Value = TypeVar("Value", str, int)
-ORDER_PREFIX: Final = "order."
 SAMPLE: Final = 1 << 12
 DATE_ONLY: Final = "date only: "
 _CANONICAL_TEXT: Final = (s.ACTOR, s.TEAM, s.LIFECYCLE)
@@ -139,7 +139,7 @@ class Converter:
     zone: str | None
     rejects: RejectList
     policies: Counter[str] = field(default_factory=Counter)
-    _readers: dict[str, StampReader] = field(default_factory=dict)
+    _readers: dict[tuple[str, str], StampReader] = field(default_factory=dict)
 
     def convert(self, columns: dict[str, pa.Array], places: Ints) -> pa.Table:
         """Return the accepted rows of a batch; `places` are their line or row numbers."""
@@ -160,7 +160,8 @@ class Converter:
     def prepared(self, columns: dict[str, pa.Array]) -> Prepared:
         """Convert a batch; nothing is noted yet, so that batches can be prepared side by side."""
         rows = _Rows(self, columns)
-        out = one_priority(rows.events() | rows.case_columns(), self.mapping, columns)
+        events = rows.milestones() if self.mapping.milestones else rows.events()
+        out = one_priority(events | rows.case_columns(), self.mapping, columns)
         return Prepared(out, rows.problems, rows.policies)
 
     def accepted(self, batch: Prepared, places: Ints | None) -> pa.Table:
@@ -169,8 +170,11 @@ class Converter:
         Where `places` are not known, a row with a problem raises Doubt.
         """
         self.policies.update(batch.policies)
-        if not batch.problems:
-            return pa.table(batch.columns)
+        milestones = self.mapping.milestones
+        table = self._without_rejects(batch, places) if batch.problems else pa.table(batch.columns)
+        return unfolded(table, list(milestones)) if milestones else table
+
+    def _without_rejects(self, batch: Prepared, places: Ints | None) -> pa.Table:
         if places is None:
             raise Doubt
         for row in sorted(batch.problems):
@@ -190,16 +194,17 @@ class Converter:
 
     def reader(self, time: Time) -> StampReader:
         """Return the reader of a time column, with its memory."""
-        if time.column not in self._readers:
+        pattern = self.mapping.format_of(time) or ""
+        if (time.column, pattern) not in self._readers:
             plan = self.mapping.time
             reader = TimeReader(
-                pattern=self.mapping.format_of(time) or "",
+                pattern=pattern,
                 zone=load_zone(self.zone) if self.zone else None,
                 ambiguous=plan.ambiguous,
                 nonexistent=plan.nonexistent,
             )
-            self._readers[time.column] = StampReader(reader)
-        return self._readers[time.column]
+            self._readers[time.column, pattern] = StampReader(reader)
+        return self._readers[time.column, pattern]
 
     @cached_property
     def markers(self) -> pa.Array:
@@ -238,6 +243,23 @@ class _Rows:
             if part is not None:
                 out[name] = self._text(part)
         return out | self._attributes(self._event_attributes(), s.ATTRIBUTE_PREFIX)
+
+    def milestones(self) -> dict[str, pa.Array]:
+        """Return the columns of tickets whose milestones `unfolded` makes events of."""
+        event, out = self.converter.mapping.event, self.case_id()
+        reached = np.zeros(self._length(), bool)
+        for number, milestone in enumerate(self.converter.mapping.milestones.values()):
+            at = out[f"{MILESTONE}{number}.{s.AT}"] = self._time(milestone)
+            reached |= at.is_valid().to_numpy(zero_copy_only=False)
+            for name, part in (
+                (s.ACTOR, milestone.actor or event.actor),
+                (s.TEAM, milestone.team or event.team),
+            ):
+                if part is not None:
+                    out[f"{MILESTONE}{number}.{name}"] = self._text(part)
+        for row in np.flatnonzero(~reached).tolist():
+            self._problem(row, "LG103", "has no time for any milestone")
+        return out
 
     def case_columns(self) -> dict[str, pa.Array]:
         """Return the columns that describe the case (`case.*`), and its links (`link.*`)."""

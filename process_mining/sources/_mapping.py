@@ -11,8 +11,23 @@ A mapping is TOML. It names columns and never holds code:
     [case]  practice, priority, category, service, opened, resolved, closed, attributes, people,
             links = { problem = "problem_id" }   (kind of link = column with the other ticket's id)
 
-A table needs [event]. Where several tables are read together, one that has the case id and none of
-the event's columns is a table of cases: what [case] names may stand in it.
+A table needs [event]. A table of one row a ticket, with a time column for each thing that happened,
+has [milestones] in place of `activity` and `at` (and of `order_by`, `lifecycle`, `attributes` and
+`people` of [event]: what the row says of the ticket stands in [case]):
+
+    [milestones]
+    Register = "Created time"                     the activity = its time column
+    Resolve = { column = "Resolved", format = "iso", actor = "Agent", team = "Group" }
+
+An empty cell means that it did not happen; a row in which nothing happened is a reject. Milestones
+of one time happened in the order of the section. `actor` and `team` of [event] hold for the
+milestones that name none of their own.
+
+Where several tables are read together, one that has the case id and none of the event's columns is
+a table of cases: what [case] names may stand in it.
+
+The last known value of a case is its value. A priority is also kept as it was after each event
+(`attr.priority`, translated), if it changes in any case.
 
 A tool's own export (Jira, ServiceNow, …) knows its columns; what only the desk can say of it stands
 in further sections, and [event] is left out:
@@ -47,6 +62,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -56,7 +72,7 @@ from process_mining.schema import ATTRIBUTE_PREFIX
 from process_mining.sources._times import EPOCHS, GapPolicy, Policy, compiled, load_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 ALL: Final = "all"
 TOOL_SECTIONS: Final = ("words", "practices", "priorities", "fields")
@@ -117,6 +133,16 @@ class Order(_Strict):
 
 TextField = Annotated[Text, BeforeValidator(_as_table)]
 TimeField = Annotated[Time, BeforeValidator(_as_table)]
+
+
+class Milestone(Time):
+    """The time column of one activity, and who did it, if it is not who [event] says."""
+
+    actor: TextField | None = None
+    team: TextField | None = None
+
+
+MilestoneField = Annotated[Milestone, BeforeValidator(_as_table)]
 OrderField = Annotated[Order, BeforeValidator(_as_table)]
 Attributes = tuple[str, ...] | Literal["all"]
 
@@ -212,6 +238,15 @@ class Fields(_Strict):
     people: NamesField = ()
 
 
+# what stands in [event] for the keys whose place [milestones] takes
+STAND_IN: Final = {"activity": {"constant": ""}, "at": {"column": ""}}
+NOTHING: Final = Events.model_validate(STAND_IN | {"case_id": ""})
+NOT_BESIDE: Final = (
+    *("activity", "at", "order_by", "lifecycle"),
+    *("attributes", "people"),
+)
+
+
 class Mapping(_Strict):
     """One mapping file."""
 
@@ -223,11 +258,37 @@ class Mapping(_Strict):
     csv: Csv = Csv()
     time: Times = Times()
     event: Events | None = None
+    milestones: dict[str, MilestoneField] = {}
     case: Cases = Cases()
     words: dict[str, str] = {}
     practices: dict[str, str] = {}
     priorities: dict[str, str] = {}
     fields: Fields = Fields()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stand_in(cls, data: Any) -> Any:  # noqa: ANN401 - what a TOML file holds
+        """With milestones, let [event] be sound without the keys whose place they take."""
+        event = data.get("event") if isinstance(data, dict) and "milestones" in data else None
+        return data | {"event": STAND_IN | event} if isinstance(event, dict) else data
+
+    @field_validator("milestones")
+    @classmethod
+    def _one_way_to_tell(
+        cls, value: dict[str, Milestone], info: ValidationInfo
+    ) -> dict[str, Milestone]:
+        if not value or not all(name == name.strip() != "" for name in value):
+            msg = 'name each activity and its time column, such as Resolve = "resolved_at"'
+            raise ValueError(msg)
+        event = info.data.get("event", NOTHING)
+        if event is None:
+            msg = "[event] is missing: it names the case_id"
+            raise ValueError(msg)
+        given = [key for key in NOT_BESIDE if getattr(event, key) != getattr(NOTHING, key)]
+        if given:
+            msg = f"[event] has {', '.join(given)}: a row is a whole ticket here, [case] says more"
+            raise ValueError(msg)
+        return value
 
     @model_validator(mode="after")
     def _table_or_tool(self) -> Mapping:
@@ -251,7 +312,8 @@ class Mapping(_Strict):
     def times(self) -> list[Time]:
         """Return the time columns."""
         case, event = self.case, [self.event.at] if self.event else []
-        return [t for t in (*event, case.opened, case.resolved, case.closed) if t]
+        told = self.milestones.values() or event
+        return [t for t in (*told, case.opened, case.resolved, case.closed) if t]
 
     def format_of(self, time: Time) -> str | None:
         """Return the declared format of a time column."""
@@ -259,25 +321,22 @@ class Mapping(_Strict):
 
     def columns(self) -> dict[str, str]:
         """Return every column that is named, with the place in the mapping that names it first."""
-        if self.event is None:
-            return {}
-        named = {self.event.case_id: "event.case_id"}
-        sections: tuple[tuple[str, Events | Cases], ...]
-        sections = (("event", self.event), ("case", self.case))
-        for section, model in sections:
-            for key, value in model:
-                for part in value if isinstance(value, list) else [value]:
-                    column = getattr(part, "column", None)
-                    if column is not None:
-                        named.setdefault(column, f"{section}.{key}")
-            if model.attributes != ALL:
-                for column in model.attributes:
-                    named.setdefault(column, f"{section}.attributes")
-            for column in model.people:
-                named.setdefault(column, f"{section}.people")
-        for column in self.case.links.values():
-            named.setdefault(column, "case.links")
+        named: dict[str, str] = {}
+        for column, place in self._named() if self.event is not None else ():
+            named.setdefault(column, place)
         return named
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        if self.event is not None:
+            yield self.event.case_id, "event.case_id"
+            for name, milestone in self.milestones.items():
+                for part in (milestone, milestone.actor, milestone.team):
+                    yield from _columns_of(part, f"milestones.{name}")
+            took_place = STAND_IN if self.milestones else {}
+            yield from _columns_in("event", self.event, took_place)
+        yield from _columns_in("case", self.case, {})
+        for column in self.case.links.values():
+            yield column, "case.links"
 
     def people(self) -> frozenset[str]:
         """Return the attribute columns of the log that hold names."""
@@ -301,9 +360,11 @@ class TableMapping(Mapping):
 
     def of_cases(self, header: Collection[str]) -> bool:
         """Whether a table with this header holds cases and no events."""
-        activity = [part.column for part in self.event.activity if part.column is not None]
-        lacks = self.event.at.column not in header and not set(activity) & set(header)
-        return lacks and self.event.case_id in header
+        told = {milestone.column for milestone in self.milestones.values()}
+        if not told:
+            told = {part.column for part in self.event.activity if part.column is not None}
+            told.add(self.event.at.column)
+        return not told & set(header) and self.event.case_id in header
 
     def for_cases(self) -> TableMapping:
         """Return the mapping for a table of cases: the columns of events are not asked for."""
@@ -311,7 +372,7 @@ class TableMapping(Mapping):
         event = Events(
             case_id=case_id, activity=[Text(column=case_id)], at=Time(column=case_id, format="iso")
         )
-        return self.model_copy(update={"event": event})
+        return self.model_copy(update={"event": event, "milestones": {}})
 
     def within(self, header: Collection[str], others: Collection[str]) -> TableMapping:
         """Return the mapping for one of several tables: without what [case] finds in the others."""
@@ -325,6 +386,27 @@ class TableMapping(Mapping):
             else:
                 kept[key] = None if getattr(value, "column", None) in away else value
         return self.model_copy(update={"case": Cases.model_validate(kept)})
+
+
+def _columns_in(
+    section: str, model: Events | Cases, without: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the columns that a section names, each with its place."""
+    for key, value in model:
+        if key not in without:
+            for part in value if isinstance(value, list) else [value]:
+                yield from _columns_of(part, f"{section}.{key}")
+    if model.attributes != ALL:
+        for column in model.attributes:
+            yield column, f"{section}.attributes"
+    for column in model.people:
+        yield column, f"{section}.people"
+
+
+def _columns_of(part: object, place: str) -> Iterator[tuple[str, str]]:
+    column = getattr(part, "column", None)
+    if column is not None:
+        yield column, place
 
 
 def find_mapping(name_or_path: str | Path) -> Path:
@@ -376,11 +458,10 @@ def _keys(place: list[str]) -> list[str]:
     """Return the keys that a section knows."""
     model: type[BaseModel] = Mapping
     for part in place:
-        if part.isdigit():
-            continue
-        if part not in model.model_fields:
+        if part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation)
+        elif not part.isdigit() and model is not Milestone:  # whose names are the file's own
             return []
-        model = _model_in(model.model_fields[part].annotation)
     return list(model.model_fields)
 
 

@@ -333,7 +333,9 @@ class _Writer:
             self._doubt("no column looks like the id of a case")
         elif self._of(best).distinct == self._rows:
             self._doubt(
-                f"every row has its own {_quoted(best)}: is this a table of cases, not of events?"
+                f"every row has its own {_quoted(best)}: is this a table of cases, not of events? "
+                "If a row is a whole ticket and its times say what was reached when, [milestones] "
+                '(Register = "created", …) takes the place of activity and at'
             )
         return best
 

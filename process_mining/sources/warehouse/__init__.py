@@ -134,7 +134,10 @@ class _Reading:
         used = _used(mapping, answer.schema.names)
         check_types(answer.schema, used, self.request.file.name)
         self.zone = zone_of_columns(mapping, answer.schema, self.option)
-        self.people, self.ordered = mapping.people(), bool(mapping.event.order_by)
+        self.people, self.ordered = (
+            mapping.people(),
+            bool(mapping.event.order_by or mapping.milestones),
+        )
         converter = Converter(
             mapping, self.request.file.name, PLACE, self.zone, self.rejects, self.policies
         )

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from process_mining.errors import RunError
+from process_mining.errors import CodedError, RunError
 from process_mining.sources._files import UTF16_MARKS, open_bytes
 from process_mining.sources._mapped import zone_of
 from process_mining.sources._mapping import load_mapping
@@ -107,6 +107,9 @@ def _plan(paths: Sequence[Path], options: ReadOptions) -> Plan:
         reader = TimeReader(pattern=ISO, zone=load_zone(zone) if zone else None)
         return Plan(None, "refuse", reader, zone)
     mapping = load_mapping(options.mapping)
+    if mapping.milestones:
+        msg = f"mapping '{mapping.name}' has [milestones], and {paths[0].name} is no table"
+        raise CodedError("LG053", msg, fix="Name the keys of its events under [event]")
     of_tool = mapping.model_fields_set & {"words", "practices", "priorities", "fields"}
     table = mapping.table(paths[0]) if mapping.event or of_tool else None
     zone = zone_of(mapping, options.timezone)

@@ -25,7 +25,6 @@ from process_mining.eventlog import POSITION
 from process_mining.sources import Parts
 from process_mining.sources._fast_times import StampReader
 from process_mining.sources._mapped import (
-    ORDER_PREFIX,
     Converter,
     check_columns,
     one_priority,
@@ -33,6 +32,7 @@ from process_mining.sources._mapped import (
     seen_of,
 )
 from process_mining.sources._mapping import Cases, Events, Text, Time
+from process_mining.sources._milestones import ORDER_PREFIX
 from process_mining.sources._rejects import RejectList, shown
 from process_mining.sources._table import MAX_COLUMNS, too_many
 from process_mining.sources._times import BadTimeError, TimeReader, reading
