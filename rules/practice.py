@@ -22,10 +22,9 @@ Definitions
   every case has them: a tool that records states has no row for "registered" where a ticket was
   created in its next state. The model may pass such a step with or without an event.
 - Complete: the last step of the case, steps outside the model left out, is one of `ends`.
-
-The vocabulary is the one asked for, or the one that knows the largest share of the log's distinct
-raw words, among equals the first by name; the practice's own words are always a candidate, called
-"own". One that knows less than half is never taken in silence.
+- Time in: what a case does from a step of an activity to its next step, one of TIME_IN: it waits
+  for somebody to begin (`queue`), is worked on (`work`), waits for its next team (`hand_over`), for
+  the customer (`customer`), for anybody or anything else (`others`), or is done (`done`).
 
 Not checked: whether a vocabulary translates rightly; cases that began before the log does.
 """
@@ -38,7 +37,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -84,6 +83,8 @@ WORDS_SHOWN: Final = 12
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 Step = Annotated[str, Field(pattern=r"^[A-Z]{2,6}\.A[1-9] step [1-9]$")]
+TimeIn = Literal["queue", "work", "hand_over", "customer", "others", "done"]
+TIME_IN: Final[tuple[TimeIn, ...]] = get_args(TimeIn)
 Keys = tuple[Literal["activity", "lifecycle"], ...]
 KEYS: Final[tuple[Keys, ...]] = ((s.ACTIVITY,), (s.ACTIVITY, s.LIFECYCLE))
 
@@ -136,7 +137,7 @@ class Practice:
     is written into them and is no step. A practice that `refines` another is a kind of it (a major
     incident is an incident): it has the other's words and vocabularies too, and a model of its own
     for the cases that `when` names. `fitsm` says for an activity which step of FitSM-2 it stands
-    for, such as "ISRM.A1 step 2".
+    for, such as "ISRM.A1 step 2", `time_in` what the time from it to the next step is.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Practice:
     references: tuple[Citation, ...] = ()
     fitsm: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     updates: tuple[str, ...] = ()
+    time_in: Mapping[str, TimeIn] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def case_type(self) -> str:
@@ -265,6 +267,7 @@ class PracticeForm(_Form):
     when: WhenForm | None = None
     references: list[CitationForm] = []
     fitsm: dict[Word, Step] = {}
+    time_in: dict[TimeIn, list[Word]] = {}
     vocabularies: list[VocabularyForm] = []
 
 
@@ -280,7 +283,7 @@ def load_practices(extra: Sequence[Path] = (), *, replacing: bool = False) -> di
 
     With `replacing` a practice of a further folder takes the place of ours of that name.
 
-    Raises CodedError RU201 to RU208 and RU213 to RU217, every mistake of every file at once.
+    Raises CodedError RU201 to RU208 and RU213 to RU219, every mistake of every file at once.
     """
     errors: list[CodedError] = []
     own, *others = [_forms(root, errors) for root in (BUILT_IN, *extra)]
@@ -326,6 +329,7 @@ def _refined(form: PracticeForm, base: PracticeForm) -> PracticeForm:
             "outside_model": list(dict.fromkeys([*base.outside_model, *form.outside_model])),
             "updates": list(dict.fromkeys([*base.updates, *form.updates])),
             "fitsm": base.fitsm | form.fitsm,
+            "time_in": _joined_times(form.time_in, base.time_in),
             "vocabularies": [*joint, *own.values()],
         }
     )
@@ -338,6 +342,17 @@ def _joined(own: VocabularyForm | None, base: VocabularyForm) -> VocabularyForm:
     kept = [word for word in base.updates if word not in own.words]
     words = {k: v for k, v in base.words.items() if k not in own.updates} | own.words
     return own.model_copy(update={"words": words, "updates": [*kept, *own.updates]})
+
+
+def _joined_times(
+    own: Mapping[TimeIn, list[str]], base: Mapping[TimeIn, list[str]]
+) -> dict[TimeIn, list[str]]:
+    """Let a refining practice say of some activities otherwise what their time is."""
+    said = {word for words in own.values() for word in words}
+    return {
+        part: [*(word for word in base.get(part, []) if word not in said), *own.get(part, [])]
+        for part in TIME_IN
+    }
 
 
 def _refining_errors(
@@ -426,6 +441,13 @@ def _word_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
         if word not in form.activities:
             msg = f"unknown activity '{word}' in {_shown(path)}, fitsm"
             yield CodedError("RU217", msg, fix=did_you_mean(word, form.activities))
+    timed = [word for words in form.time_in.values() for word in words]
+    for word in sorted({word for word in timed if word not in form.activities}):
+        msg = f"unknown activity '{word}' in {_shown(path)}, time_in"
+        yield CodedError("RU218", msg, fix=did_you_mean(word, form.activities))
+    for word in sorted({word for word in timed if timed.count(word) > 1}):
+        msg = f"'{word}' stands twice in {_shown(path)}, time_in"
+        yield CodedError("RU219", msg, why="Its time would count twice", fix="Keep one")
     if form.model is not None and not (path.parent / form.model).is_file():
         msg = f"the model '{form.model}' named in {_shown(path)} does not exist"
         yield CodedError("RU206", msg, fix="Name a .bpmn file beside practice.toml")
@@ -470,6 +492,9 @@ def _built(path: Path, form: PracticeForm) -> Practice:
         references=tuple(Citation(one.norm, one.clause, one.text) for one in form.references),
         fitsm=MappingProxyType(form.fitsm),
         updates=tuple(form.updates),
+        time_in=MappingProxyType(
+            {word: part for part in TIME_IN for word in form.time_in.get(part, [])}
+        ),
     )
 
 

@@ -109,6 +109,26 @@ def test_our_own_practices() -> None:
         assert {cited.norm for cited in one.references} == {"FitSM", "ISO/IEC 20000-1"}
 
 
+@pytest.mark.parametrize("name", ["incident", "major_incident", "problem", "service_request"])
+def test_practices_with_service_levels_say_of_every_activity_what_its_time_is(name: str) -> None:
+    practice = load_practices()[name]
+    assert set(practice.time_in) == set(practice.activities)
+    assert practice.time_in["Register"] == "queue"
+    assert {practice.time_in[word] for word in practice.ends} == {"done"}
+
+
+def test_a_kind_of_a_practice_may_say_otherwise_what_a_time_is(tmp_path: Path) -> None:
+    text = (load_practices()["major_incident"].path).read_text()
+    text = text.replace('work = ["Inform', 'others = ["Escalate"]\nwork = ["Inform')
+    text = text.replace('"major_incident"', '"great"', 1).replace("model.bpmn", "m.bpmn")
+    folder = practice_in(tmp_path, text)
+    (folder / "m.bpmn").write_text("")
+    practices = load_practices([folder])
+    assert practices["great"].time_in["Escalate"] == "others"
+    assert practices["major_incident"].time_in["Escalate"] == "hand_over"
+    assert practices["great"].time_in["Await evidence"] == "others"
+
+
 def test_a_further_practice_is_found_by_lying_there(tmp_path: Path) -> None:
     practices = load_practices([practice_in(tmp_path / "mine" / "upkeep").parent])
     assert practices["upkeep"].words == {"Plan", "Do", "End", "Thank"}
@@ -127,6 +147,9 @@ BAD = [
     ("version = 1", 'version = 1\nmodel = "none.bpmn"', "RU206", "none.bpmn"),
     ('"Thank"]', '"Thank"]\n[fitsm]\n"Plam" = "CHM.A2 step 2"', "RU217", "Did you mean 'Plan'?"),
     ('"Thank"]', '"Thank"]\n[fitsm]\n"Do" = "CHM.A2"', "RU204", "fitsm.Do"),
+    ('"Thank"]', '"Thank"]\n[time_in]\nwork = ["Plam"]', "RU218", "Did you mean 'Plan'?"),
+    ('"Thank"]', '"Thank"]\n[time_in]\nwork = ["Do"]\nqueue = ["Do"]', "RU219", "stands twice"),
+    ('"Thank"]', '"Thank"]\n[time_in]\nworking = ["Do"]', "RU204", "time_in.working"),
     ('["activity", "lifecycle"]', '["lifecycle"]', "RU207", "keys"),
     ('name = "tool"', 'name = "own"', "RU207", "is taken"),
     ("repeats =", "repeat =", "RU202", "Did you mean 'repeats'?"),
