@@ -38,7 +38,7 @@ SPRING, AUTUMN = (
     int(dt.datetime(2024, month, day, tzinfo=dt.UTC).timestamp()) // 60
     for month, day in ((3, 28), (10, 24))
 )
-SPRINGS_FORWARD = 75 * DAY  # how long after its beginning a walk may lead
+A_WALK = 60 * DAY  # how long after its beginning one may lead
 BASES = (SPRING, AUTUMN)
 KINDS = ("incident", "incident", "service_request")
 WORDS = {
@@ -145,7 +145,7 @@ WALLS = {
 
 @cache
 def hours_of(base: int) -> Mapping[str, Counted]:
-    first, last = base - 2 * DAY, base + SPRINGS_FORWARD
+    first, last = base - 2 * DAY, base + A_WALK
     return {name: Counted(wall, first, last) for name, wall in WALLS.items()}
 
 
@@ -162,7 +162,7 @@ def conditions(random: Random, metric: str) -> Promise:
     """What starts, stops, resets and pauses the clocks of a family, and what follows a Reopen."""
     pausing = random.choice(
         [
-            *([], ["Await customer"], ["Await customer", "Await supplier"]),
+            *([], ["Await customer"], ["Await customer", "Await supplier"], ["Reopen"]),
             [{"activity": "Await customer", "team": "network"}, "Await supplier"],
             [{"where": {"attribute": "note", "one_of": ["asked"]}}],
         ]
@@ -214,6 +214,8 @@ def family(random: Random, kind: str, metric: str, keeps: Promise) -> Iterator[P
         if random.random() < 0.2:
             split = random.choice(BASES) // DAY + random.randrange(4)
             ends.insert(1, dt.date(1970, 1, 1) + dt.timedelta(days=split))
+            if random.random() < 0.2:
+                ends.pop()  # nothing follows
         for begins, until in pairwise(ends):
             calendar = random.choice(CALENDARS)
             yield {
@@ -243,7 +245,7 @@ def random_targets(random: Random) -> list[Promise]:
             found += family(random, kind, metric, {**team, "team": "network"})
         runs_in = ["Await supplier", *random.choice([[], ["Escalate"]])]
         party = {"agreement": "UC", "party": "ACME Lines", "runs_in": runs_in}
-        metrics = random.sample([final, "respond"], random.choice([0, 1, 1, 2]))
+        metrics = random.sample([final, "respond"], random.choice([1, 1, 2]))
         found += [x for metric in metrics for x in family(random, kind, metric, party)]
     return [{"name": f"t{i}", **promise} for i, promise in enumerate(found)]
 
@@ -270,6 +272,7 @@ def file_of(targets: Sequence[Promise]) -> str:
 def random_ticket(random: Random, number: int, base: int, *, history: bool) -> Ticket:
     kind = random.choice(KINDS)
     minute = base + random.randrange(3 * DAY)
+    minute -= minute % DAY if random.random() < 0.1 else 0  # as versions of targets begin
     words = random.choices(WORDS[kind], k=random.choice([0, 1, 2, 3, 4, 5, 6, 8, 10, 14]))
     complete = random.random() < 0.6
     words = [*random.choice([["Register"], ["Register"], [None, "Register"], words[:1]]), *words]
