@@ -14,9 +14,18 @@ pauses taken off, in units of the limit, so that targets of different limits can
               this target, its end could not have been seen before
 
 So it is the probability of a breach should the ticket go on to its stop; one that is cancelled or
-gets another target breaks nothing. A paused clock is taken as is. All is what the CLOCKS know:
-clocks known by a moment give the probabilities of that moment (`csi.service_levels.calibration`
-measures how good they were).
+gets another target breaks nothing.
+
+A clock that stands still now may well be stopped by the very step that ends its pause, with no more
+open time, and open tickets are mostly such that stand still: without regard to that, the risk is
+far overstated (UCI incident log, April 2016: skill 0.48 with regard to it, none without). So the probability that the pause ends
+otherwise is one more factor: 1 - d/n of the n pauses of clocks like it (in time, and as long as
+this one so far; where these are fewer than `ENOUGH`, of the `ENOUGH` longest), d of which ended
+with the stop. Where fewer than `ENOUGH` pauses have ended there is no probability. Without PAUSES
+clocks that stand still are taken as those that run.
+
+All is what CLOCKS and PAUSES know: those known by a moment give the probabilities of that moment
+(`csi.service_levels.calibration` measures how good they were).
 
 Not checked: that tickets of one day are independent (intervals are too short where an outage makes
 many of them); that the desk works as before; that unknown clocks, which are left out, are like the
@@ -39,10 +48,10 @@ import pyarrow.compute as pc
 from csi.service_levels.paused_clocks import CYCLE, bools, ints
 from csi.statistics.survival import Survival
 from process_mining import schema as s
-from rules.service_level import CLOCKS
+from rules.service_level import CLOCKS, PAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -57,6 +66,7 @@ SAME_TARGET: Final = "same target"
 SAME_METRIC: Final = "same metric"
 LEVELS: Final = (SAME_TARGET, SAME_METRIC)
 TOO_FEW: Final = f"fewer than {ENOUGH} clocks like it have stopped"
+TOO_FEW_PAUSES: Final = f"fewer than {ENOUGH} pauses of clocks like it have ended"
 NONE_AS_LONG: Final = "no clocks like it show what comes after so long a time"
 METHOD: Final = (
     "Kaplan-Meier in open time over the limit; interval of 95 %: log-log of Greenwood, "
@@ -87,6 +97,7 @@ AT_RISK: Final = pa.schema(
         ("high", pa.float64()),
         ("n_like", pa.int64()),
         ("n_as_long", pa.int64()),
+        ("n_pauses", pa.int64()),
         ("like", pa.string()),
         ("why_not", pa.string()),
     ]
@@ -97,8 +108,9 @@ AT_RISK: Final = pa.schema(
 class AtRisk:
     """The running clocks at `as_of_us` (see AT_RISK), the likeliest breach first, then by due.
 
-    `n_like` clocks like it stopped; `n_as_long` like it ran longer than this one has. Those without
-    a probability come last. `paused_now` is null where no pauses were given.
+    `n_like` clocks like it stopped; `n_as_long` like it ran longer than this one has; where this
+    one stands still, `n_pauses` pauses like its own ended. Those without a probability come last.
+    `paused_now` is null where no pauses were given.
     """
 
     as_of_us: int
@@ -133,18 +145,21 @@ def at_risk(
     `clocks` and `pauses` are CLOCKS and PAUSES of `rules.service_level`, judged at `as_of_us`;
     `case_types` says the type of case that each target, by name, speaks of.
     """
-    found = predictions(clocks, case_types=case_types)
+    found = predictions(clocks, as_of_us, pauses=pauses, case_types=case_types)
     running = clocks.take(pa.array(found.row))
     told = found.level != NEVER
+    few = (found.paused & (found.n_pauses < ENOUGH), found.n_like < ENOUGH)
+    why = np.select(few[::-1], (TOO_FEW, TOO_FEW_PAUSES), NONE_AS_LONG)
     said = {name: running[name] for name in AT_RISK.names if name in CLOCKS.names} | {
-        "paused_now": _paused_now(running, pauses),
+        "paused_now": pa.array(found.paused, mask=np.full(len(told), pauses is None)),
         "probability": pa.array(found.probability, mask=~told),
         "low": pa.array(found.low, mask=~told),
         "high": pa.array(found.high, mask=~told),
         "n_like": found.n_like,
         "n_as_long": found.n_as_long,
+        "n_pauses": pa.array(found.n_pauses, mask=~found.paused),
         "like": pa.array(LEVELS, pa.string()).take(pa.array(found.level, mask=~told)),
-        "why_not": pa.array(np.where(found.n_like < ENOUGH, TOO_FEW, NONE_AS_LONG), mask=told),
+        "why_not": pa.array(why.astype(object), pa.string(), mask=told),
     }
     table = pa.table(said, schema=AT_RISK)
     order = [("probability", "descending"), ("due", "ascending")]
@@ -159,12 +174,13 @@ def at_risk(
 class Predictions:
     """What the history says of each running clock, by its place `row` among the CLOCKS.
 
-    `level` indexes LEVELS, NEVER where there is no probability (then it is NaN, and `n_like` that
-    of the widest level). `base` is the share of breaches among the decided clocks like it, whatever
-    has elapsed.
+    `level` indexes LEVELS, NEVER where there is no probability (then it is NaN, and the numbers are
+    those of the widest level). `base` is the share of breaches among the decided clocks like it,
+    whatever has elapsed. `paused`: it stands still now, which `n_pauses` speak of.
     """
 
     row: Ints
+    paused: Bools
     level: Ints
     probability: Floats
     low: Floats
@@ -172,31 +188,42 @@ class Predictions:
     base: Floats
     n_like: Ints
     n_as_long: Ints
+    n_pauses: Ints
 
 
 def predictions(
-    clocks: pa.Table, *, case_types: Mapping[str, str] = MappingProxyType({})
+    clocks: pa.Table,
+    as_of_us: int,
+    *,
+    pauses: pa.Table | None = None,
+    case_types: Mapping[str, str] = MappingProxyType({}),
 ) -> Predictions:
-    """Give each running clock the probability that it will be breached, by these clocks alone."""
-    status = clocks["status"]
+    """Give each running clock the probability that it will be breached, by these tables alone."""
     started = bools(pc.and_(clocks["elapsed_us"].is_valid(), clocks["limit_us"].is_valid()))
-    counted = np.flatnonzero(started & _one_of(status, _COUNTED))
-    limit = ints(clocks["limit_us"])[counted].astype(np.float64)
-    elapsed = ints(clocks["elapsed_us"])[counted] / limit
-    status = status.take(pa.array(counted))
+    rows = np.flatnonzero(started & _one_of(clocks["status"], _COUNTED))
+    counted = clocks.take(pa.array(rows))
+    limit = ints(counted["limit_us"]).astype(np.float64)
+    elapsed = ints(counted["elapsed_us"]) / limit
     history = _History(
         elapsed=elapsed,
-        entered=np.minimum(_taken_over(clocks)[counted] / limit, elapsed),
-        stopped=_one_of(status, _STOPPED) & bools(clocks["stop"].is_valid())[counted],
-        decided=_one_of(status, _STOPPED),
-        breached=_one_of(status, ("breached",)),
+        entered=np.minimum(_taken_over(clocks)[rows] / limit, elapsed),
+        stopped=_one_of(counted["status"], _STOPPED) & bools(counted["stop"].is_valid()),
+        decided=_one_of(counted["status"], _STOPPED),
+        breached=_one_of(counted["status"], ("breached",)),
     )
-    here = np.flatnonzero(_one_of(status, ("running",)))
-    found = _unsaid(counted[here])
-    for level, code in enumerate(_levels(clocks.take(pa.array(counted)), case_types)):
-        open_ = found.level == NEVER
-        for members, places in _groups(code, here[open_], np.flatnonzero(open_)):
-            history.take(members).tell(found, level, places, elapsed[here[places]])
+    held, age = _held(counted, PAUSES.empty_table() if pauses is None else pauses, as_of_us)
+    here = np.flatnonzero(_one_of(counted["status"], ("running",)))
+    found = _unsaid(rows[here], age[here] != NEVER)
+    for level, code in enumerate(_levels(counted, case_types)):
+        left = np.flatnonzero(found.level == NEVER)
+        of_clocks, of_asking, of_pauses = (
+            _Groups.of(x) for x in (code, code[here[left]], code[held.of])
+        )
+        for one in np.unique(code[here[left]]):
+            members, places = of_clocks.members(one), left[of_asking.members(one)]
+            asking = _Asking(places, elapsed[here[places]], age[here[places]])
+            mine = held.take(of_pauses.members(one))
+            history.take(members).tell(found, level, asking, mine)
     return found
 
 
@@ -217,16 +244,18 @@ class _History:
         """Return some of the clocks."""
         return _History(*(getattr(self, one.name)[members] for one in fields(self)))
 
-    def tell(self, found: Predictions, level: int, places: Ints, elapsed: Floats) -> None:
-        """Write what these clocks say of others, where they are enough."""
-        n = int(self.stopped.sum())
-        found.n_like[places] = n
-        if n < ENOUGH:
+    def tell(self, found: Predictions, level: int, asking: _Asking, held: _Held) -> None:
+        """Write what these clocks and their pauses say of others, where they are enough."""
+        ended, n_pauses = held.at_once(asking.age)
+        found.n_like[asking.places] = int(self.stopped.sum())
+        found.n_pauses[asking.places] = n_pauses
+        if self.stopped.sum() < ENOUGH:
             return
         curve = Survival.of(self.elapsed, self.stopped, self.entered)
-        said = curve.beyond(np.ones(len(elapsed)), elapsed)
-        told = np.isfinite(said.share)
-        mine = places[told]
+        limit = np.ones(len(asking.elapsed))
+        said = curve.beyond(limit, asking.elapsed, (ended, n_pauses))
+        told = np.isfinite(said.share) & ((asking.age == NEVER) | (n_pauses >= ENOUGH))
+        mine = asking.places[told]
         found.level[mine] = level
         found.probability[mine] = said.share[told]
         found.low[mine], found.high[mine] = said.low[told], said.high[told]
@@ -234,11 +263,67 @@ class _History:
         found.n_as_long[mine] = said.at_risk[told]
 
 
-def _unsaid(row: Ints) -> Predictions:
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """Running clocks by their `places` in Predictions.
+
+    `elapsed` is in units of the limit, `age` for how long it has stood still (µs), else NEVER.
+    """
+
+    places: Ints
+    elapsed: Floats
+    age: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Pauses that have ended: `of` which clock, how long (µs), and whether the stop ended them."""
+
+    of: Ints
+    length: Ints
+    by_stop: Bools
+
+    def take(self, members: Ints) -> _Held:
+        """Return some of the pauses."""
+        return _Held(self.of[members], self.length[members], self.by_stop[members])
+
+    def at_once(self, age: Ints) -> tuple[Ints, Ints]:
+        """Of those that lasted as long as each age, how many the stop ended, and how many all.
+
+        Those of age NEVER ask for nothing: 0 of 0.
+        """
+        order = np.lexsort((self.by_stop, self.length))
+        ended = np.concatenate([[0], np.cumsum(self.by_stop[order][::-1])])
+        n = len(order) - np.searchsorted(self.length[order], age, side="right")
+        n = np.where(age == NEVER, 0, np.maximum(n, min(ENOUGH, len(order))))
+        return ended[n].astype(np.int64), n.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Where each code stands."""
+
+    order: Ints
+    ordered: Ints
+
+    @classmethod
+    def of(cls, code: Ints) -> _Groups:
+        """Sort places by code."""
+        order = np.argsort(code, kind="stable")
+        return cls(order, code[order])
+
+    def members(self, code: int) -> Ints:
+        """Return the places of a code, ascending."""
+        low, high = np.searchsorted(self.ordered, (code, code + 1))
+        return self.order[low:high]
+
+
+def _unsaid(row: Ints, paused: Bools) -> Predictions:
     """Nothing said yet of any clock."""
     n = len(row)
     return Predictions(
         row=row,
+        paused=paused,
         level=np.full(n, NEVER),
         probability=np.full(n, np.nan),
         low=np.full(n, np.nan),
@@ -246,7 +331,30 @@ def _unsaid(row: Ints) -> Predictions:
         base=np.full(n, np.nan),
         n_like=np.zeros(n, np.int64),
         n_as_long=np.zeros(n, np.int64),
+        n_pauses=np.zeros(n, np.int64),
     )
+
+
+def _held(clocks: pa.Table, pauses: pa.Table, as_of_us: int) -> tuple[_Held, Ints]:
+    """The pauses of clocks that ended, and for how long each clock stands still now, else NEVER.
+
+    Pauses count that began in time, of clocks that run or have stopped.
+    """
+    code = codes(pa.concat_tables([clocks.select(KEYS), pauses.select(KEYS)]), KEYS)
+    last = np.full(int(code.max(initial=NEVER)) + 1, NEVER)
+    last[code[: clocks.num_rows]] = np.arange(clocks.num_rows)  # of several the last one stays
+    of = last[code[clocks.num_rows :]]
+    begin, end = ints(pauses["begin"]), ints(pauses["end"], fill=NEVER)
+    still = bools(pauses["end"].is_null()) & (of != NEVER)
+    age = np.full(clocks.num_rows, NEVER)
+    age[of[still]] = as_of_us - begin[still]
+    late = ints(clocks["breached_at"], fill=np.iinfo(np.int64).max)
+    open_or_stopped = _one_of(clocks["status"], (*_STOPPED, "running"))
+    over = np.flatnonzero(bools(pauses["end"].is_valid()) & (of != NEVER))
+    over = over[open_or_stopped[of[over]] & (begin[over] < late[of[over]])]
+    stop, ended_by = ints(clocks["stop_seq"], fill=NEVER), ints(pauses["end_seq"], fill=NEVER)
+    by_stop = (ended_by[over] == stop[of[over]]) & (stop[of[over]] != NEVER)
+    return _Held(of[over], end[over] - begin[over], by_stop), age
 
 
 def _taken_over(clocks: pa.Table) -> Floats:
@@ -267,27 +375,6 @@ def _levels(clocks: pa.Table, case_types: Mapping[str, str]) -> tuple[Ints, Ints
     wide = clocks.append_column("_type", types.cast(pa.string()).take(names.indices))
     same = codes(wide, ("agreement", "party", "metric", "target"))
     return same, codes(wide, ("agreement", "metric", "_type"))
-
-
-def _groups(code: Ints, asking: Ints, places: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Yield, for each code that somebody asks for, its members and the places of the asking."""
-    order = np.argsort(code, kind="stable")
-    ordered = code[order]
-    wanted = code[asking]
-    by_code = np.argsort(wanted, kind="stable")
-    for one in np.unique(wanted):
-        low, high = np.searchsorted(ordered, (one, one + 1))
-        first, last = np.searchsorted(wanted[by_code], (one, one + 1))
-        yield order[low:high], places[by_code[first:last]]
-
-
-def _paused_now(running: pa.Table, pauses: pa.Table | None) -> pa.Array:
-    """Whether each running clock stands still now."""
-    if pauses is None:
-        return pa.nulls(running.num_rows, pa.bool_())
-    still = pauses.filter(pc.is_null(pauses["end"])).select(KEYS)
-    code = codes(pa.concat_tables([running.select(KEYS), still]), KEYS)
-    return pa.array(np.isin(code[: running.num_rows], code[running.num_rows :]))
 
 
 # --- columns

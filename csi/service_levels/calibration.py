@@ -41,7 +41,7 @@ from csi.statistics import Estimate, bootstrap, mean, proportion
 from csi.statistics.estimate import CONFIDENCE, REPLICATES
 from process_mining import schema as s
 from process_mining.errors import CodedError
-from rules.service_level import CLOCKS
+from rules.service_level import CLOCKS, PAUSES, pauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,6 +98,15 @@ RELIABILITY: Final = pa.schema(
 
 
 @dataclass(frozen=True, eq=False)
+class Known:
+    """The CLOCKS and PAUSES of a desk as they were known at a moment (µs UTC)."""
+
+    at_us: int
+    clocks: pa.Table
+    pauses: pa.Table | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """How good the probabilities were at some earlier moments (µs UTC).
 
@@ -129,7 +138,7 @@ class Calibration:
 
 
 def calibrate(
-    known: Sequence[tuple[int, pa.Table]],
+    known: Sequence[Known],
     final: pa.Table,
     as_of_us: int,
     *,
@@ -138,10 +147,10 @@ def calibrate(
 ) -> Calibration:
     """Measure the probabilities of earlier moments by what became of the clocks.
 
-    `known` holds each moment with the CLOCKS as they were known then, `final` those of the whole
-    log, judged at `as_of_us`; `case_types` as in `at_risk`.
+    `known` holds what was known at each, `final` the CLOCKS of the whole log, judged at `as_of_us`;
+    `case_types` as in `at_risk`.
     """
-    parts = [_predicted(at, table, final, as_of_us, case_types) for at, table in known]
+    parts = [_predicted(one, final, as_of_us, case_types) for one in known]
     predicted = pa.concat_tables([PREDICTED.empty_table(), *parts]).combine_chunks()
     became = predicted["became"].to_numpy(zero_copy_only=False)
     decided = np.isin(became, (MET, BREACHED))
@@ -150,7 +159,7 @@ def calibrate(
     outcome = (became[decided] == BREACHED).astype(np.float64)
     scores = _Scores.of(mine, outcome, seed=seed)
     return Calibration(
-        moments=tuple(at for at, _ in known),
+        moments=tuple(one.at_us for one in known),
         predicted=predicted,
         left_out=dict(zip(words.tolist(), counts.tolist(), strict=True)),
         cases=scores.cases,
@@ -167,10 +176,11 @@ def calibrate(
 
 
 def month_starts(clocks: pa.Table, months: int = MONTHS) -> tuple[int, ...]:
-    """Return the last starts of a month (UTC) at which clocks had begun and others were to begin.
+    """Return the last starts of a month (UTC) that have a month behind them, and clocks before.
 
-    After the last clock has begun a log tells of ever fewer open tickets; those are not like the
-    open tickets of a desk at work.
+    The first clock began at least a month earlier, for with less history few clocks have had the
+    time to break their promise. The last one began later: after it a log tells of ever fewer open
+    tickets, which are not like those of a desk at work.
     """
     if months < 1:
         msg = f"{months} months to measure the probabilities on"
@@ -178,9 +188,10 @@ def month_starts(clocks: pa.Table, months: int = MONTHS) -> tuple[int, ...]:
     begun = ints(clocks["start"].drop_null())
     if not len(begun):
         return ()
-    month = (begun.max() - 1).astype("datetime64[us]").astype("datetime64[M]")
-    starts = (month - np.arange(months)[::-1]).astype("datetime64[us]").astype(np.int64)
-    return tuple(starts[starts >= begun.min()].tolist())
+    first, last = (x.astype("datetime64[us]") for x in (begun.min(), begun.max() - 1))
+    starts = last.astype("datetime64[M]") - np.arange(months)[::-1]
+    kept = starts[(starts - 1).astype("datetime64[us]") >= first]
+    return tuple(kept.astype("datetime64[us]").astype(np.int64).tolist())
 
 
 def known_at(
@@ -189,8 +200,8 @@ def known_at(
     shares: Sequence[Share],
     catalogue: Catalogue,
     moments: Iterable[int],
-) -> list[tuple[int, pa.Table]]:
-    """Return the CLOCKS of some practices' shares of a log as they were known at each moment.
+) -> list[Known]:
+    """Return what was known at each moment of the clocks of some practices' shares of a log.
 
     `shares` are those of the whole log: their words stay as they are. A moment before the first
     case of the log is left out.
@@ -206,12 +217,16 @@ def known_at(
         ready = make_ready(
             cut, request, catalogue.practices, as_of_us=moment, vocabularies=vocabularies
         )
-        tables = [
-            clocks_of(one, catalogue, ready.doubts, request.allow)[0]
-            for one in ready.shares
-            if one.practice.name in vocabularies
-        ]
-        found.append((moment, pa.concat_tables([CLOCKS.empty_table(), *tables]).combine_chunks()))
+        mine = [one for one in ready.shares if one.practice.name in vocabularies]
+        tables = [clocks_of(one, catalogue, ready.doubts, request.allow)[0] for one in mine]
+        held = [pauses(one.prepared.desk, practice=one.practice.case_type) for one in mine]
+        found.append(
+            Known(
+                moment,
+                pa.concat_tables([CLOCKS.empty_table(), *tables]).combine_chunks(),
+                pa.concat_tables([PAUSES.empty_table(), *held]).combine_chunks(),
+            )
+        )
     return found
 
 
@@ -219,16 +234,16 @@ def known_at(
 
 
 def _predicted(
-    at: int, known: pa.Table, final: pa.Table, as_of_us: int, case_types: Mapping[str, str]
+    known: Known, final: pa.Table, as_of_us: int, case_types: Mapping[str, str]
 ) -> pa.Table:
     """The clocks that ran at a moment, what was said of them then, and what became of them."""
-    found = predictions(known, case_types=case_types)
-    running = known.take(pa.array(found.row))
-    became = _fate(known, final)[found.row]
+    found = predictions(known.clocks, known.at_us, pauses=known.pauses, case_types=case_types)
+    running = known.clocks.take(pa.array(found.row))
+    became = _fate(known.clocks, final)[found.row]
     became[ints(running["due"]) > as_of_us] = AFTER_END
     became[found.level == NEVER] = UNTOLD
     said = {name: running[name] for name in KEYS} | {
-        "at": pa.array(np.full(len(found.row), at)).cast(s.UTC_US),
+        "at": pa.array(np.full(len(found.row), known.at_us)).cast(s.UTC_US),
         "probability": pa.array(found.probability, mask=found.level == NEVER),
         "reference": pa.array(found.base, mask=found.level == NEVER),
         "became": pa.array(became.tolist(), pa.string()),

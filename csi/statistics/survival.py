@@ -96,15 +96,28 @@ class Survival:
             variance=_sums(term),
         )
 
-    def beyond(self, limit: Floats, so_far: Floats) -> Lasting:
-        """Say how likely what lasts longer than `so_far` lasts longer than `limit`, at least it."""
+    def beyond(
+        self, limit: Floats, so_far: Floats, at_once: tuple[Ints, Ints] | None = None
+    ) -> Lasting:
+        """Say how likely what lasts longer than `so_far` lasts longer than `limit`, at least it.
+
+        `at_once` is for what may also end at `so_far` itself: ended and at risk there, the factor
+        before all others; (0, 0) for what may not.
+        """
         i, j = (np.searchsorted(self.at, x, side="right") for x in (so_far, limit))
         none = self.wiped_out[j] > self.wiped_out[i]
         share = np.where(none, 0.0, np.exp(self.log_share[j] - self.log_share[i]))
+        variance = self.variance[j] - self.variance[i]
         at_risk, passed = self._at_risk(so_far), self._at_risk(limit)
         known = np.minimum(at_risk, self.ends[j] - self.ends[i] + passed)
         told = (known > 0) & (none | (passed > 0))
-        low, high = _limits(share, self.variance[j] - self.variance[i], known)
+        if at_once is not None:
+            d, n = at_once
+            left = n - d
+            share = share * np.where(n > 0, left / np.maximum(n, 1), 1.0)
+            variance = variance + np.where(left > 0, d / np.maximum(n * left, 1), 0.0)
+            known = np.where(n > 0, np.minimum(known, n), known)
+        low, high = _limits(share, variance, known)
         share, low, high = (np.where(told, x, np.nan) for x in (share, low, high))
         return Lasting(share, low, high, at_risk, known)
 
