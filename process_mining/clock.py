@@ -287,11 +287,18 @@ def _pieces(low: Ints, high: Ints, pauses: Pauses) -> Pauses:
         raise ValueError(msg)
     begin = np.maximum(_whole(pauses.begin), low[owner])
     end = np.minimum(_whole(pauses.end), high[owner])
-    order = np.lexsort((begin, owner))
-    owner, begin, end = owner[order], begin[order], end[order]
+    if not _ascend(owner, begin):
+        order = np.lexsort((begin, owner))
+        owner, begin, end = owner[order], begin[order], end[order]
     begin = np.maximum(begin, _covered_until(owner, end))
     some = end > begin
     return Pauses(owner[some], begin[some], end[some])
+
+
+def _ascend(owner: Ints, begin: Ints) -> bool:
+    """Whether rows are in order of owner, then begin."""
+    later = owner[1:] > owner[:-1]
+    return bool(np.all(later | ((owner[1:] == owner[:-1]) & (begin[1:] >= begin[:-1]))))
 
 
 def _covered_until(owner: Ints, end: Ints) -> Ints:

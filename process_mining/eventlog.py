@@ -336,8 +336,11 @@ def _int64(column: pa.ChunkedArray) -> Ints:
 
 def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
     """Offsets for every case of the case table; a case without events owns an empty span."""
-    index = pc.index_in(events[s.CASE_ID], value_set=cases[s.CASE_ID].combine_chunks())
-    counts = np.bincount(_int64(index.cast(pa.int64())), minlength=cases.num_rows)
+    # the events of a case stand together: one look-up a case, not one an event
+    runs = pc.run_end_encode(events[s.CASE_ID].combine_chunks(), run_end_type=pa.int64())
+    index = pc.index_in(runs.values, value_set=cases[s.CASE_ID].combine_chunks())
+    counts = np.zeros(cases.num_rows, np.int64)
+    counts[index.to_numpy()] = np.diff(runs.run_ends.to_numpy(), prepend=0)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
