@@ -59,7 +59,7 @@ MONTHS: Final = 6
 ENOUGH: Final = 50
 BINS: Final = 5
 SEED: Final = 20_240_101
-TOO_FEW: Final = "too few to tell"
+TOO_FEW_DECIDED: Final = "too few to tell"
 BETTER: Final = "better than the plain share"
 WORSE: Final = "worse than the plain share"
 NOT_SHOWN: Final = "not shown to be better than the plain share"
@@ -298,9 +298,9 @@ class _Scores:
         said, plain = (_floats(decided[name]) for name in ("probability", "reference"))
         case = codes(decided, ("case_id",))
         if n < ENOUGH:
-            none = Estimate(None, None, None, n, TOO_FEW, "mean squared error")
+            none = Estimate(None, None, None, n, TOO_FEW_DECIDED, "mean squared error")
             skill, large = replace(none, unit="share of the reference"), replace(none, unit="share")
-            return cls(len(np.unique(case)), TOO_FEW, none, none, skill, large)
+            return cls(len(np.unique(case)), TOO_FEW_DECIDED, none, none, skill, large)
         wrong, base = (said - outcome) ** 2, (plain - outcome) ** 2
         skill = _skill(wrong, base, decided["case_id"], seed=seed)
 
