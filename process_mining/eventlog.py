@@ -87,6 +87,7 @@ class LogMeta:
     """Where a log came from and what was refused on the way (rows_in = accepted + rejected).
 
     `masked` counts the texts in which an address was masked, by kind: (("email", 3), …).
+    `recordable` are the only activities that the source can record, in its words; empty: not known.
     """
 
     source: str
@@ -101,6 +102,7 @@ class LogMeta:
     seen: tuple[Seen, ...] = ()
     clear_contacts: bool = False
     masked: tuple[tuple[str, int], ...] = ()
+    recordable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

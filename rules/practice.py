@@ -626,6 +626,8 @@ def translate(
     counts = np.bincount(index, minlength=len(said))
     is_foreign = np.array(foreign, dtype=bool)[index]
     producible = {*vocabulary.words.values(), *meant}  # not what is said: that may mean another
+    if log.meta.recordable:
+        producible &= {*meant, *(vocabulary.words.get(w, w) for w in log.meta.recordable)}
     return Translation(
         log=translated,
         practice=practice,

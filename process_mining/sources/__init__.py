@@ -73,7 +73,8 @@ class Parts:
     """What one source read, as `EventLog.build` takes it, and what only the reader could see.
 
     `refused_cases` are the ids of the cases that lost rows to `rejects`, None where it may be any.
-    `whole_tickets` says that a row tells all of a ticket, so that no end of a file cuts one.
+    `milestones` are the only activities that the source can record, where a row tells all of a
+    ticket: then no end of a file cuts one, and no other step is ever seen. Empty: not known.
     """
 
     events: pa.Table
@@ -87,7 +88,7 @@ class Parts:
     links: pa.Table | None = None
     people: frozenset[str] = frozenset()
     activity_order: tuple[str, ...] = ()
-    whole_tickets: bool = False
+    milestones: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -128,12 +129,19 @@ def open_log(paths: Sequence[Path], options: ReadOptions | None = None) -> Event
         clear_names=options.clear_names,
         clear_contacts=options.clear_contacts,
         notes=tuple(note for part in parts for note in part.notes),
+        recordable=_recordable(parts),
         seen=(
             *(seen for part in parts for seen in part.seen),
             *(seen for (source, _), part in read for seen in _cut(source, part)),
         ),
     )
     return _build(parts, meta, options)
+
+
+def _recordable(parts: Sequence[Parts]) -> tuple[str, ...]:
+    """The only activities that these sources can record; nothing where one of them does not say."""
+    told = [part.milestones for part in parts if part.events.num_rows]
+    return tuple(sorted({word for words in told for word in words})) if all(told) else ()
 
 
 def sources() -> dict[str, Source]:
@@ -343,7 +351,7 @@ def _unit_of(times: Ints) -> int:
 def _cut(source: Source, part: Parts) -> list[Seen]:
     """Return the last case of a table if it seems to be cut; other formats say where they end."""
     events = part.events
-    table = getattr(source, "FALLBACK", False) and not part.whole_tickets
+    table = getattr(source, "FALLBACK", False) and not part.milestones
     if not table or not events.num_rows or events[s.AT].null_count:
         return []
     case, activity = (ranked(events[name]).codes for name in (s.CASE_ID, s.ACTIVITY))

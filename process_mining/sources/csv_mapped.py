@@ -87,7 +87,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         seen=seen_of(policies),
         people=file.mapping.people(),
         activity_order=file.mapping.activity_order,
-        whole_tickets=bool(file.mapping.milestones),
+        milestones=tuple(file.mapping.milestones or ()),
     )
 
 

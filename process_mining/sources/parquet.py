@@ -95,7 +95,7 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Parts:
         seen=seen_of(policies),
         people=mapping.people(),
         activity_order=mapping.activity_order,
-        whole_tickets=bool(mapping.milestones),
+        milestones=tuple(mapping.milestones or ()),
     )
 
 

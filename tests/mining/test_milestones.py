@@ -349,3 +349,14 @@ def test_the_table_of_technical_support_is_read_whole() -> None:
     assert not set(raw["Agent Name"]) & set(log.events["actor"].to_pylist())
     said = translate(log, load_practices()["incident"])
     assert (said.unmapped, said.updates) == ({}, 0)
+
+
+def test_a_step_that_the_table_has_no_time_for_is_not_missing(tmp_path: Path) -> None:
+    """Nobody is accused of never having classified a ticket whose table has no such column."""
+    tickets = table(tmp_path / "t.csv", [row()])
+    log = open_log([tickets], ReadOptions(mapping=plan(tmp_path)))
+    assert log.meta.recordable == ("Close", "Diagnose", "Register", "Resolve")
+    practices = load_practices()
+    unseen = translate(log, practices["incident"]).unobserved
+    assert {"Classify", "Reopen", "Await customer"} <= set(unseen)
+    assert not {"Register", "Resolve"} & set(unseen)
