@@ -39,11 +39,15 @@ from csi.manifest import Manifest
 from csi.outputs import read_json, write_json, write_parquet, write_text
 from csi.pictures import Picture, before_after, offences, process_picture, rates
 from csi.register import Evaluation, Improvement, Register
+from csi.service_levels.attained import attained_by
+from csi.service_levels.causes import BREACHES, Causes, breach_causes
+from csi.service_levels.pause_audit import audit_pauses
 from csi.statistics import DecisionRule, Outcome, overall
 from csi.stories import Story
 from process_mining.discovery import process_map, waiting
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from process_mining.sources import ReadOptions
+from rules.service_level import CLOCKS, pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +75,7 @@ class Measured:
     kpis: pd.DataFrame
     rules: pd.DataFrame
     service_levels: pd.DataFrame
+    service_levels_by_month: pd.DataFrame
     picture: Picture
 
 
@@ -82,6 +87,8 @@ class Analysed:
     pareto: pd.DataFrame
     waits: pd.DataFrame
     opportunities: pd.DataFrame
+    breach_causes: pd.DataFrame
+    pauses: pd.DataFrame
     process_map: Picture
     picture: Picture
 
@@ -166,6 +173,12 @@ class Loop:
         types = set(self.evidence.cases["case_type"])
         return {code: one for code, one in kpis.load_kpis().items() if one.case_type in types}
 
+    @cached_property
+    def clocks(self) -> pa.Table:
+        """The service-level clocks of all practices, as `trueloop sla` has them."""
+        parts = [part.clocks for part in self.audit.practices]
+        return pa.concat_tables([CLOCKS.empty_table(), *parts]).combine_chunks()
+
     @property
     def windows(self) -> dict[str, Window]:
         """The two windows by name."""
@@ -203,7 +216,8 @@ class Loop:
             story=Story(stories.measure_story(found, frame)),
             kpis=stories.kpi_frame(found),
             rules=frame,
-            service_levels=pd.DataFrame(summary_of(self.audit)["service_levels"]),
+            service_levels=attained_by(self.clocks, "target").to_pandas(),
+            service_levels_by_month=attained_by(self.clocks, "target", "month").to_pandas(),
             picture=picture,
         )
 
@@ -227,6 +241,8 @@ class Loop:
             pareto=pareto,
             waits=waits,
             opportunities=opportunities,
+            breach_causes=stories.in_hours(self._breach_causes()),
+            pauses=self._pauses(),
             process_map=process_picture(process_map(log, leave_out=leave_out)),
             picture=picture,
         )
@@ -281,6 +297,28 @@ class Loop:
         )
 
     # --- parts of the steps
+
+    def _breach_causes(self) -> pd.DataFrame:
+        """Where the time of the promises went that were broken, by target."""
+        late = [
+            breach_causes(part.prepared.desk, part.clocks, part.practice).breaches
+            for part in self.audit.practices
+        ]
+        found = Causes(pa.concat_tables([BREACHES.empty_table(), *late]).combine_chunks())
+        frame: pd.DataFrame = found.by_target.to_pandas()
+        return frame
+
+    def _pauses(self) -> pd.DataFrame:
+        """What the pause audit found, by practice; what a log does not tell is no zero."""
+        frames = []
+        for part in self.audit.practices:
+            desk = part.prepared.desk
+            held = pauses(desk, practice=part.practice.case_type)
+            if held.num_rows:
+                found = audit_pauses(desk, part.clocks, held).summary.to_pandas()
+                found.insert(0, "practice", part.practice.name)
+                frames.append(found)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     @property
     def register(self) -> Register:
