@@ -250,8 +250,9 @@ class EventLog:
         """Return the log as it was known at a moment: later events had not happened yet.
 
         A case is known if it has an event by then, or was opened by then; a `resolved` or `closed`
-        that lies later becomes null, for an export fills such columns in afterwards. Links that are
-        known to be later are left out; one without a time stays.
+        that lies later becomes null, for an export fills such columns in afterwards; where the
+        events tell the priority, it is the last one told by then. Links that are known to be later
+        are left out; one without a time stays.
         """
         past = self.arrays.at <= moment_us
         started = np.bincount(self.arrays.case_of[past], minlength=self.n_cases) > 0
@@ -265,6 +266,8 @@ class EventLog:
         links = self.links.filter(
             pc.fill_null(pc.less_equal(self.links[s.AT], moment_us), fill_value=True)
         )
+        if s.PRIORITY_THEN in events.column_names:
+            cases = _set(cases, s.PRIORITY, _last_told(events, cases, s.PRIORITY_THEN, s.PRIORITY))
         return replace(self, events=events, cases=cases, links=_links_of(links, cases))
 
     def _by_then(self, name: str, moment_us: int) -> pa.Array:
@@ -344,6 +347,14 @@ def _offsets_of(events: pa.Table, cases: pa.Table) -> Ints:
     counts = np.zeros(cases.num_rows, np.int64)
     counts[index.to_numpy()] = np.diff(runs.run_ends.to_numpy(), prepend=0)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _last_told(events: pa.Table, cases: pa.Table, told: str, own: str) -> pa.Array:
+    """What the last event that tells it says of each case; its own where no event does."""
+    known = events.filter(events[told].is_valid())
+    last = known.group_by(s.CASE_ID, use_threads=False).aggregate([(told, "last")])
+    index = pc.index_in(cases[s.CASE_ID], value_set=last[s.CASE_ID].combine_chunks())
+    return pc.coalesce(last[f"{told}_last"].take(index), cases[own]).combine_chunks()
 
 
 def _case_table(collapsed: pa.Table, given: pa.Table | None) -> pa.Table:

@@ -337,3 +337,19 @@ def test_the_uci_incidents_change_priority_as_their_rows_say() -> None:
 
 def _bag(frame: pd.DataFrame) -> list[tuple[str, ...]]:
     return sorted(frame.itertuples(index=False, name=None))
+
+
+def test_a_log_cut_at_a_moment_knows_no_later_priority() -> None:
+    rows = [("a", 0, "P3"), ("a", 10, None), ("a", 20, "P1"), ("b", 0, None), ("b", 30, "P2")]
+    events = pa.table(
+        {
+            s.CASE_ID: [case for case, _, _ in rows],
+            s.ACTIVITY: ["Work"] * len(rows),
+            s.AT: [at for _, at, _ in rows],
+            s.PRIORITY_THEN: pa.array([word for _, _, word in rows], pa.string()),
+        }
+    )
+    cases = pa.table({s.CASE_ID: ["a", "b"], s.PRIORITY: ["P1", "P2"]})
+    log = EventLog.build(events, cases=cases, meta=LogMeta("test"))
+    for moment, told in ((10, ["P3", "P2"]), (20, ["P1", "P2"]), (40, ["P1", "P2"])):
+        assert log.until(moment).cases[s.PRIORITY].to_pylist() == told
