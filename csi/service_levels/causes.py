@@ -94,6 +94,7 @@ BREACHES: Final = pa.schema(
         ("due", s.UTC_US),
         ("breached_at", s.UTC_US),
         ("stop", s.UTC_US),
+        ("still_open", pa.bool_()),
         ("limit_us", pa.int64()),
         ("elapsed_us", pa.int64()),
         ("over_us", pa.int64()),
@@ -123,13 +124,21 @@ CAUSES: Final = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class Causes:
-    """The breached clocks, one row each (BREACHES), in the order of the clocks.
+    """The breached clocks, one row each (BREACHES), the worst first.
+
+    Worst is the greatest `over_us` as a share of the limit; equal ones are by case, agreement,
+    party, target, cycle and start. `still_open` clocks run yet, or are paused; one without a stop
+    that is not open ended with its case, or gave way to another target.
 
     `by_target` (CAUSES) has a row for each target and part: n of its `breaches` have it as their
     cause (METHOD), and `us` is the time that all of them together spent so.
     """
 
     breaches: pa.Table
+
+    def __post_init__(self) -> None:
+        """Put the worst first, of several desks too."""
+        object.__setattr__(self, "breaches", _worst_first(self.breaches))
 
     @property
     def by_target(self) -> pa.Table:
@@ -157,10 +166,19 @@ def breach_causes(desk: Desk, clocks: pa.Table, practice: Practice) -> Causes:
         raise RunError("SL266", msg, fix="Run the clocks again on the same desk and targets")
     said = {name: breached[name] for name in (*_CLOCK, "paused_us", "start_seq", "stop_seq")} | {
         "over_us": elapsed - ints(breached["limit_us"]),
+        "still_open": breached["remaining_us"].is_valid(),  # what has ended has no time left
         "cause": pa.array(PARTS, pa.string()).take(pa.array(parts.argmax(axis=1))),
         **{f"{part}_us": parts[:, place] for place, part in enumerate(PARTS)},
     }
     return Causes(pa.table(said, schema=BREACHES))
+
+
+def _worst_first(breaches: pa.Table) -> pa.Table:
+    over = pc.divide(breaches["over_us"].cast(pa.float64()), breaches["limit_us"])
+    names = ("case_id", "agreement", "party", "target", "cycle", "start")
+    keys = [("over", "descending"), *((name, "ascending") for name in names)]
+    order = pc.sort_indices(breaches.append_column("over", over), sort_keys=keys)
+    return breaches.take(order).combine_chunks()
 
 
 def time_in_events(desk: Desk, time_in: Mapping[str, str]) -> Ints:

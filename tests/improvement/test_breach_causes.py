@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from improvement.reconciled_logs import UCI, uci_desk
 from properties.service_level_desks import OUTSIDE, desk_of, hours_of, minutes, random_trial
 
 from csi.service_levels.causes import PARTS, WORDS, Causes, breach_causes, time_in_events
@@ -244,12 +246,38 @@ def test_two_promises_of_one_case_are_two_rows() -> None:
     both = target(), target("respond", metric="respond")
     found = causes(desk({"c": story, "d": story[:2]}, *both)).breaches.to_pylist()
     told = [(row["case_id"], row["target"], row["cause"]) for row in found]
-    assert told == [
-        *(("c", "resolve", "work"), ("c", "respond", "queue")),
-        *(("d", "resolve", "work"), ("d", "respond", "queue")),
+    assert told == [  # the worst first: a week, two hours, ten minutes
+        *(("d", "resolve", "work"), ("c", "resolve", "work")),
+        *(("c", "respond", "queue"), ("d", "respond", "queue")),
     ]
-    assert found[0]["stop"] is not None
-    assert found[2]["stop"] is None
+
+
+def test_the_worst_is_the_latest_for_its_limit_and_desks_are_ranked_together() -> None:
+    begun: Story = [("Register", 0, "a"), ("Diagnose", 1, "a")]
+    strict, lax = target("strict", limit_us=10 * MINUTE), target("lax", limit_us=10 * HOUR)
+    one = causes(desk({"c": [*begun, ("Resolve", 30, "a")]}, strict))  # 20 minutes over 10
+    other = causes(desk({"b": [*begun, ("Resolve", 700, "a")]}, lax))  # 100 minutes over 600
+    found = Causes(pa.concat_tables([other.breaches, one.breaches])).breaches
+    assert found["case_id"].to_pylist() == ["c", "b"]
+    assert found["over_us"].to_pylist() == [20 * MINUTE, 100 * MINUTE]
+
+
+def test_what_ended_without_a_stop_is_not_open() -> None:
+    begun: Story = [("Register", 0, "a"), ("Diagnose", 10, "a")]
+    stories: dict[str, Story] = {
+        "cancelled": [*begun, ("Cancel", 90, "a")],
+        "open": begun,
+        "paused": [*begun, ("Diagnose", 80, "a"), ("Await customer", 90, "a")],
+        "solved": [*begun, ("Resolve", 90, "a")],
+    }
+    found = causes(desk(stories)).breaches.to_pylist()
+    told = {row["case_id"]: (row["still_open"], row["stop"] is not None) for row in found}
+    assert told == {
+        "cancelled": (False, False),
+        "open": (True, False),
+        "paused": (True, False),
+        "solved": (False, True),
+    }
 
 
 def test_summed_up_by_target() -> None:
@@ -284,7 +312,7 @@ def test_clocks_of_another_desk_are_refused() -> None:
 def test_parts_are_those_of_a_replay_minute_by_minute(tmp_path: Path) -> None:
     """Random desks of all agreements and calendars over changes of the clocks."""
     random = Random(7)  # noqa: S311 - a seeded test
-    breached = replayed_rows = 0
+    breached, replayed_rows = 0, Counter[str]()
     parts_seen = dict.fromkeys(PARTS, 0)
     for _ in range(14):
         trial = random_trial(random, 25)
@@ -296,17 +324,23 @@ def test_parts_are_those_of_a_replay_minute_by_minute(tmp_path: Path) -> None:
         for row in found:
             breached += 1
             assert sum(row[f"{part}_us"] for part in PARTS) == row["elapsed_us"]
-            if row["agreement"] != "SLA" or ambiguous(row, found):
+            promise, story = one.service_levels.target(row["target"]), events[row["case_id"]]
+            by_note = any(condition.where for condition in promise.runs_in)
+            if ambiguous(row, found) or by_note:
                 continue
-            calendar = one.service_levels.target(row["target"]).calendar
-            mine = held.get(tuple(row[name] for name in KEY), [])
-            expected = replay(row, events[row["case_id"]], mine, hours[calendar])
+            mine = [
+                *held.get(tuple(row[name] for name in KEY), []),
+                *elsewhere(promise, row, story),
+            ]
+            expected = replay(row, story, mine, hours[promise.calendar])
             assert {part: row[f"{part}_us"] // MINUTE for part in PARTS} == expected, row
-            replayed_rows += 1
+            replayed_rows[row["agreement"]] += 1
             for part, spent_us in expected.items():
                 parts_seen[part] += spent_us > 0
     assert breached > 150
-    assert replayed_rows > 80
+    assert replayed_rows["SLA"] > 80
+    assert replayed_rows["OLA"] > 30
+    assert replayed_rows["UC"] > 5
     assert all(parts_seen[part] for part in PARTS), parts_seen
 
 
@@ -316,6 +350,23 @@ KEY = ("case_id", "agreement", "party", "metric", "cycle", "target")
 def ambiguous(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
     """A target that reigned twice in one cycle has the pauses of both under one key."""
     return sum(all(row[name] == other[name] for name in KEY) for other in rows) > 1
+
+
+def elsewhere(
+    promise: Target, row: Mapping[str, Any], events: Sequence[tuple[int, str | None, str | None]]
+) -> list[tuple[int, int]]:
+    """When another team has the case, or no supplier is waited for: told event by event."""
+    if promise.agreement == "SLA":
+        return []
+    waited_for = {condition.activity for condition in promise.runs_in}
+    spans, since, holder, step = [], 0, None, None
+    for at, word, team in [*events, (10**9, None, None)]:
+        mine = holder == row["party"] if promise.agreement == "OLA" else step in waited_for
+        spans += [] if mine else [(since, at)]
+        holder = team or holder
+        step = step if word is None or word in OUTSIDE else word
+        since = at
+    return spans
 
 
 def pauses_by_clock(one: Desk) -> dict[tuple[Any, ...], list[tuple[int, int]]]:
@@ -405,3 +456,20 @@ def test_the_simulated_desk_adds_up(tmp_path: Path) -> None:
     assert totals["unknown"] == 0
     assert totals["hand_over"] > 0
     assert sum(totals.values()) == pc.sum(found["elapsed_us"]).as_py()
+
+
+def test_a_real_desk_adds_up() -> None:
+    if not UCI.is_file():
+        pytest.skip(f"not here: {UCI.name}")
+    one = uci_desk()
+    found = causes(one)
+    table, n = found.breaches, Counter(found.breaches["cause"].to_pylist())
+    assert table.num_rows > 1000
+    parts = np.array([table[f"{part}_us"].to_numpy() for part in PARTS])
+    assert (parts >= 0).all()
+    assert (parts.sum(axis=0) == table["elapsed_us"].to_numpy()).all()
+    assert (parts.max(axis=0) == [row[f"{row['cause']}_us"] for row in table.to_pylist()]).all()
+    assert not parts[PARTS.index("unknown")].any()
+    assert {"work", "queue", "hand_over", "others"} <= set(n)
+    # its targets pause where the caller is waited for
+    assert not parts[PARTS.index("customer")].any()
