@@ -283,7 +283,7 @@ def load_practices(extra: Sequence[Path] = (), *, replacing: bool = False) -> di
 
     With `replacing` a practice of a further folder takes the place of ours of that name.
 
-    Raises CodedError RU201 to RU208 and RU213 to RU219, every mistake of every file at once.
+    Raises CodedError RU201 to RU208 and RU213 to RU220, every mistake of every file at once.
     """
     errors: list[CodedError] = []
     own, *others = [_forms(root, errors) for root in (BUILT_IN, *extra)]
@@ -312,8 +312,10 @@ def _practice(
     """Build one practice, with what it takes over from the one it refines."""
     mistakes = [*_refining_errors(path, form, named)]
     if not mistakes:
+        says_times = bool(form.time_in)
         form = form if form.refines is None else _refined(form, named[form.refines])
         mistakes += [*_word_errors(path, form), *_vocabulary_errors(path, form)]
+        mistakes += _time_errors(path, form, complete=says_times)
     errors += mistakes
     return None if mistakes else _built(path, form)
 
@@ -441,6 +443,13 @@ def _word_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
         if word not in form.activities:
             msg = f"unknown activity '{word}' in {_shown(path)}, fitsm"
             yield CodedError("RU217", msg, fix=did_you_mean(word, form.activities))
+    if form.model is not None and not (path.parent / form.model).is_file():
+        msg = f"the model '{form.model}' named in {_shown(path)} does not exist"
+        yield CodedError("RU206", msg, fix="Name a .bpmn file beside practice.toml")
+
+
+def _time_errors(path: Path, form: PracticeForm, *, complete: bool) -> Iterator[CodedError]:
+    """Times are of activities, once each; of all of them where the file itself speaks of times."""
     timed = [word for words in form.time_in.values() for word in words]
     for word in sorted({word for word in timed if word not in form.activities}):
         msg = f"unknown activity '{word}' in {_shown(path)}, time_in"
@@ -448,9 +457,12 @@ def _word_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:
     for word in sorted({word for word in timed if timed.count(word) > 1}):
         msg = f"'{word}' stands twice in {_shown(path)}, time_in"
         yield CodedError("RU219", msg, why="Its time would count twice", fix="Keep one")
-    if form.model is not None and not (path.parent / form.model).is_file():
-        msg = f"the model '{form.model}' named in {_shown(path)} does not exist"
-        yield CodedError("RU206", msg, fix="Name a .bpmn file beside practice.toml")
+    forgotten = [word for word in form.activities if word not in timed]
+    if forgotten and complete:
+        msg = f"{_shown(path)}, time_in, leaves out: {', '.join(forgotten)}"
+        why = "What a case does after such a step would not be known"
+        fix = f"Put each under one of {', '.join(TIME_IN)}, or leave [time_in] out"
+        yield CodedError("RU220", msg, why=why, fix=fix)
 
 
 def _vocabulary_errors(path: Path, form: PracticeForm) -> Iterator[CodedError]:

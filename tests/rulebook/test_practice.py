@@ -149,6 +149,7 @@ BAD = [
     ('"Thank"]', '"Thank"]\n[fitsm]\n"Do" = "CHM.A2"', "RU204", "fitsm.Do"),
     ('"Thank"]', '"Thank"]\n[time_in]\nwork = ["Plam"]', "RU218", "Did you mean 'Plan'?"),
     ('"Thank"]', '"Thank"]\n[time_in]\nwork = ["Do"]\nqueue = ["Do"]', "RU219", "stands twice"),
+    ('"Thank"]', '"Thank"]\n[time_in]\nwork = ["Do"]\ndone = ["End"]', "RU220", "out: Plan."),
     ('"Thank"]', '"Thank"]\n[time_in]\nworking = ["Do"]', "RU204", "time_in.working"),
     ('["activity", "lifecycle"]', '["lifecycle"]', "RU207", "keys"),
     ('name = "tool"', 'name = "own"', "RU207", "is taken"),
