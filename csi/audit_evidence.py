@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from csi.evidence import Evidence
 from process_mining import schema as s
@@ -46,12 +47,13 @@ def evidence_of(audit: Audit) -> Evidence:
 
 def _part(part: PracticeAudit, as_of_us: int) -> Evidence:
     log, result = part.translation.log, part.result
+    promised = part.clocks.filter(pc.equal(part.clocks["agreement"], "SLA"))
     words = log.cases.select([s.CASE_ID, s.PRIORITY, s.CATEGORY, s.SERVICE]).to_pandas()
     return Evidence(
         cases=words.assign(case_type=part.practice.case_type, **_columns(part)),
         as_of_us=as_of_us,
         verdicts={r.code: result.verdicts[i] for i, r in enumerate(result.rules)},
-        clocks=part.clocks.select(["case_id", "metric", "status"]).to_pandas(),
+        clocks=promised.select(["case_id", "metric", "status"]).to_pandas(),
     )
 
 

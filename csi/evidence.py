@@ -113,7 +113,7 @@ class Evidence:
     `cases`: one row a case with CASE_COLUMNS; times int64 µs UTC or null, `handovers` an integer.
     `verdicts`: for each rule code an int8 array of `rules.spec.Verdict`, one a row of `cases`, or
     NOT_JUDGED where the rule is about another kind of case.
-    `clocks`: case_id, metric ("respond", "resolve"), status ("met", "breached", others).
+    `clocks`: case_id, metric (`rules.service_level.METRICS`), status ("met", "breached", others).
     `surveys`: ticket (a case_id), asked_at, answered_at (null: no answer), score (null: no answer);
     times as UTC timestamps or int64 µs. None where the log came without.
     `as_of_us`: the moment up to which the log knows; open cases are censored there.

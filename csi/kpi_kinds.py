@@ -43,6 +43,7 @@ from csi.statistics import (
     proportion,
 )
 from process_mining import schema as s
+from rules.service_level import Metric  # noqa: TC001 - pydantic reads it
 from rules.spec import Verdict
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class RuleParams(Params):
 class ClockParams(Params):
     """Which clock: a metric of the service-level targets."""
 
-    metric: Literal["respond", "resolve"]
+    metric: Metric
 
 
 class StepParams(Params):
