@@ -422,6 +422,55 @@ def compare_command(**options: Any) -> None:
     echo_result(summary, compare_lines(summary, out), as_json=options["as_json"])
 
 
+@cli.command("sla")
+@log_options
+@click.option("--targets", type=IN_FILE, help="Service-level targets (TOML); default: examples.")
+@click.option("--what-if", type=IN_FILE, help="Other targets, to see what would change (TOML).")
+@click.option("--tool-rows", type=IN_FILE, help="What the ticket tool's own SLA rows are (TOML).")
+@click.option("--practice", help="Judge the tickets that name this practice or none.")
+@click.option("--as-of", callback=_moment, help="Judge open tickets at this time.")
+@click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140.")
+@click.option("--fail-on", type=click.Choice(["missed"]), help="Exit 1 where an objective is.")
+@click.option("--out", type=OUT_DIR, default=Path("sla-out"), show_default=True)
+@click.option("--report-date", callback=_moment, help="Date on the reports; default: --as-of.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+@click.pass_context
+def sla_command(ctx: click.Context, /, **options: Any) -> None:
+    """Say how often each promise of time was kept, what broke it, and what is at risk now.
+
+    \b
+    Example:
+      trueloop sla desk/events.ndjson desk/tickets.csv --targets desk/targets.toml --out sla-out
+    """
+    from csi.console import steps
+    from csi.service_levels.lines import level_lines
+    from csi.service_levels.outputs import FILES, PROVENANCE, write_levels
+    from csi.service_levels.run import LevelRequest, measure_service_levels
+    from csi.service_levels.summary import summary_of
+
+    out = options["out"]
+    inputs = [*options["logs"], *(options[name] for name in ("targets", "what_if", "tool_rows"))]
+    _keep_inputs(inputs, out, (*FILES, PROVENANCE))
+    request = LevelRequest(
+        logs=tuple(options["logs"]),
+        read=_read_options(options),
+        practice=options["practice"],
+        targets=options["targets"],
+        what_if=options["what_if"],
+        tool_rows=options["tool_rows"],
+        as_of=options["as_of"],
+        allow=tuple(options["allow"]),
+        fail_on_missed=options["fail_on"] is not None,
+    )
+    with steps("sla") as step:
+        found = measure_service_levels(request, step)
+        summary = summary_of(found)
+        step("writing")
+        write_levels(found, summary, out, options["report_date"])
+    echo_result(summary, level_lines(summary, out), as_json=options["as_json"])
+    ctx.exit(found.exit_code)
+
+
 @cli.command("feedback")
 @partial(log_options, required=False)
 @click.option("--surveys", multiple=True, type=IN_FILE, help="Survey file (CSV); may be repeated.")

@@ -57,7 +57,8 @@ def whole(path: Path) -> Iterator[Path]:
 def whole_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Give a temporary folder inside `folder`; on leaving in peace, move `names` from it.
 
-    Nothing is moved unless every file was written, so a failed run leaves the last good set.
+    Nothing is moved unless every file was written, so a failed run leaves the last good set. A name
+    may have a folder before it (`customer/mail.html`).
     """
     taken = [name for name in names if (folder / name).is_dir()]
     if taken:
@@ -66,6 +67,8 @@ def whole_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as aside:
             yield Path(aside)
+            for name in names:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
             for name in names:
                 (Path(aside) / name).replace(folder / name)
             _sync(folder)

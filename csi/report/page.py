@@ -9,9 +9,14 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from csi.report.drawings.svg import clean
+
+LONGEST: Final = 1000
 
 
 def render(template: str, *, title: str, page: object) -> str:
@@ -30,3 +35,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def cleaned(value: Any) -> Any:  # noqa: ANN401 - the words of a page are lists and dicts of text
+    """Return the same with every text on one line, without characters that steer a reader.
+
+    Drawings (Markup) are made of text that was cleaned already.
+    """
+    if isinstance(value, dict):
+        return {key: cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(inner) for inner in value]
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return clean(value, LONGEST)
+    return value

@@ -9,11 +9,16 @@ left out and counted. The clocks are those of an audit (`csi.audit`), so the fig
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from csi.audit import AuditRequest, clocks_of, judged_at, make_ready
+from csi.service_levels.at_risk import at_risk
+from csi.service_levels.attained import DIMENSIONS, MONTH, attained_by, trends
+from csi.service_levels.calibration import calibrate, known_at, month_starts
+from csi.service_levels.causes import BREACHES, Causes, breach_causes
+from csi.service_levels.error_budget import error_budgets
 from csi.service_levels.pause_audit import audit_pauses
 from csi.service_levels.reconciliation import reconcile
 from csi.service_levels.tool_row_file import load_declared
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from csi.audit import ReadyLog, Share
+    from csi.service_levels.at_risk import AtRisk
+    from csi.service_levels.calibration import Calibration
     from csi.service_levels.pause_audit import PauseAudit
     from csi.service_levels.reconciliation import Reconciliation
     from csi.service_levels.tool_row_file import Declared
@@ -40,6 +47,8 @@ if TYPE_CHECKING:
     from rules.catalogue import Catalogue
     from rules.practice import Practice
     from rules.service_level import ServiceLevels
+
+CUTS: Final = (*((name,) for name in DIMENSIONS), ("target", MONTH))
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,8 @@ class LevelReport:
     """Everything that was found; tables have the rows of all practices.
 
     `doubts` counts the clocks that each reason makes unknown; `left_out` the cases of practices for
-    which nothing is promised. `undeclared` are the tool's own service levels that nobody declared.
+    which nothing is promised. `by` holds attainment by each dimension, and by target and month.
+    `undeclared` are the tool's own service levels that nobody declared.
     """
 
     request: LevelRequest
@@ -97,6 +107,12 @@ class LevelReport:
     clocks: pa.Table
     pauses: pa.Table
     attainment: pa.Table
+    by: Mapping[tuple[str, ...], pa.Table]
+    trends: pa.Table
+    budgets: pa.Table
+    causes: Causes
+    at_risk: AtRisk
+    calibration: Calibration
     doubts: Mapping[str, int]
     left_out: Mapping[str, int]
     undeclared: tuple[Undeclared, ...]
@@ -127,9 +143,8 @@ def measure_service_levels(
     step("reading")
     log = open_log(request.logs, request.read)
     as_of_us = judged_at(log, request.as_of)
-    ready = make_ready(
-        log, _audit_request(request), catalogue.practices, as_of_us=as_of_us, step=step
-    )
+    asked = _audit_request(request)
+    ready = make_ready(log, asked, catalogue.practices, as_of_us=as_of_us, step=step)
     shares, left_out = _promised(ready)
     rows = tool_rows(log, declared)
     step("clocks")
@@ -139,12 +154,18 @@ def measure_service_levels(
         others = [one.under(other) for one in shares]
         after, _ = _clocks(others, catalogue, ready.doubts, request.allow)
         under = what_if(request.what_if.name, table, _joined(after))
+    step("tickets at risk, as known at earlier months")
+    known = known_at(log, asked, shares, catalogue, month_starts(table))
+    types = {target.name: target.case_type for target in levels.targets}
     step("pauses and the tool's own rows")
     parts = [
         _part(share, mine, rows if declared else None)
         for share, mine in zip(shares, tables, strict=True)
     ]
-    held = [PAUSES.empty_table(), *(one.pauses for one in parts)]
+    late = [
+        breach_causes(one.share.prepared.desk, one.clocks, one.practice).breaches for one in parts
+    ]
+    held = pa.concat_tables([PAUSES.empty_table(), *(one.pauses for one in parts)])
     return LevelReport(
         request=request,
         log=log,
@@ -153,8 +174,14 @@ def measure_service_levels(
         levels=levels,
         practices=tuple(parts),
         clocks=table,
-        pauses=pa.concat_tables(held).combine_chunks(),
+        pauses=held.combine_chunks(),
         attainment=attainment(table),
+        by={by: attained_by(table, *by) for by in CUTS},
+        trends=trends(table),
+        budgets=error_budgets(table, levels, as_of_us=as_of_us),
+        causes=Causes(pa.concat_tables([BREACHES.empty_table(), *late]).combine_chunks()),
+        at_risk=at_risk(table, as_of_us, pauses=held, case_types=types),
+        calibration=calibrate(known, table, as_of_us, case_types=types),
         doubts=doubts,
         left_out=left_out,
         undeclared=rows.undeclared,
