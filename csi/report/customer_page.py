@@ -128,7 +128,10 @@ def _headline(kept: Sequence[Row]) -> str:
         f"We kept {number(met)} of {number(met + late)} promises ({percent(met / (met + late))}). "
     )
     of = plural(len(verdicts), "goal")
-    return f"{said}Of {of} we reached {verdicts.count('reached')} and missed {verdicts.count('missed')}."
+    return (
+        f"{said}Of {of} we reached {verdicts.count('reached')} and missed "
+        f"{verdicts.count('missed')}."
+    )
 
 
 def _promise(row: Row, report: LevelReport) -> Row:
@@ -229,7 +232,8 @@ def _held(report: LevelReport, clocks: pa.Table) -> Row:
     )
     rows = sorted(counted.to_pylist(), key=lambda row: (-row["open_us_sum"], row["cause"]))
     note = (
-        "Time in which we waited for somebody else does not count against a limit. This much was left "
+        "Time in which we waited for somebody else does not count against a limit. This "
+        "much was left "
         "out of the time to solve:"
         if rows
         else "No time was left out of any limit."
@@ -263,8 +267,10 @@ def _meanings(report: LevelReport, kept: Sequence[Row]) -> list[tuple[str, str]]
     return [
         (
             "A promise",
-            "One limit of time for one ticket. It is kept where the time that counts is at most the limit. "
-            "A ticket whose priority changes is promised anew from then on.",
+            (
+                "One limit of time for one ticket. It is kept where the time that counts is at most "
+                "the limit. A ticket whose priority changes is promised anew from then on."
+            ),
         ),
         (
             "Time that counts",
@@ -273,8 +279,10 @@ def _meanings(report: LevelReport, kept: Sequence[Row]) -> list[tuple[str, str]]
         *hours,
         (
             "95 % sure",
-            "Tickets of one period are a sample of how we work. The range in brackets would hold the true "
-            "share in 95 of 100 such periods (Wilson score interval).",
+            (
+                "Tickets of one period are a sample of how we work. The range in brackets would "
+                "hold the true share in 95 of 100 such periods (Wilson score interval)."
+            ),
         ),
         (
             "Goal reached or missed",

@@ -1,4 +1,4 @@
-"""What does a service-level manager read? Promises, what was kept, what broke them, what comes next.
+"""What does a service-level manager read? Promises, what was kept, what broke them, what comes.
 
 Everything that the template shows is put into words here and in `sla_sections`, from the report and
 its summary: findings first, then each section, a section without data as one sentence. All rows are
@@ -198,17 +198,17 @@ def _findings(summary: Row) -> list[str]:
     if held["met_only_by_pausing"]:
         share = percent(held["met_only_by_pausing"] / held["met"])
         found.append(
-            f"{number(held['met_only_by_pausing'])} of {number(held['met'])} promises that were kept "
-            f"({share}) were kept only because the clock stood still"
+            f"{number(held['met_only_by_pausing'])} of {number(held['met'])} promises that were "
+            f"kept ({share}) were kept only because the clock stood still"
             + (f"; the pauses of {plural(asked, 'clock')} call for a question." if asked else ".")
         )
     for part in summary["reconciliation"] or ():
-        for row in part["agreements"]:
-            if row["n"]:
-                found.append(
-                    f"The tool's own '{row['name']}' says the same as ours in {percent(row['share'])} "
-                    f"of {plural(row['n'], 'outcome')}."
-                )
+        found += [
+            f"The tool's own '{row['name']}' says the same as ours in {percent(row['share'])} of "
+            f"{plural(row['n'], 'outcome')}."
+            for row in part["agreements"]
+            if row["n"]
+        ]
     if summary["unknown"]["clocks"]:
         n = plural(summary["unknown"]["clocks"], "clock")
         found.append(f"Of {n} the log cannot say whether the promise was kept.")
@@ -241,7 +241,10 @@ def _cards(summary: Row) -> list[Row]:
         {
             "label": "Likely to be late",
             "value": number(now["likely"]),
-            "note": f"probability of at least 50 %; {number(now['expected_breaches'])} breaches expected among the open",
+            "note": (
+                f"probability of at least 50 %; {number(now['expected_breaches'])} breaches "
+                "expected among the open"
+            ),
         }
     )
     if held["met"]:
@@ -249,7 +252,9 @@ def _cards(summary: Row) -> list[Row]:
             {
                 "label": "Kept only by pausing",
                 "value": percent(held["met_only_by_pausing"] / held["met"]),
-                "note": f"{number(held['met_only_by_pausing'])} of {number(held['met'])} kept promises",
+                "note": (
+                    f"{number(held['met_only_by_pausing'])} of {number(held['met'])} kept promises"
+                ),
             }
         )
     return found
@@ -375,10 +380,11 @@ def _trend(row: Row) -> str:
     odds = ""
     if row["odds_ratio"] is not None:
         ends = [number(row[e], 2) if row[e] is not None else "open" for e in ("low", "high")]
-        odds = (
-            f", odds of being kept × {number(row['odds_ratio'], 2)} a month ({' to '.join(ends)})"
-        )
-    return f"{row['trend']}{odds}; p = {row['p_adjusted']:.2f} over all targets, n = {number(row['n'])}"
+        odds = f", odds of being kept times {number(row['odds_ratio'], 2)} a month ({' to '.join(ends)})"
+    return (
+        f"{row['trend']}{odds}; p = {row['p_adjusted']:.2f} over all targets, n = "
+        f"{number(row['n'])}"
+    )
 
 
 def _trend_note(rows: Sequence[Row]) -> str:
@@ -390,7 +396,10 @@ def _trend_note(rows: Sequence[Row]) -> str:
         if row["trend"] in ("rising", "falling")
     ]
     said = "; ".join(moving) if moving else "No target is shown to rise or fall"
-    return f"{said}. Points are months with at least {LEAST} decided clocks, bars their 95 % interval, the dashed line is the objective."
+    return (
+        f"{said}. Points are months with at least {LEAST} decided clocks, bars their 95 % "
+        "interval, the dashed line is the objective."
+    )
 
 
 def _budget(rows: Sequence[Row]) -> Row:

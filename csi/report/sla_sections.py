@@ -1,4 +1,4 @@
-"""What broke promises, what is at risk, what pauses and the tool say: sections of the page, in words.
+"""What broke promises, what is at risk, what pauses and the tool say: parts of the page, in words.
 
 Each function returns what its section of the template shows: texts, rows, drawings. Where there is
 nothing to show, `note` says so.
@@ -57,15 +57,15 @@ def breaches(report: LevelReport, summary: Row) -> Row:
             "causes": [],
         }
     more = table.num_rows - TICKETS_SHOWN
+    told = f"{plural(found['clocks'], 'promise')} to {plural(found['cases'], 'ticket')} broken"
+    rest = f"{number(more)} more stand in breaches.csv."
     return {
-        "note": f"{plural(found['clocks'], 'promise')} to {plural(found['cases'], 'ticket')} broken. "
-        "The time that counted is split by what the ticket was doing; pauses are not in it.",
+        "note": f"{told}. The time that counted is split by what the ticket was doing; "
+        "pauses are not in it.",
         "drawing": parts_drawing(found["by_target"], name="causes"),
         "causes": [_cause(row) for row in found["by_target"] if row["n"]],
         "rows": [_late(row) for row in table.slice(0, TICKETS_SHOWN).to_pylist()],
-        "more": f"The {TICKETS_SHOWN} that were latest for their limit; {number(more)} more stand in breaches.csv."
-        if more > 0
-        else "",
+        "more": f"The {TICKETS_SHOWN} latest for their limit; {rest}" if more > 0 else "",
     }
 
 
@@ -128,17 +128,19 @@ def risk(report: LevelReport, summary: Row) -> Row:
     more = table.num_rows - TICKETS_SHOWN
     expected = number(now["expected_breaches"])
     note = (
-        f"{plural(now['running'], 'clock runs', 'clocks run')} within the limit; from clocks like them, "
+        f"{plural(now['running'], 'clock runs', 'clocks run')} within the limit; from "
+        "clocks like them, "
         f"{expected} will exceed it."
         if table.num_rows
         else "No clock runs within its limit."
     )
+    beyond = plural(late.num_rows, "open clock is", "open clocks are")
     return {
         "note": note,
         "rows": [_running(row) for row in table.slice(0, TICKETS_SHOWN).to_pylist()],
         "more": f"{number(more)} more stand in at_risk.parquet." if more > 0 else "",
         "late": [_overdue(row) for row in late.slice(0, TICKETS_SHOWN).to_pylist()],
-        "late_note": f"{plural(late.num_rows, 'open clock is', 'open clocks are')} beyond the limit."
+        "late_note": f"{beyond} beyond the limit."
         if late.num_rows
         else "No open clock is beyond its limit.",
         "late_more": f"The {TICKETS_SHOWN} that are latest; the others stand in breaches.csv."
@@ -179,7 +181,8 @@ def _calibration(found: Row) -> Row:
     """Say how good such probabilities were, and whether to go by them."""
     if found["brier"]["value"] is None:
         said = (
-            f"How good these probabilities are cannot be told: only {plural(found['clocks'], 'clock')} "
+            "How good these probabilities are cannot be told: only "
+            f"{plural(found['clocks'], 'clock')} "
             "of earlier months could be checked against what became of them."
         )
         return {"verdict": "", "calibration": said, "bins": []}
@@ -187,9 +190,11 @@ def _calibration(found: Row) -> Row:
     months = ", ".join(at[:10] for at in found["moments"])
     too = "low" if large["value"] > 0 else "high"
     said = (
-        f"Checked on {months}: the log was cut there, {plural(found['clocks'], 'open clock')} got a "
+        f"Checked on {months}: the log was cut there, "
+        f"{plural(found['clocks'], 'open clock')} got a "
         f"probability from what was known then, and it was compared with what became of them. "
-        f"Brier score {brier['value']:.3f} ({brier['low']:.3f} to {brier['high']:.3f}; 0 is perfect), "
+        f"Brier score {brier['value']:.3f} ({brier['low']:.3f} to {brier['high']:.3f}; 0 is "
+        "perfect), "
         f"against {plain['value']:.3f} for the plain share of breaches. On average they were "
         f"{abs(100 * large['value']):.1f} points too {too}."
     )
@@ -227,14 +232,15 @@ def pauses(report: LevelReport, summary: Row) -> Row:
         }
     findings = [row for one in report.practices for row in one.pause_audit.findings.to_pylist()]
     share = percent(found["met_only_by_pausing"] / found["met"]) if found["met"] else "none"
-    rows = [
-        f"{plural(found['pauses'], 'pause')}. {number(found['met_only_by_pausing'])} of "
-        f"{number(found['met'])} kept promises ({share}) were kept only because the clock stood still; "
-        "waiting for a customer honestly does that. The findings below are places to look, no verdicts."
-    ]
+    kept = f"{number(found['met_only_by_pausing'])} of {number(found['met'])} kept promises"
+    note = (
+        f"{plural(found['pauses'], 'pause')}. {kept} ({share}) were kept only because the clock "
+        "stood still; waiting for a customer honestly does that. The findings below are places "
+        "to look, no verdicts."
+    )
     more = len(findings) - TICKETS_SHOWN
     return {
-        "note": rows[0],
+        "note": note,
         "checks": [_check(row) for row in found["checks"]],
         "ways": list(COUNTED.values()),
         "counted": list(_counted(found["attainment"])),
@@ -335,9 +341,9 @@ def reconciliation(summary: Row) -> Row:
     causes = [row for part in parts for row in part["causes"]]
     pairs, same, open_ = (sum(part[n] for part in parts) for n in ("pairs", "same", "unexplained"))
     more = len(causes) - CAUSES_SHOWN
+    alike = f"{number(same)} of {plural(pairs, 'pair')} of clocks are the same in all that both say"
     return {
-        "note": f"{number(same)} of {plural(pairs, 'pair')} of clocks are the same in all that both say. "
-        f"Each difference has one cause; {number(open_)} have none that was found.",
+        "note": f"{alike}. Each difference has one cause; {number(open_)} have none that was found.",
         "agreements": [_agreement(row) for part in parts for row in part["agreements"]],
         "causes": [_difference(row) for row in causes[:CAUSES_SHOWN]],
         "more": f"{number(more)} more causes stand in summary.json." if more > 0 else "",
@@ -390,9 +396,9 @@ def what_if(report: LevelReport, summary: Row) -> Row | None:
     more = cases.num_rows - MOVED_SHOWN
     return {
         "name": found["name"],
-        "note": f"Under {found['name']} the standing of {number(sum(r['cases'] for r in moves))} of "
-        f"{plural(total, 'promise')} would be another. The tickets are the same; how people would have "
-        "worked under other promises nobody can say.",
+        "note": f"Under {found['name']} the standing of {number(sum(r['cases'] for r in moves))} "
+        f"of {plural(total, 'promise')} would be another. The tickets are the same; how people "
+        "would have worked under other promises nobody can say.",
         "moves": [
             {name: row[name] or "" for name in ("agreement", "party", "metric", "before", "after")}
             | {"cases": number(row["cases"])}
@@ -422,28 +428,49 @@ def how_counted(report: LevelReport, summary: Row) -> list[tuple[str, str]]:
     rows = [
         (
             "Clocks",
-            "From the start to the stop, in open time of the target's calendar, less pauses; equal to the limit is kept. Times are UTC.",
+            (
+                "From the start to the stop, in open time of the target's calendar, less "
+                "pauses; equal to the limit is kept. Times are UTC."
+            ),
         ),
         (
             "Which target",
-            "The one in force at the start, by the priority that the ticket had at each moment; customer before service before priority.",
+            (
+                "The one in force at the start, by the priority that the ticket had at each "
+                "moment; customer before service before priority."
+            ),
         ),
         (
             "Attainment",
-            "Kept / (kept + broken), with the Wilson interval of 95 %. Clocks that run, lapsed (the ticket ended without a stop) or were superseded (another target took over) count beside it.",
+            (
+                "Kept / (kept + broken), with the Wilson interval of 95 %. Clocks that run, "
+                "lapsed (the ticket ended without a stop) or were superseded (another target "
+                "took over) count beside it."
+            ),
         ),
         (
             "Verdict",
-            "Reached or missed where the whole interval lies on one side of the objective, else inconclusive.",
+            (
+                "Reached or missed where the whole interval lies on one side of the objective, "
+                "else inconclusive."
+            ),
         ),
         (
             "Unknown clocks",
-            f"{number(unknown['clocks'])} cannot be told from this log{f': {because}' if because else ''}. The interval runs from the case that all of them were broken to the case that all were kept; where more than 1 in 20 is unknown there is no rate.",
+            (
+                f"{number(unknown['clocks'])} cannot be told from this "
+                f"log{f': {because}' if because else ''}. The interval runs from the case that "
+                "all of them were broken to the case that all were kept; where more than 1 in "
+                "20 is unknown there is no rate."
+            ),
         ),
         ("Month", "That of the stop; of a broken promise that is open, that of its breach (UTC)."),
         (
             "Small groups",
-            "Teams and customers with fewer than 5 clocks have no figures. Nobody is counted by person.",
+            (
+                "Teams and customers with fewer than 5 clocks have no figures. Nobody is "
+                "counted by person."
+            ),
         ),
     ]
     if left:
