@@ -268,8 +268,8 @@ def _meanings(report: LevelReport, kept: Sequence[Row]) -> list[tuple[str, str]]
         (
             "A promise",
             (
-                "One limit of time for one ticket. It is kept where the time that counts is at most "
-                "the limit. A ticket whose priority changes is promised anew from then on."
+                "One limit of time for one ticket. It is kept where the time that counts is at "
+                "most the limit. A ticket whose priority changes is promised anew from then on."
             ),
         ),
         (

@@ -380,7 +380,8 @@ def _trend(row: Row) -> str:
     odds = ""
     if row["odds_ratio"] is not None:
         ends = [number(row[e], 2) if row[e] is not None else "open" for e in ("low", "high")]
-        odds = f", odds of being kept times {number(row['odds_ratio'], 2)} a month ({' to '.join(ends)})"
+        ratio = number(row["odds_ratio"], 2)
+        odds = f", odds of being kept times {ratio} a month ({' to '.join(ends)})"
     return (
         f"{row['trend']}{odds}; p = {row['p_adjusted']:.2f} over all targets, n = "
         f"{number(row['n'])}"

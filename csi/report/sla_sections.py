@@ -343,7 +343,7 @@ def reconciliation(summary: Row) -> Row:
     more = len(causes) - CAUSES_SHOWN
     alike = f"{number(same)} of {plural(pairs, 'pair')} of clocks are the same in all that both say"
     return {
-        "note": f"{alike}. Each difference has one cause; {number(open_)} have none that was found.",
+        "note": f"{alike}. Each difference has one cause; of {number(open_)} none was found.",
         "agreements": [_agreement(row) for part in parts for row in part["agreements"]],
         "causes": [_difference(row) for row in causes[:CAUSES_SHOWN]],
         "more": f"{number(more)} more causes stand in summary.json." if more > 0 else "",
