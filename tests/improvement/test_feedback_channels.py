@@ -361,7 +361,8 @@ def test_jira_ratings_have_a_scale_and_no_asks() -> None:
 
 
 def test_zendesk_ratings_are_offered_good_or_bad() -> None:
-    log = log_of("zendesk", **{"attr.satisfaction": ["good", "bad_with_comment", "offered", None, "great"]})
+    said = ["good", "bad_with_comment", "offered", None, "great"]
+    log = log_of("zendesk", **{"attr.satisfaction": said})
     found = of_log("zendesk", log)
     told = [
         (r["ticket"], r["score"], r["asked_at"] is None, r["answered_at"] is None, r["respondent"])
