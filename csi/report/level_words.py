@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from csi.report.words import number, percent, range_of_shares
+from csi.report.drawings.attained import Period
+from csi.report.words import duration, number, percent, range_of_shares
+from process_mining import schema as s
 from process_mining.clock import WEEKDAYS
 from rules.durations import duration_words
 
@@ -14,11 +16,8 @@ if TYPE_CHECKING:
     from process_mining.clock import Calendar
 
 Row = dict[str, Any]
-KINDS: Final = {
-    "SLA": "service-level agreement",
-    "OLA": "operational-level agreement",
-    "UC": "underpinning contract",
-}
+LEAST: Final = 5
+LONG_H: Final = 100
 FEWER: Final = "fewer than 5"
 NOBODY: Final = "(not said)"
 CHECKS: Final = {
@@ -45,6 +44,28 @@ def attained_words(row: Row) -> str:
     if row["rate"] is None:
         return f"between {range_of_shares(row['low'], row['high'])}"
     return percent(row["rate"], (row["low"], row["high"]))
+
+
+def period_of(row: Row) -> Period:
+    """A month as a point; one with few decided clocks has none."""
+    enough = row["n"] is not None and row["n"] >= LEAST and row["rate"] is not None
+    ends = (row["rate"], row["low"], row["high"]) if enough else (None, None, None)
+    return Period(row["month"], row["n"] or 0, *ends)
+
+
+def aim_words(objective: float) -> str:
+    """Say an objective as it was agreed: "95 %", "99.9 %"."""
+    return f"{100 * objective:.6g} %"
+
+
+def open_time(us: int) -> str:
+    """Say open time of a calendar, in hours: nobody means 24 open hours by a day."""
+    if us < 0:
+        return f"\N{MINUS SIGN}{open_time(-us)}"
+    if us < s.US_PER_HOUR:
+        return duration(us)
+    hours, rest = divmod(round(us / s.US_PER_MINUTE), 60)
+    return f"{number(hours)} h" + (f" {rest} min" if rest and hours < LONG_H else "")
 
 
 def when(at: dt.datetime | None) -> str:

@@ -11,29 +11,39 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow.compute as pc
 from markupsafe import Markup
 
-from csi.report.drawings.attained import Attained, Period, draw_attained, draw_trend
+from csi.report.drawings.attained import Attained, draw_attained, draw_trend
 from csi.report.drawings.budget import Burn, draw_budget
 from csi.report.inspect_page import defect_words
-from csi.report.level_words import NOBODY, attained_words, counted, limit_words
+from csi.report.level_words import (
+    LEAST,
+    NOBODY,
+    aim_words,
+    attained_words,
+    counted,
+    limit_words,
+    period_of,
+    when,
+)
 from csi.report.page import cleaned, render
-from csi.report.sla_sections import (
+from csi.report.sla_further import (
     agreements,
-    breaches,
     how_counted,
-    pauses,
     reconciliation,
-    risk,
     targets_list,
     what_if,
 )
-from csi.report.words import number, percent, plural
+from csi.report.sla_sections import breaches, pauses, risk
+from csi.report.words import number, percent, plural, range_of_shares
+from csi.service_levels.attained import FALLING, RISING
 from csi.service_levels.causes import WORDS
+from rules.service_level import attained
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from csi.service_levels.run import LevelReport
 
@@ -41,7 +51,6 @@ Row = dict[str, Any]
 ROWS_SHOWN: Final = 30
 TRENDS_SHOWN: Final = 12
 PERIODS_SHOWN: Final = 6
-LEAST: Final = 5
 WHOSE: Final = {
     "service": "No ticket names a service.",
     "customer": "No ticket names a customer.",
@@ -138,12 +147,13 @@ def _drawn(svg: str) -> Markup:
 
 
 def _scope(report: LevelReport, summary: Row) -> str:
-    log = summary["log"]
+    at = report.clocks["start"]
     names = ", ".join(
         f"{one.practice.title} ({number(one.share.translation.log.n_cases)})"
         for one in report.practices
     )
-    span = f", {log['first'][:10]} to {log['last'][:10]}" if log["first"] else ""
+    first, last = (when(value.as_py())[:10] for value in (pc.min(at), pc.max(at)))
+    span = f", begun from {first} to {last}" if first else ""
     left = sum(summary["left_out"].values())
     others = (
         f" {plural(left, 'ticket')} of practices without promises are left out." if left else ""
@@ -171,7 +181,7 @@ def _headline(rows: Sequence[Row]) -> str:
     said = f"Of {plural(len(rows), 'target')} {number(len(of['reached']))} reached the objective, "
     said += f"{number(len(of['missed']))} missed it, and of {number(unsure)} it cannot be told."
     missed = [
-        f"{r['target']} ({attained_words(r)} against {percent(r['objective'])})"
+        f"{r['target']} ({attained_words(r)} against {aim_words(r['objective'])})"
         for r in of["missed"]
     ]
     return f"{said} Missed: {', '.join(missed)}." if missed else said
@@ -194,13 +204,17 @@ def _findings(summary: Row) -> list[str]:
             f"{number(now['breached'])} open {'is' if now['breached'] == 1 else 'are'} beyond it."
         )
     held = summary["pauses"]
-    asked = sum(row["clocks"] for row in held["checks"])
+    asked = sum(row["findings"] for row in held["checks"])
     if held["met_only_by_pausing"]:
         share = percent(held["met_only_by_pausing"] / held["met"])
         found.append(
             f"{number(held['met_only_by_pausing'])} of {number(held['met'])} promises that were "
             f"kept ({share}) were kept only because the clock stood still"
-            + (f"; the pauses of {plural(asked, 'clock')} call for a question." if asked else ".")
+            + (
+                f"; {plural(asked, 'finding')} of the pause audit call for a question."
+                if asked
+                else "."
+            )
         )
     for part in summary["reconciliation"] or ():
         found += [
@@ -216,48 +230,38 @@ def _findings(summary: Row) -> list[str]:
 
 
 def _cards(summary: Row) -> list[Row]:
-    found = []
-    for metric in dict.fromkeys(row["metric"] for row in summary["attainment"]):
-        mine = [
-            r for r in summary["attainment"] if (r["metric"], r["agreement"]) == (metric, "SLA")
-        ]
-        met, late = (sum(row[name] for row in mine) for name in ("met", "breached"))
-        unknown = sum(row["unknown"] for row in mine)
-        if met + late:
-            note = f"{number(met)} of {number(met + late)} decided clocks"
-            note += f"; {number(unknown)} more are unknown" if unknown else ""
-            found.append(
-                {"label": f"Kept: {metric}", "value": percent(met / (met + late)), "note": note}
-            )
+    found = [_card(*pair) for pair in _by_metric(summary["attainment"])]
     now, held = summary["open"], summary["pauses"]
-    found.append(
-        {
-            "label": "Open and late",
-            "value": number(now["breached"]),
-            "note": f"{number(now['running'])} more run within their limit",
-        }
+    late, likely = number(now["breached"]), number(now["likely"])
+    inside = f"{number(now['running'])} more run within their limit"
+    of_them = (
+        f"probability of at least 50 %; of all open {number(now['expected_breaches'])} expected"
     )
-    found.append(
-        {
-            "label": "Likely to be late",
-            "value": number(now["likely"]),
-            "note": (
-                f"probability of at least 50 %; {number(now['expected_breaches'])} breaches "
-                "expected among the open"
-            ),
-        }
-    )
+    found += [("Open and late", late, inside), ("Likely to be late", likely, of_them)]
     if held["met"]:
-        found.append(
-            {
-                "label": "Kept only by pausing",
-                "value": percent(held["met_only_by_pausing"] / held["met"]),
-                "note": (
-                    f"{number(held['met_only_by_pausing'])} of {number(held['met'])} kept promises"
-                ),
-            }
-        )
-    return found
+        share = percent(held["met_only_by_pausing"] / held["met"])
+        of = f"{number(held['met_only_by_pausing'])} of {number(held['met'])} kept promises"
+        found.append(("Kept only by pausing", share, of))
+    return [dict(zip(("label", "value", "note"), card, strict=True)) for card in found]
+
+
+def _by_metric(rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
+    """Yield each metric of the SLA with its clocks of all targets, decided ones at least once."""
+    mine = [row for row in rows if row["agreement"] == "SLA"]
+    for metric in dict.fromkeys(row["metric"] for row in mine):
+        names = ("met", "breached", "unknown")
+        sums = {n: sum(row[n] for row in mine if row["metric"] == metric) for n in names}
+        figures = attained(sums, objective=0.0)
+        if figures["n"]:
+            yield metric, figures
+
+
+def _card(metric: str, row: Row) -> tuple[str, str, str]:
+    note = f"{number(row['met'])} of {number(row['n'])} decided clocks"
+    if row["rate"] is not None:
+        return f"Kept: {metric}", percent(row["rate"]), note
+    note += f", {number(row['unknown'])} cannot be told"
+    return f"Kept: {metric}", range_of_shares(row["low"], row["high"]), note
 
 
 def _parts() -> list[tuple[str, str]]:
@@ -301,7 +305,7 @@ def _target(row: Row) -> Row:
         "kind": row["agreement"],
         "limit": limit_words(row),
         "attained": attained_words(row),
-        "objective": percent(row["objective"]),
+        "objective": aim_words(row["objective"]),
         "verdict": row["verdict"],
     }
 
@@ -365,13 +369,6 @@ def _trends(summary: Row) -> list[Row]:
     return found
 
 
-def period_of(row: Row) -> Period:
-    """A month as a point; one with few decided clocks has none."""
-    enough = row["n"] is not None and row["n"] >= LEAST and row["rate"] is not None
-    ends = (row["rate"], row["low"], row["high"]) if enough else (None, None, None)
-    return Period(row["month"], row["n"] or 0, *ends)
-
-
 def _trend(row: Row) -> str:
     if row["p"] is None:
         return (
@@ -391,27 +388,24 @@ def _trend(row: Row) -> str:
 def _trend_note(rows: Sequence[Row]) -> str:
     if not rows:
         return "No target has a month with enough decided clocks."
-    moving = [
-        f"{row['target']} is {row['trend']}"
-        for row in rows
-        if row["trend"] in ("rising", "falling")
-    ]
+    moving = [f"{r['target']} is {r['trend']}" for r in rows if r["trend"] in {RISING, FALLING}]
     said = "; ".join(moving) if moving else "No target is shown to rise or fall"
-    return (
-        f"{said}. Points are months with at least {LEAST} decided clocks, bars their 95 % "
-        "interval, the dashed line is the objective."
-    )
+    drawn = f"Points are months with at least {LEAST} decided clocks, bars their 95 % interval"
+    return f"{said}. {drawn}, the dashed line is the objective."
 
 
 def _budget(rows: Sequence[Row]) -> Row:
     """The running period as a picture, the periods before it as a table."""
     now = [row for row in rows if row["running"] and row["whole"]]
+    untold = [row["target"] for row in rows if row["running"] and not row["whole"]]
     names = list(dict.fromkeys(row["target"] for row in rows))
     last = {name: [r for r in rows if r["target"] == name][-PERIODS_SHOWN:] for name in names}
     periods = sorted({_period(row) for mine in last.values() for row in mine})[-PERIODS_SHOWN:]
     return {
         "drawing": _drawn(draw_budget([_burn(row) for row in now], name="budget")),
-        "untold": "" if now else "The running period has too few decided clocks for a forecast.",
+        "untold": f"Too few decided clocks so far for a forecast: {', '.join(untold)}."
+        if untold
+        else "",
         "periods": periods,
         "rows": [
             {"target": name, "cells": [_spent(last[name], period) for period in periods]}
@@ -434,13 +428,14 @@ def _spent(rows: Sequence[Row], period: str) -> str:
 
 
 def _burn(row: Row) -> Burn:
-    end = f"{row['forecast']} on {row['used_up_on']}" if row["used_up_on"] else row["forecast"]
+    ends = {"used up": "used up on", "will be used up": "used up by"}.get(row["forecast"])
+    until = "lasts" if ends is None else f"{ends} {row['used_up_on']}"
     return Burn(
         label=row["target"],
         note=f"{_period(row)}, n = {number(row['n'])} so far",
         used=row["used"],
         elapsed=row["elapsed"],
-        said=f"{number(row['breached'])} of {number(row['whole'])} allowed: {end}",
-        more=f"by its end {number(row['projected'])} ({number(row['projected_low'])} to "
-        f"{number(row['projected_high'])})",
+        said=f"{number(row['breached'])} of {number(row['whole'])} allowed; {until}",
+        more=f"breaches at its end: {number(row['projected'], 0)} ({number(row['projected_low'])} "
+        f"to {number(row['projected_high'])})",
     )

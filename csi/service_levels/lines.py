@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from csi.console import share, table_lines
-from csi.report.level_words import attained_words
-from csi.report.words import number, percent, plural
+from csi.report.level_words import aim_words, attained_words
+from csi.report.words import number, plural
 from csi.service_levels.causes import WORDS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def level_lines(summary: Row, out: Path) -> list[str]:
     if summary["targets"] == "shipped":
         lines.append("The targets are the examples that ship; give your own with --targets.")
     cells = [
-        (r["target"], number(r["n"]), attained_words(r), percent(r["objective"]), r["verdict"])
+        (r["target"], number(r["n"]), attained_words(r), aim_words(r["objective"]), r["verdict"])
         for r in summary["attainment"]
     ]
     lines += ["", *(f"  {line}" for line in table_lines(HEAD, cells)), ""]

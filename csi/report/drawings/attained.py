@@ -132,7 +132,7 @@ def _row(row: Attained, top: float, lowest: float) -> str:
         + svg.text(
             WIDTH - RIGHT + 12,
             middle + 12,
-            f"objective {percent(row.objective)}: {row.verdict}",
+            f"objective {row.objective * 100:.6g} %: {row.verdict}",
             size=11,
             anchor="start",
             fill=colour,
@@ -230,7 +230,7 @@ class _Frame:
                 f'stroke-dasharray="4 4"/>'
             )
             if min(abs(aim - y) for y, _ in ends) > APART:
-                ends.append((aim, f"{objective * 100:g} %"))
+                ends.append((aim, f"{objective * 100:.6g} %"))
         return drawn + "".join(
             svg.text(TREND_LEFT - 5, y + 4, said, size=11, anchor="end") for y, said in ends
         )
