@@ -42,8 +42,8 @@ HOW: Final = (
     (
         "Which target",
         (
-            "The one in force at the start, by the priority that the ticket had at each "
-            "moment; one that names the customer goes before one that names the service, that before priority."
+            "The one in force at the start, by the priority that the ticket had at each moment; "
+            "one that names the customer goes first, then one that names the service."
         ),
     ),
     (
