@@ -30,7 +30,9 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
+import pyarrow.compute as pc
 
+from process_mining import schema as s
 from process_mining.clock import ALWAYS, Calendar
 from process_mining.errors import CodedError, did_you_mean, raise_all
 from rules.where import Asking, Where
@@ -72,8 +74,9 @@ STOPS: Final[Mapping[Metric, tuple[str, ...]]] = {
 class Condition:
     """Events of one activity, by one team, or with an attribute: all that is said must hold.
 
-    Without an activity any event may be meant, updates too; one that lacks the attribute is not. A
-    step of the activity that lacks it may or may not be: it is unsure.
+    The activity is a step, or a word of the practice for what is written into a case and is no
+    step. Without one any event may be meant; one that lacks the attribute is not. A step of the
+    activity that lacks it may or may not be: it is unsure.
     """
 
     activity: str | None = None
@@ -83,7 +86,9 @@ class Condition:
     def among(self, desk: Desk, holder: Ints) -> Asking:
         """Tell which events are meant; `holder` is the team that has the case at each event."""
         arrays = desk.log.arrays
-        mask = np.ones(len(arrays.at), bool) if self.activity is None else desk.mask(self.activity)
+        mask = np.ones(len(arrays.at), bool)
+        if self.activity is not None:
+            mask = desk.mask(self.activity) | _updates(desk, self.activity)
         if self.team is not None:
             mask = mask & (holder == _code(arrays.teams, self.team))
         if self.where is None:
@@ -114,6 +119,16 @@ def any_of(desk: Desk, conditions: Iterable[Condition], holder: Ints) -> Asking:
         sure |= found.sure
         unsure |= found.unsure
     return Asking(sure=sure, unsure=unsure & ~sure)
+
+
+def _updates(desk: Desk, word: str) -> Bools:
+    """The events that say a word and are no step."""
+    arrays, events = desk.log.arrays, desk.log.events
+    if word in arrays.activities or s.RAW_ACTIVITY not in events.column_names:
+        return np.zeros(len(arrays.at), dtype=bool)
+    said = pc.fill_null(pc.equal(events[s.RAW_ACTIVITY], word), fill_value=False)
+    found = said.combine_chunks().to_numpy(zero_copy_only=False)
+    return np.asarray(found & (arrays.activity < 0))
 
 
 def _code(words: Sequence[str], word: str) -> int:

@@ -266,7 +266,7 @@ def _word_mistakes(
             msg = f"{where}: unknown case_type '{target.case_type}'"
             mistakes.append(CodedError("SL205", msg, fix=did_you_mean(target.case_type, types)))
             continue
-        words = frozenset().union(*(one.words for one in kinds))
+        words = frozenset().union(*(one.words | frozenset(one.updates) for one in kinds))
         named = {one.activity for one in target.conditions if one.activity is not None}
         mistakes += [
             CodedError("SL205", f"{where}: unknown activity '{a}'", fix=did_you_mean(a, words))

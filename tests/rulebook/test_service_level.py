@@ -559,6 +559,7 @@ def test_words_are_checked_against_the_practices(tmp_path: Path) -> None:
     class Words:
         case_type: str = "incident"
         words: frozenset[str] = frozenset({"Register", "Await customer", "Resolve"})
+        updates: tuple[str, ...] = ("Customer reminded",)
 
     practices: Any = {"incident": Words()}
     load_service_levels(write(tmp_path, GOOD), practices=practices)

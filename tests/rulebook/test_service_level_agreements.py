@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -238,6 +238,14 @@ def test_word_to_the_customer_begins_the_next_interval() -> None:
     ]
     desk = desk_of(steps, target("hourly", metric="update", reset=(said,)), as_of=300)
     assert rows(desk) == [("hourly", "met", 40), ("hourly", "breached", 90), ("hourly", "met", 20)]
+
+
+def test_a_word_for_what_is_no_step_can_be_named() -> None:
+    steps = [Step(0, "Register"), Step(40, None), Step(130, "Diagnose"), Step(150, "Resolve")]
+    desk = desk_of(steps, target("t", metric="update", reset=on("Customer reminded")), as_of=150)
+    raw = pa.array(["Register", "Customer reminded", "Diagnose", "Resolve"], pa.string())
+    desk = replace(desk, log=desk.log.with_columns(events={s.RAW_ACTIVITY: raw}))
+    assert rows(desk) == [("t", "met", 40), ("t", "breached", 110)]
 
 
 def test_an_event_that_may_stop_the_clock_leaves_it_unknown() -> None:
