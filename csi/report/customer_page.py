@@ -360,7 +360,7 @@ def _pauses(report: LevelReport, clocks: pa.Table) -> Row:
         note = (
             "While a ticket stands still for one of these reasons, its clock does. Left out of the "
         )
-        note += f"the time of '{_word(metric).lower()}', in the hours of the promise:"
+        note += f"time of '{_word(metric).lower()}', in the hours of the promise:"
     return {
         "pauses_note": note,
         "pauses": [

@@ -42,7 +42,7 @@ def attained_words(row: Row) -> str:
     if row["low"] is None or row["high"] is None:
         return "none decided"
     if row["rate"] is None:
-        return f"between {range_of_shares(row['low'], row['high'])}"
+        return f"within {range_of_shares(row['low'], row['high'])}"
     return percent(row["rate"], (row["low"], row["high"]))
 
 

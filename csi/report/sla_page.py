@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from csi.report.drawings.attained import Attained, draw_attained, draw_trend
 from csi.report.drawings.budget import Burn, draw_budget
+from csi.report.drawings.svg import clean
 from csi.report.inspect_page import defect_words
 from csi.report.level_words import (
     LEAST,
@@ -49,8 +50,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 ROWS_SHOWN: Final = 30
-TRENDS_SHOWN: Final = 12
 PERIODS_SHOWN: Final = 6
+NAME_SHOWN: Final = 120
+SMALLEST_P: Final = 0.001
 WHOSE: Final = {
     "service": "No ticket names a service.",
     "customer": "No ticket names a customer.",
@@ -124,7 +126,7 @@ def _page(report: LevelReport, summary: Row, customers: Mapping[str | None, str]
         "promised": targets_list(report.levels),
         "defects": [_defect(row, summary) for row in summary["quality"]],
         "customers": [
-            {"name": NOBODY if name is None else name, "href": href}
+            {"name": clean(NOBODY if name is None else name, NAME_SHOWN), "href": href}
             for name, href in customers.items()
         ],
         "provenance": [
@@ -322,8 +324,13 @@ def _dimension(name: str, rows: Sequence[Row]) -> Row:
     order = list(by_name)
     if name != "month":  # the largest first; months stay in their order
         order.sort(key=lambda key: -sum(r["clocks"] or 0 for r in by_name[key].values()))
-    shown = order[-ROWS_SHOWN:] if name == "month" else order[:ROWS_SHOWN]
-    more = len(order) - len(shown)
+    large = [
+        key for key in order if any((r["clocks"] or 0) >= LEAST for r in by_name[key].values())
+    ]
+    shown = large[-ROWS_SHOWN:] if name == "month" else large[:ROWS_SHOWN]
+    small, more = len(order) - len(large), len(large) - len(shown)
+    left = [f"{number(more)} more"] * bool(more)
+    left += [f"{number(small)} with fewer than {LEAST} clocks"] * bool(small)
     return {
         "name": name,
         "metrics": metrics,
@@ -334,7 +341,7 @@ def _dimension(name: str, rows: Sequence[Row]) -> Row:
             }
             for key in shown
         ],
-        "note": f"{number(more)} more stand in attainment.parquet." if more else "",
+        "note": f"Not shown: {' and '.join(left)}; see attainment.parquet." if left else "",
     }
 
 
@@ -344,7 +351,7 @@ def _cell(row: Row | None) -> Row:
     unknown = f"{number(row['unknown'])} unknown" if row["unknown"] else ""
     return {
         "n": counted(row["n"]),
-        "said": attained_words(row) if row["n"] else "",
+        "said": attained_words(row) if row["n"] >= LEAST else "",
         "unknown": unknown,
     }
 
@@ -371,18 +378,15 @@ def _trends(summary: Row) -> list[Row]:
 
 def _trend(row: Row) -> str:
     if row["p"] is None:
-        return (
-            f"{row['trend']}; {plural(row['months'], 'month')} with at least {LEAST} decided clocks"
-        )
+        return f"{row['trend']} to test: {number(row['months'])} that can be compared"
     odds = ""
     if row["odds_ratio"] is not None:
         ends = [number(row[e], 2) if row[e] is not None else "open" for e in ("low", "high")]
         ratio = number(row["odds_ratio"], 2)
         odds = f", odds of being kept times {ratio} a month ({' to '.join(ends)})"
-    return (
-        f"{row['trend']}{odds}; p = {row['p_adjusted']:.2f} over all targets, n = "
-        f"{number(row['n'])}"
-    )
+    p = row["p_adjusted"]
+    p_said = "p under 0.001" if p < SMALLEST_P else f"p = {p:.3f}"
+    return f"{row['trend']}{odds}; {p_said} over all targets, n = {number(row['n'])}"
 
 
 def _trend_note(rows: Sequence[Row]) -> str:
@@ -391,7 +395,9 @@ def _trend_note(rows: Sequence[Row]) -> str:
     moving = [f"{r['target']} is {r['trend']}" for r in rows if r["trend"] in {RISING, FALLING}]
     said = "; ".join(moving) if moving else "No target is shown to rise or fall"
     drawn = f"Points are months with at least {LEAST} decided clocks, bars their 95 % interval"
-    return f"{said}. {drawn}, the dashed line is the objective."
+    left = "The first months, and those after the last ticket was opened, are left out of the test"
+    why = "only quick tickets are decided in those, only slow ones in these"
+    return f"{said}. {drawn}, the dashed line is the objective. {left}: {why}."
 
 
 def _budget(rows: Sequence[Row]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from csi.console import share, table_lines
+from csi.report.drawings.svg import clean
 from csi.report.level_words import aim_words, attained_words
 from csi.report.words import number, plural
 from csi.service_levels.causes import WORDS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 CAUSES_SHOWN: Final = 3
 NAMES_SHOWN: Final = 5
+NAME_SHOWN: Final = 60
 HEAD: Final = ("target", "n", "attainment", "objective", "verdict")
 
 
@@ -84,7 +86,7 @@ def _tool_lines(summary: Row) -> Iterator[str]:
         same = f"{number(part['same'])} of {plural(part['pairs'], 'pair')}"
         unexplained = plural(part["unexplained"], "difference")
         yield f"  {same} the same in all that both say; {unexplained} without a cause."
-    names = [one["name"] for one in summary["undeclared"]]
+    names = [clean(one["name"], NAME_SHOWN) for one in summary["undeclared"]]
     if names:
         more = f" and {number(len(names) - NAMES_SHOWN)} more" if len(names) > NAMES_SHOWN else ""
         said = ", ".join(names[:NAMES_SHOWN]) + more

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from improvement.conftest import Audited, Demo
 
-PAGES = ("demo", "demo-audit", "demo-cycle", "uci", "bpi13", "hostile")
+PAGES = ("demo", "demo-audit", "demo-cycle", "demo-sla", "demo-customer", "uci", "bpi13", "hostile")
 PHONE, DESKTOP = 390, 1280
 LOADING = {"srcset", "poster", "data", "action", "formaction", "background", "ping"}
 FORBIDDEN = {
@@ -84,6 +84,10 @@ class Seen(HTMLParser):
 def path_of(name: str, request: pytest.FixtureRequest) -> Path:
     if name.startswith("demo"):
         demo: Demo = request.getfixturevalue("demo")
+        if name == "demo-sla":
+            return demo.folder / "sla" / "sla.html"
+        if name == "demo-customer":
+            return min((demo.folder / "sla" / "customer").iterdir())
         folder = demo.folder / name.removeprefix("demo").removeprefix("-")
     else:
         audited: Audited = request.getfixturevalue(name)

@@ -96,7 +96,7 @@ def _told(rate: float | None, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return "none decided"
     if rate is None:
-        return f"between {range_of_shares(low, high)}"
+        return f"within {range_of_shares(low, high)}"
     return percent(rate, (low, high))
 
 
