@@ -18,11 +18,12 @@ gets another target breaks nothing.
 
 A clock that stands still now may well be stopped by the very step that ends its pause, with no more
 open time, and open tickets are mostly such that stand still: without regard to that, the risk is
-far overstated (UCI incident log, April 2016: skill 0.48 with regard to it, none without). So the
-probability that the pause ends otherwise is one more factor: 1 - d/n of the n pauses of clocks like
-it that lasted as long as this one has (where these are fewer than `ENOUGH`, of the `ENOUGH`
-longest), d of which ended with the stop. Where fewer than `ENOUGH` pauses have ended there is no
-probability. Without PAUSES clocks that stand still are taken as those that run.
+far overstated (UCI incident log, April 2016: skill 0.47 with regard to it, none without; it was
+chosen on that log). So the probability that the pause ends otherwise is one more factor: 1 - d/n of
+the n pauses of clocks like it that lasted as long as this one has (where these are fewer than
+`ENOUGH`, of the `ENOUGH` longest), d of which ended with the stop. Where fewer than `ENOUGH` pauses
+have ended there is no probability. Without PAUSES clocks that stand still are taken as those that
+run.
 
 All is what CLOCKS and PAUSES know: those known by a moment give the probabilities of that moment
 (`csi.service_levels.calibration` measures how good they were).
