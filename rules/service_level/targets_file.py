@@ -63,6 +63,9 @@ class _ConditionSpec(_Strict):
 
 
 def _as_condition(value: object) -> object:
+    if not isinstance(value, str | dict):
+        msg = "write the name of a step, or a table { activity, team, where }"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic asks for it
     return {"activity": value} if isinstance(value, str) else value
 
 
