@@ -213,7 +213,8 @@ METRICS = {"respond": "Response in time", "resolve": "Resolved in time"}
 
 
 def _attainment_card(summary: dict[str, Any], metric: str) -> dict[str, str]:
-    rows = [row for row in summary["service_levels"] if row["metric"] == metric]
+    about = ("SLA", metric)
+    rows = [r for r in summary["service_levels"] if (r["agreement"], r["metric"]) == about]
     met, breached, unknown = (sum(r[key] for r in rows) for key in ("met", "breached", "unknown"))
     whole = met + breached + unknown
     if not whole:
