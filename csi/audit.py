@@ -219,9 +219,13 @@ def make_ready(  # noqa: PLR0913 - what an audit knows before it judges
     *,
     as_of_us: int,
     vocabularies: Mapping[str, Vocabulary] = MappingProxyType({}),
+    with_model: bool = True,
     step: Callable[[str], None] = lambda _: None,
 ) -> ReadyLog:
-    """Ask the gate about a log, and put each practice's share of it on a desk of its own."""
+    """Ask the gate about a log, and put each practice's share of it on a desk of its own.
+
+    Without `with_model` no case is compared with a reference model.
+    """
     require_codes(request.allow)
     _require_calendar_years(log)
     levels = load_service_levels(request.targets, practices=practices)
@@ -242,7 +246,12 @@ def make_ready(  # noqa: PLR0913 - what an audit knows before it judges
         records = records.without_unmapped()
     for translation in translations:
         prepared = prepare_desk(
-            translation, service_levels=levels, as_of_us=as_of_us, model=model, records=records
+            translation,
+            service_levels=levels,
+            as_of_us=as_of_us,
+            model=model,
+            records=records,
+            with_model=with_model,
         )
         if UNMAPPED_WORDS in request.allow:
             prepared = replace(prepared, desk=replace(prepared.desk, unmapped=None))

@@ -691,17 +691,19 @@ def prepare_desk(  # noqa: PLR0913 - what can be known of a desk
     model: ReferenceModel | None = None,
     costs: Costs | None = None,
     records: Records | None = None,
+    with_model: bool = True,
 ) -> PreparedDesk:
     """Align the log with the practice's model (or the given one) and put the desk together.
 
     `records` are all cases of the log that this one is a share of (default: its own cases).
+    Without `with_model` the cases are not compared with any.
 
     Steps outside the model are left out of the traces; unmapped words stay in them, as steps that
     the model does not know; unobserved activities are silent in the model, implied ones may be.
     For the rules both are unobserved: that one is missing says nothing.
     """
     practice = translation.practice
-    if model is None and practice.model_path is not None:
+    if with_model and model is None and practice.model_path is not None:
         model = ReferenceModel.from_bpmn(
             practice.model_path, name=practice.name, version=str(practice.version)
         )

@@ -215,7 +215,12 @@ def known_at(
         if not cut.n_cases:
             continue
         ready = make_ready(
-            cut, request, catalogue.practices, as_of_us=moment, vocabularies=vocabularies
+            cut,
+            request,
+            catalogue.practices,
+            as_of_us=moment,
+            vocabularies=vocabularies,
+            with_model=False,
         )
         mine = [one for one in ready.shares if one.practice.name in vocabularies]
         tables = [clocks_of(one, catalogue, ready.doubts, request.allow)[0] for one in mine]

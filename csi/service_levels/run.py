@@ -144,7 +144,9 @@ def measure_service_levels(
     log = open_log(request.logs, request.read)
     as_of_us = judged_at(log, request.as_of)
     asked = _audit_request(request)
-    ready = make_ready(log, asked, catalogue.practices, as_of_us=as_of_us, step=step)
+    ready = make_ready(
+        log, asked, catalogue.practices, as_of_us=as_of_us, with_model=False, step=step
+    )
     shares, left_out = _promised(ready)
     rows = tool_rows(log, declared)
     step("clocks")

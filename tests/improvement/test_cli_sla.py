@@ -43,7 +43,7 @@ valid_from = 2000-01-01
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sla") / "desk"
-    assert in_process("simulate", "--out", folder, "--tickets", 300).code == 0
+    assert in_process("simulate", "--out", folder, "--tickets", 160).code == 0
     return folder
 
 
