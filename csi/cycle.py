@@ -186,7 +186,7 @@ def load_cycle(path: Path) -> Cycle:
         )
     try:
         raw = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CodedError(
             "CY201", f"cycle file {path.name} is no TOML: {error}", fix="Mend that line"
         ) from error

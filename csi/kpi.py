@@ -239,7 +239,7 @@ def _load(path: Path, errors: list[CodedError]) -> Kpi | None:
     except ValidationError as error:
         errors += [_mistake(path, one["type"], one["loc"], one["msg"]) for one in error.errors()]
         return None
-    except (OSError, ValueError) as error:  # no TOML and no UTF-8 are ValueErrors too
+    except (OSError, ValueError, RecursionError) as error:  # no TOML is a ValueError too
         msg = f"KPI file {path.name} cannot be read: {error}"
         errors.append(CodedError("ST101", msg, fix="Write it as TOML in UTF-8, under 64 KiB"))
         return None

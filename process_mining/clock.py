@@ -888,7 +888,7 @@ def _calendar(spec: CalendarSpec, mistakes: list[CodedError]) -> Calendar:
         name=spec.name,
         zone=spec.zone,
         # hours that could not be read are no second mistake: that nothing is open
-        hours=ALWAYS.hours if mistakes else hours,
+        hours=hours if any(hours) or not mistakes else ALWAYS.hours,
         holidays=_read_holidays(spec.holidays, place, mistakes),
         extra_closures=_read_days(spec.extra_closures, f"{place}, extra_closures", mistakes),
         extra_openings=_read_openings(spec.extra_openings, f"{place}, extra_openings", mistakes),

@@ -175,7 +175,7 @@ def load_declared(path: Path) -> Declared:
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise CodedError("ST534", msg, fix="Name a TOML file that can be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CodedError("ST534", f"{path.name} is no TOML: {error}", fix="Mend it") from error
     try:
         return Declared.model_validate(data)

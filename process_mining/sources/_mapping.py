@@ -431,7 +431,7 @@ def load_mapping(path: Path) -> Mapping:
     path = find_mapping(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CodedError("LG051", f"{path.name} is no TOML: {error}", fix="Mend it") from error
     try:
         return Mapping.model_validate(data)

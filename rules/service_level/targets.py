@@ -24,9 +24,9 @@ What it does not check: whether the agreed limits are wise, or were agreed at al
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
@@ -313,8 +313,8 @@ def _support_mistakes(
 
 
 def _twice(targets: Sequence[Target], place: str) -> Iterator[CodedError]:
-    names = [target.name for target in targets]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    often = Counter(target.name for target in targets)
+    for name in sorted(name for name, n in often.items() if n > 1):
         msg = f"{place}: two targets are called '{name}'"
         yield CodedError("SL208", msg, fix="Give each its own name")
 
@@ -326,15 +326,15 @@ def _versions(targets: Sequence[Target], place: str) -> Iterator[CodedError]:
         about = (one.case_type, one.priority, one.service, one.customer)
         same[(*one.family, *about)].append(one)
     for group in same.values():
-        for a, b in combinations(group, 2):
-            if _overlap(a, b):
-                both = f"targets '{a.name}' and '{b.name}'"
-                msg = f"{place}: {both} are about the same cases at one time"
-                which = a.priority or "of every priority"
-                why = f"Both promise {a.metric} for {a.case_type} {which}"
-                fix = "Set valid_until of the older to valid_from of the newer"
-                yield CodedError("SL203", msg, why=why, fix=fix)
-        for a, b in pairwise(sorted(group, key=lambda one: one.valid_from)):
+        ordered = sorted(group, key=lambda one: one.valid_from)
+        for a, b in _overlapping(ordered):
+            both = f"targets '{a.name}' and '{b.name}'"
+            msg = f"{place}: {both} are about the same cases at one time"
+            which = a.priority or "of every priority"
+            why = f"Both promise {a.metric} for {a.case_type} {which}"
+            fix = "Set valid_until of the older to valid_from of the newer"
+            yield CodedError("SL203", msg, why=why, fix=fix)
+        for a, b in pairwise(ordered):
             if a.valid_until is not None and a.valid_until < b.valid_from:
                 msg = f"{place}: nothing is promised between '{a.name}' and '{b.name}'"
                 why = f"From {a.valid_until} to {b.valid_from} neither is in force"
@@ -342,6 +342,13 @@ def _versions(targets: Sequence[Target], place: str) -> Iterator[CodedError]:
                 yield CodedError("SL210", msg, why=why, fix=fix)
 
 
-def _overlap(a: Target, b: Target) -> bool:
-    ends = [t.valid_until or dt.date.max for t in (a, b)]
-    return max(a.valid_from, b.valid_from) < min(ends)
+def _overlapping(versions: Sequence[Target]) -> Iterator[tuple[Target, Target]]:
+    """Yield each version that begins before an older one ends, with the one that ends last."""
+    latest: Target | None = None
+    for one in versions:
+        if one.valid_until is not None and one.valid_until <= one.valid_from:
+            continue  # never in force: SL208
+        if latest is not None and one.valid_from < (latest.valid_until or dt.date.max):
+            yield latest, one
+        if latest is None or (one.valid_until or dt.date.max) > (latest.valid_until or dt.date.max):
+            latest = one

@@ -30,6 +30,7 @@ from rules.service_level.targets import (
     Target,
     target_mistakes,
 )
+from rules.toml_file import Line  # noqa: TC001 - pydantic reads it
 from rules.where import Where  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -76,13 +77,15 @@ def _as_list(value: object) -> object:
 _OneSpec = Annotated[_ConditionSpec, BeforeValidator(_as_condition)]
 _ConditionSpecs = Annotated[list[_OneSpec], BeforeValidator(_as_list)]
 TOOL_ROW: Final = "tool_row"  # what the ticket tool calls the same promise: not read here
+_WEEKS_PER_YEAR: Final = 52
+_MOST_WEEKS: Final = 100 * _WEEKS_PER_YEAR  # a deadline beyond would leave the calendars' years
 _CONDITIONS: Final = ("start", "stop", "reset", "pauses", "allowed", "runs_in")
 
 
 class _TargetSpec(_Strict):
     """One `[[target]]` of a TOML file."""
 
-    name: str = Field(min_length=1)
+    name: Line
     agreement: Agreement = "SLA"
     metric: Metric
     case_type: str = "incident"
@@ -174,7 +177,7 @@ def _read_file(path: Path | Traversable) -> _Document:
         return _Document(path.name, tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise CodedError("SL201", f"cannot read {path}: {error.strerror}", fix=fix) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # nested deeper than anybody writes
         raise CodedError("SL201", f"{path} is no TOML: {error}", fix=fix) from error
 
 
@@ -245,6 +248,10 @@ def _limit(spec: _TargetSpec, calendar: Calendar | None, place: str) -> int:
         msg = f"{place}: limit '{spec.limit}' in calendar '{calendar.name}' is ambiguous"
         why = "A day has 24 hours here, and this calendar's open day is shorter"
         raise CodedError("SL206", msg, why=why, fix="Write it in open hours, such as '20h'")
+    if calendar is not None and limit > calendar.weekly_us * _MOST_WEEKS:
+        msg = f"{place}: limit '{spec.limit}' in calendar '{calendar.name}' is out of reach"
+        why = f"It takes more than {_MOST_WEEKS // _WEEKS_PER_YEAR} years"
+        raise CodedError("SL206", msg, why=why, fix="Shorten it")
     return limit
 
 

@@ -244,6 +244,8 @@ def test_which_declaration_reads_a_file_is_never_a_guess(tmp_path: Path) -> None
         ('asked_at = "Gesendet"', "", "ST535", "needs asked_at"),
         ('"email"', '"emial"', "ST538", "Did you mean 'email'?"),
         ("[[survey]]", "[[survey]", "ST534", "no TOML"),
+        ("[[survey]]", "x = " + "[" * 5000 + "]" * 5000 + "\n[[survey]]", "ST534", "no TOML"),
+        ("[[survey]]", "x = " + "9" * 5000 + "\n[[survey]]", "ST534", "no TOML"),
     ],
 )
 def test_mistakes_in_a_declaration(

@@ -247,6 +247,12 @@ def test_a_mapping_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         read(tmp_path, HEADER + ROW, "\nname = desk")
 
 
+@pytest.mark.parametrize("value", ["[" * 5000 + "]" * 5000, "9" * 5000])
+def test_a_mapping_that_no_parser_takes_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(CodedError, match=r"LG051 desk\.toml is no TOML"):
+        read(tmp_path, HEADER + ROW, f"name = {value}")
+
+
 def test_a_zone_must_be_declared_somewhere(tmp_path: Path) -> None:
     plan = MAPPING.replace('timezone = "Europe/Berlin"', "")
     with pytest.raises(CodedError, match="LG054 the stamps in when state no offset"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -511,6 +512,8 @@ def test_a_users_file(tmp_path: Path) -> None:
     ("old", "new", "code", "says"),
     [
         ("[[target]]", "[[target", "SL201", "targets.toml"),
+        ("pauses =", "stop = " + "[" * 5000 + "]" * 5000 + "\npauses =", "SL201", "is no TOML"),
+        ("0.9", "9" * 5000, "SL201", "is no TOML"),
         ("[[target]]", "[[targte]]", "SL202", "Did you mean 'target'?"),
         ("[[calendar]]", "[calendar]", "SL202", "Write [[calendar]]"),
         ("pauses =", "pause =", "SL202", "Did you mean 'pauses'?"),
@@ -521,6 +524,10 @@ def test_a_users_file(tmp_path: Path) -> None:
         ('"4h"', '"four"', "SL206", "'four'"),
         ('"4h"', '"0h"', "SL206", "not above 0"),
         ('"4h"', '"1d"', "SL206", "A day has 24 hours"),
+        ('"4h"', '"999999h"', "SL206", "more than 100 years"),
+        ('"2d"', '"999999w"', "SL206", "more than 100 years"),
+        ('name = "b"', 'name = "\\u001b[2J"', "SL202", "one line of printable characters"),
+        ('name = "b"', f'name = "{"b" * 200}"', "SL202", "at most 160"),
         ("0.9", "95", "SL207", "0.95"),
         ("0.9", "1.0", "SL207", "share"),
         ("0.9", "nan", "SL207", "share"),
@@ -545,6 +552,25 @@ def test_all_mistakes_of_a_file_at_once(tmp_path: Path) -> None:
     with pytest.raises(ManyCodedErrors) as caught:
         load_service_levels(write(tmp_path, text))
     assert [error.code for error in caught.value.errors] == ["SL102", "SL206", "SL207"]
+
+
+def test_every_wrong_interval_of_a_calendar_is_named(tmp_path: Path) -> None:
+    text = GOOD.replace('"09:00-17:00"', '"9-17", "25:00-26:00", "12:00-11:00"', 1)
+    with pytest.raises(ManyCodedErrors) as caught:
+        load_service_levels(write(tmp_path, text))
+    assert [error.code for error in caught.value.errors] == ["SL103"] * 3
+
+
+def test_many_targets_about_the_same_cases_are_each_named_once(tmp_path: Path) -> None:
+    names = [f"t{i}" for i in range(2000)]
+    one = GOOD[GOOD.rindex("[[target]]") : GOOD.index("[[calendar]]")]
+    text = "\n".join(one.replace('name = "b"', f'name = "{name}"') for name in names)
+    begun = time.monotonic()
+    with pytest.raises(ManyCodedErrors) as caught:
+        load_service_levels(write(tmp_path, text))
+    found = [error for error in caught.value.errors if error.code == "SL203"]
+    assert [f"'{name}'" in error.what for error, name in zip(found, names[1:], strict=True)]
+    assert time.monotonic() - begun < 30  # two million pairs took minutes
 
 
 def test_a_missing_file_and_an_empty_one(tmp_path: Path) -> None:

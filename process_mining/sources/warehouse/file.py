@@ -131,7 +131,7 @@ def _request(path: Path, asked: Warehouse) -> Request:
 def _toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CodedError("LG051", f"{path.name} is no TOML: {error}", fix="Mend it") from error
 
 
