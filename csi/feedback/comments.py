@@ -11,8 +11,9 @@ interval. A group is a set of words that occur together and no judgement about t
 
 People are protected: addresses are masked before a comment gets here, and what masks them is no
 term; a term counts only where it occurs in the comments on at least 3 tickets; what `names` holds
-(the log's people, where they are shown) is no term; groups of fewer than 5 comments are left
-out, and so is a mean of fewer than 5 scores. The texts themselves leave only with `texts`.
+(who answered, and the log's people where they are shown) is no term; groups of fewer than 5
+comments are left out, and so is a mean of fewer than 5 scores. The texts themselves leave only
+with `texts`.
 """
 
 from __future__ import annotations

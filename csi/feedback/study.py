@@ -128,7 +128,9 @@ def study(request: FeedbackRequest, step: Callable[[str], None] = lambda _: None
     population = None if tickets is None else _population(tickets, asks)
     parts = list(_parts(asks, tickets, population))
     step("comments")
-    names = log.arrays.actors if log is not None and log.meta.clear_names else ()
+    names = {one.response.respondent or "" for one in screening.rows}
+    if log is not None and log.meta.clear_names:
+        names |= set(log.arrays.actors)
     comments = group_comments(_comments(screening), names=names, texts=request.show_comments)
     closing = None
     if log is not None and tickets is not None and tickets.translations and log.timed:

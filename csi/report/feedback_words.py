@@ -45,6 +45,8 @@ def score_words(figure: Row) -> str:
 
 def loop_words(row: Row) -> str:
     """Say how many low scores were answered to: "12 low scores; of 9 decided loops 77.8 % ..."."""
+    if not row["low"]:
+        return "No step of the log holds a low score, so there is no loop to follow."
     said = plural(row["low"], "low score")
     if row["closure"]["value"] is None:
         return f"{said}; of none is it decided whether its loop was closed."

@@ -136,6 +136,39 @@ def test_comments_leave_only_with_leave(
     assert "comment" in pq.read_table(tmp_path / "responses.parquet").column_names
 
 
+def test_who_signs_comments_is_no_term(tmp_path: Path) -> None:
+    topics = ("slow login", "printer jam", "lost mail")
+    rows = [
+        f"T{i},{1 + i % 5},{topics[i % 3]}{' Zoe Quax' if i % 6 == 0 else ''},Zoe Quax\n"
+        for i in range(36)
+    ]
+    (tmp_path / "s.csv").write_text("ticket,score,comment,who\n" + "".join(rows), encoding="utf-8")
+    declared = """[[survey]]
+    channel = "web"
+    scale = "1-5"
+    columns = { ticket = "ticket", score = "score", comment = "comment", respondent = "who" }
+    """
+    (tmp_path / "m.toml").write_text(declared, encoding="utf-8")
+    out = tmp_path / "out"
+    options = ("--surveys", tmp_path / "s.csv", "--survey-mapping", tmp_path / "m.toml")
+    assert in_process("feedback", *options, "--out", out).code == 0
+    for name in ("feedback.json", "feedback.html"):
+        text = (out / name).read_text(encoding="utf-8").lower()
+        assert "printer jam" in text
+        assert "quax" not in text
+
+
+def test_no_loop_to_follow_is_said_as_that(desk: Path, tmp_path: Path) -> None:
+    events = (desk / "events.ndjson").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in events if json.loads(line)["activity"] != "Receive feedback"]
+    (tmp_path / "events.ndjson").write_text("".join(kept), encoding="utf-8")
+    logs = (tmp_path / "events.ndjson", desk / "tickets.csv")
+    ran = in_process("feedback", *logs, "--surveys", desk / "surveys.csv", "--out", tmp_path / "o")
+    assert ran.code == 0
+    assert "No step of the log holds a low score" in ran.out  # while surveys hold some
+    assert "0 low scores" not in ran.out
+
+
 def test_loops_of_low_scores_are_followed(whole: tuple[Path, dict[str, Any]]) -> None:
     out, found = whole
     overall = found["loops"]["figures"][0]
