@@ -139,7 +139,7 @@ def test_comments_leave_only_with_leave(
 def test_who_signs_comments_is_no_term(tmp_path: Path) -> None:
     topics = ("slow login", "printer jam", "lost mail")
     rows = [
-        f"T{i},{1 + i % 5},{topics[i % 3]}{' Zoe Quax' if i % 6 == 0 else ''},Zoe Quax\n"
+        f"T{i},{1 + i % 5},{topics[i % 3]}{' Zoe Quax' if i % 3 == 0 else ''},Zoe Quax\n"
         for i in range(36)
     ]
     (tmp_path / "s.csv").write_text("ticket,score,comment,who\n" + "".join(rows), encoding="utf-8")
