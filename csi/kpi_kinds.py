@@ -112,11 +112,15 @@ class CountParams(Params):
 
 @dataclass(frozen=True, eq=False)
 class Durations:
-    """Hours, one a case; `censored` marks those still running; `days` are the clusters."""
+    """Hours, one a case; `censored` marks those still running; `days` are days of opening.
+
+    `rows` are the row numbers of `evidence.cases`, here and in the other samples.
+    """
 
     hours: Floats
     censored: Bools
     days: Ints
+    rows: Ints
     q: float
 
 
@@ -126,6 +130,21 @@ class Scores:
 
     each: Floats
     days: Ints
+    rows: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """Which of the cases (clocks, surveys) count, and the day of opening of each one's case."""
+
+    each: Bools
+    days: Ints
+    rows: Ints
+
+    @property
+    def share(self) -> Share:
+        """How many count among all."""
+        return Share(int(self.each.sum()), len(self.each))
 
 
 @dataclass(frozen=True)
@@ -142,7 +161,7 @@ class Missing:
     reason: str
 
 
-Sampled = Durations | Scores | Share | Total | Missing
+Sampled = Durations | Scores | Hits | Total | Missing
 
 
 def estimate(found: Sampled, *, unit: str, seed: int) -> Estimate:
@@ -152,8 +171,8 @@ def estimate(found: Sampled, *, unit: str, seed: int) -> Estimate:
             return censored_quantile(found.hours, found.censored, found.q, unit=unit)
         case Scores():
             return mean(found.each, unit=unit, seed=seed, clusters=found.days)
-        case Share():
-            return proportion(found.k, found.n, unit=unit)
+        case Hits(share=share):
+            return proportion(share.k, share.n, unit=unit)
         case Total():
             method = "complete count, no sampling interval"
             return Estimate(float(found.value), None, None, found.value, method, unit)
@@ -171,8 +190,8 @@ def compare_found(
     if isinstance(baseline, Scores) and isinstance(current, Scores):
         groups = [Sample(d.each, unit, clusters=d.days) for d in (baseline, current)]
         return compare_means(*groups, rule=rule, better=better)
-    if isinstance(baseline, Share) and isinstance(current, Share):
-        return compare_proportions(baseline, current, rule=rule, better=better)
+    if isinstance(baseline, Hits) and isinstance(current, Hits):
+        return compare_proportions(baseline.share, current.share, rule=rule, better=better)
     reasons = [side.reason for side in (baseline, current) if isinstance(side, Missing)]
     return not_comparable(
         reasons[0] if reasons else "a count of everything is no sample, so no test applies",
@@ -194,7 +213,9 @@ def duration_percentile(view: View, params: DurationParams) -> Sampled:
     # a step recorded before its start (a clock set back) is no time to the step: left out
     known &= until >= started
     hours = (until - started)[known] / s.US_PER_HOUR
-    return Durations(hours, np.isnan(ended)[known], view.days[known], params.percentile / 100)
+    return Durations(
+        hours, np.isnan(ended)[known], view.days[known], view.rows[known], params.percentile / 100
+    )
 
 
 def share_of_rule(view: View, params: RuleParams) -> Sampled:
@@ -203,8 +224,8 @@ def share_of_rule(view: View, params: RuleParams) -> Sampled:
     if verdicts is None:
         return Missing(f"rule {params.rule} was not checked")
     seen = verdicts[view.rows]
-    conforms = int(np.sum(seen == Verdict.CONFORMS))
-    return Share(conforms, conforms + int(np.sum(seen == Verdict.VIOLATES)))
+    conforms = seen == Verdict.CONFORMS
+    return _hits(view, conforms, among=conforms | (seen == Verdict.VIOLATES))
 
 
 def share_met(view: View, params: ClockParams) -> Sampled:
@@ -218,17 +239,18 @@ def share_met(view: View, params: ClockParams) -> Sampled:
     mine = clocks[_in_view(view, clocks["case_id"]) & (clocks["metric"] == params.metric)]
     counts = mine["status"].value_counts()
     met, breached, unknown = (int(counts.get(word, 0)) for word in (MET, BREACHED, UNKNOWN))
+    decided = mine[mine["status"].isin((MET, BREACHED))]
     if unknown > MOST_UNKNOWN * (met + breached + unknown):
         return Missing(
             f"{unknown} of {met + breached + unknown} clocks cannot be told from this log"
         )
-    return Share(met, met + breached)
+    return _hits_at(view, (decided["status"] == MET).to_numpy(dtype=bool), decided["case_id"])
 
 
 def share_with_step(view: View, params: StepParams) -> Sampled:
     """Count cases with a step among those that got to another (a case with the step has)."""
     has = ~np.isnan(view.times(params.step))
-    return Share(int(has.sum()), int((has | ~np.isnan(view.times(params.among))).sum()))
+    return _hits(view, has, among=has | ~np.isnan(view.times(params.among)))
 
 
 def mean_score(view: View, _params: NoParams) -> Sampled:
@@ -241,7 +263,7 @@ def share_satisfied(view: View, params: SatisfiedParams) -> Sampled:
     found = _answers(view)
     if not isinstance(found, Scores):
         return found
-    return Share(int(np.sum(found.each >= params.at_least)), len(found.each))
+    return Hits(found.each >= params.at_least, found.days, found.rows)
 
 
 def response_rate(view: View, _params: NoParams) -> Sampled:
@@ -250,7 +272,7 @@ def response_rate(view: View, _params: NoParams) -> Sampled:
     if surveys is None:
         return Missing("no surveys were given")
     asked = _asked(view, surveys)
-    return Share(int((asked & _answered(view, surveys)).sum()), int(asked.sum()))
+    return _hits_at(view, _answered(view, surveys)[asked], surveys.loc[asked, "ticket"])
 
 
 def mean_count(view: View, params: CountParams) -> Sampled:
@@ -259,7 +281,7 @@ def mean_count(view: View, params: CountParams) -> Sampled:
     column = view.evidence.cases[params.column].to_numpy(dtype=np.float64, na_value=np.nan)
     counts = column[view.rows]
     there &= ~np.isnan(counts)
-    return Scores(counts[there], view.days[there])
+    return Scores(counts[there], view.days[there], view.rows[there])
 
 
 def open_at_end(view: View, _params: NoParams) -> Sampled:
@@ -292,13 +314,24 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 )
 
 
+def _hits(view: View, counts: Bools, *, among: Bools) -> Hits:
+    return Hits(counts[among], view.days[among], view.rows[among])
+
+
+def _hits_at(view: View, counts: Bools, ids: pd.Series) -> Hits:
+    """Return what counts where a case may stand more than once, by the ids of the cases."""
+    place = _places(view, ids)
+    return Hits(counts, view.days[place], view.rows[place])
+
+
 def _answers(view: View) -> Sampled:
     surveys = view.evidence.surveys
     if surveys is None:
         return Missing("no surveys were given")
     chosen = surveys[_asked(view, surveys) & _answered(view, surveys)]
     place = _places(view, chosen["ticket"])
-    return Scores(chosen["score"].to_numpy(dtype=np.float64), view.days[place])
+    score = chosen["score"].to_numpy(dtype=np.float64)
+    return Scores(score, view.days[place], view.rows[place])
 
 
 def _asked(view: View, surveys: pd.DataFrame) -> Bools:

@@ -6,14 +6,16 @@ would matter, signs turned so that positive is better. A `DecisionRule` decides 
     inconclusive      fewer than min_n cases (or min_clusters clusters) on one side, or no effect
                       can be computed
     no effect shown   -m < l and h < m: whatever it is, it is too small to matter
-    improved          l > 0 and e >= m: surely better, and by enough as far as we can tell
+    improved          l > 0: surely better, and a gain of m is not ruled out
     worse             h < 0
     inconclusive      anything else; the sentence says what n would settle it
 
-The rule is lopsided on purpose: to claim a gain the estimate must reach the minimum effect, to
-report harm it need not. (Interval rules of this kind: Altman & Bland 1995, BMJ 311, 485; the
-equivalence part is the interval inclusion principle of Westlake 1972 and Schuirmann 1987.)
-The chance of "improved" or "worse" without any effect is at most about 1 - confidence.
+(Interval rules of this kind: Altman & Bland 1995, BMJ 311, 485; the first part is the interval
+inclusion principle of Westlake 1972 and Schuirmann 1987.) That the estimate itself reaches m is not
+asked: a gain of just m would then be found half of the time, however large n is. Where a test that
+does not rest on the interval was made too (`Effect.p_value`, the permutation test), "improved" and
+"worse" need its p to be at most 1 - confidence: two keys. Without any effect the chance of both
+together is at most about 1 - confidence.
 
 What n would settle it: the distance of a limit from e shrinks as 1 / sqrt(n); if e stays as it is,
 n * (distance now / distance allowed)^2 cases a side are enough for the nearest of the three
@@ -27,7 +29,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from process_mining.errors import CodedError, raise_all
 
@@ -49,17 +51,22 @@ class Outcome(StrEnum):
     GUARDRAIL = "guardrail breached"
 
 
+CLAIMS: Final = (Outcome.IMPROVED, Outcome.WORSE)
+
+
 @dataclass(frozen=True)
 class DecisionRule:
     """What decides, fixed before the evaluation; the seed belongs to it, so none can be picked.
 
     `minimum_effect`: relative change for times (0.1 is 10 %), difference of shares for shares
-    (0.1 is 10 percentage points), points for scores. `min_n`: cases a side. `min_clusters`: days
-    or weeks a side, where clusters are given.
+    (0.1 is 10 percentage points), points for scores. `power`: the chance at which a true effect of
+    that size shall be found; it decides how long is waited. `min_n`: cases a side. `min_clusters`:
+    days or weeks a side, where clusters are given.
     """
 
     minimum_effect: float
     confidence: float = 0.95
+    power: float = 0.9
     min_n: int = 30
     min_clusters: int = 8
     replicates: int = 1999
@@ -70,6 +77,7 @@ class DecisionRule:
         checks = (
             ("minimum_effect", self.minimum_effect > 0, "a number above 0"),
             ("confidence", 0.5 < self.confidence < 1, "between 0.5 and 1, such as 0.95"),  # noqa: PLR2004
+            ("power", 0.5 <= self.power < 1, "from 0.5 to below 1, such as 0.9"),  # noqa: PLR2004
             ("min_n", self.min_n >= 2, "at least 2"),  # noqa: PLR2004 - one case has no spread
             ("min_clusters", self.min_clusters >= 2, "at least 2"),  # noqa: PLR2004 - the same
             ("replicates", self.replicates >= 199, "at least 199"),  # noqa: PLR2004 - 5 in a tail
@@ -100,6 +108,7 @@ class DecisionRule:
         return cls(
             minimum_effect=float(given["minimum_effect"]),
             confidence=float(given.get("confidence", cls.confidence)),
+            power=float(given.get("power", cls.power)),
             min_n=int(given.get("min_n", cls.min_n)),
             min_clusters=int(given.get("min_clusters", cls.min_clusters)),
             replicates=int(given.get("replicates", cls.replicates)),
@@ -127,6 +136,7 @@ class Comparison:
     rule: DecisionRule
     sentence: str
     n_needed: int | None = None
+    p_value: float | None = None
 
     @property
     def n(self) -> int:
@@ -147,6 +157,7 @@ class Effect:
     high: float
     unit: str
     method: str
+    p_value: float | None = None
 
 
 def judge(
@@ -168,6 +179,11 @@ def judge(
     reason = obstacle or _too_few(rule, baseline, current)
     good = _turned(effect, better)
     verdict = Outcome.INCONCLUSIVE if reason else _decide(good, rule.minimum_effect)
+    if verdict in CLAIMS and not _agrees(effect, rule):
+        verdict, reason = (
+            Outcome.INCONCLUSIVE,
+            f"the permutation test gives p = {effect.p_value:.3f}",
+        )
     needed = None
     if verdict is Outcome.INCONCLUSIVE and not obstacle:
         needed = _needed(good, rule, min(baseline.n, current.n))
@@ -184,6 +200,7 @@ def judge(
         rule=rule,
         sentence=_sentence(verdict, effect, rule, reason, needed),
         n_needed=needed,
+        p_value=effect.p_value,
     )
 
 
@@ -225,12 +242,16 @@ def _turned(effect: Effect, better: Direction) -> tuple[float, float, float]:
 
 
 def _decide(good: tuple[float, float, float], minimum: float) -> Outcome:
-    low, value, high = good
+    low, _, high = good
     if -minimum < low and high < minimum:
         return Outcome.NO_EFFECT
-    if low > 0 and value >= minimum:
+    if low > 0:
         return Outcome.IMPROVED
     return Outcome.WORSE if high < 0 else Outcome.INCONCLUSIVE
+
+
+def _agrees(effect: Effect, rule: DecisionRule) -> bool:
+    return effect.p_value is None or effect.p_value <= 1 - rule.confidence
 
 
 def _too_few(rule: DecisionRule, baseline: Estimate, current: Estimate) -> str:
@@ -246,7 +267,7 @@ def _needed(good: tuple[float, float, float], rule: DecisionRule, n: int) -> int
     down, up = value - low, high - value
     # by what factor the interval may stay wide under each verdict that this estimate can reach
     factors = [_ratio(min(minimum + value, minimum - value), max(down, up))]
-    if value >= minimum:
+    if value > 0:
         factors.append(_ratio(value, down))
     if value < 0:
         factors.append(_ratio(-value, up))
@@ -278,7 +299,7 @@ def _sentence(
     size = f"{_shown(effect, effect.value)} ({_span(effect)})"
     least = _shown(effect, rule.minimum_effect).lstrip("+")
     if verdict is Outcome.IMPROVED:
-        return f"Improved: {size}; the whole interval is better and the minimum {least} is reached."
+        return f"Improved: {size}; the whole interval is better, and {least} is not ruled out."
     if verdict is Outcome.WORSE:
         return f"Worse: {size}; the whole interval is on the worse side."
     if verdict is Outcome.NO_EFFECT:

@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from csi.kpi_kinds import Durations, Missing, Share
+from csi.kpi_kinds import Durations, Hits, Missing
 from csi.pictures import Picture, before_after, offences, rates
 
 HOSTILE = "<script>alert('$x_1$')</script> & \"quoted\" \N{RIGHT-TO-LEFT OVERRIDE}"
 
 
+def hits(k: int, n: int) -> Hits:
+    return Hits(np.arange(n) < k, np.arange(n), np.arange(n))
+
+
 def durations(scale: float) -> Durations:
     hours = scale * np.linspace(0.5, 90, 60)
-    return Durations(hours, np.arange(60) % 9 == 0, np.arange(60), 0.5)
+    return Durations(hours, np.arange(60) % 9 == 0, np.arange(60), np.arange(60), 0.5)
 
 
 def rules() -> pd.DataFrame:
@@ -45,7 +49,7 @@ def drawn() -> dict[str, Picture]:
             {"baseline": durations(2), "current": durations(1)}, title=HOSTILE, unit="h"
         ),
         "shares": before_after(
-            {"baseline": Share(3, 9), "current": Share(5, 9)}, title="A share", unit="share"
+            {"baseline": hits(3, 9), "current": hits(5, 9)}, title="A share", unit="share"
         ),
         "nothing": before_after(
             {"baseline": Missing("no surveys"), "current": Missing("no surveys")},
