@@ -6,7 +6,13 @@ file, nothing else. A file names a kind (csi.kpi_kinds) and sets that kind's par
     code = "KPI01"                      never used again for something else
     name = "median-time-to-resolve"
     title, definition, unit, better ("lower" or "higher"), practice, case_type, kind
-    [params]                            what the kind asks for
+    level       who steers by it: "strategic" (what customers and the business get, looked at by
+                management each quarter), "tactical" (whether a practice does what was agreed, by
+                its owner each month), "operational" (how the work goes, by a team each week)
+    guardrails  codes of the KPIs to watch when this one is improved, for what it may cost
+    margin      the smallest harm to it that matters, in the unit of its effect: relative change
+                for times and totals, difference of shares, points
+    [params]    what the kind asks for
 
 `measure` gives the value in one window with n, interval, unit and method; `compare` the verdict on
 two windows by a `DecisionRule`. Windows are half-open [start, end), UTC, on the time of opening;
@@ -14,7 +20,8 @@ cases are followed until `as_of_us`, and `compare` follows both windows for equa
 
 Errors: ST101 unreadable or no TOML, ST102 unknown key, ST103 missing or wrong value, ST104 code
 or name twice, ST105 unknown kind, ST106 wrong parameter, ST107 file name and code differ, ST108 a
-file that is no KPI, ST109 a unit that the kind cannot give, ST110 unknown KPI.
+file that is no KPI, ST109 a unit that the kind cannot give, ST110 unknown KPI, ST111 a guardrail
+that is no KPI, or is the KPI itself, or stands twice.
 """
 
 from __future__ import annotations
@@ -45,6 +52,8 @@ SEED: Final = 20_240_101
 MAX_KPI_BYTES: Final = 65_536
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
+Level = Literal["strategic", "tactical", "operational"]
+CODE: Final = r"^[A-Z]{2,8}[0-9]{2,4}$"
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -58,6 +67,9 @@ class Kpi:
     definition: str
     unit: str
     better: Direction
+    level: Level
+    guardrails: tuple[str, ...]
+    margin: float
     practice: str
     case_type: str
     kind: str
@@ -96,12 +108,15 @@ class _File(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    code: Annotated[str, Field(pattern=r"^[A-Z]{2,8}[0-9]{2,4}$")]
+    code: Annotated[str, Field(pattern=CODE)]
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
     title: Text
     definition: Text
     unit: Text
     better: Literal["lower", "higher"]
+    level: Level
+    guardrails: Annotated[list[Annotated[str, Field(pattern=CODE)]], Field(max_length=10)] = []
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     practice: Text
     case_type: Text
     kind: Text
@@ -120,6 +135,7 @@ def load_kpis(extra: Sequence[Path] = ()) -> dict[str, Kpi]:
         if kpi is not None:
             found.append((path, kpi))
     _refuse_twice(found, errors)
+    _refuse_guardrails(found, errors)
     raise_all(errors)
     return {kpi.code: kpi for _, kpi in sorted(found, key=lambda pair: pair[1].code)}
 
@@ -276,6 +292,7 @@ def _with_params(path: Path, header: _File, errors: list[CodedError]) -> Kpi | N
         return None
     given = header.model_dump(exclude={"params"})
     given["definition"] = " ".join(header.definition.split())
+    given["guardrails"] = tuple(header.guardrails)
     return Kpi(**given, params=params)
 
 
@@ -306,3 +323,17 @@ def _refuse_twice(found: Sequence[tuple[Path, Kpi]], errors: list[CodedError]) -
                 msg = f"'{word}' stands in {seen[word].name} and in {path.name}"
                 errors.append(CodedError("ST104", msg, fix="Give each KPI its own code and name"))
             seen[word] = path
+
+
+def _refuse_guardrails(found: Sequence[tuple[Path, Kpi]], errors: list[CodedError]) -> None:
+    codes = {kpi.code for _, kpi in found}
+    for path, kpi in found:
+        for code in sorted(set(kpi.guardrails)):
+            where, fix = f"guardrail {code} in {path.name}", "Name another KPI, each once"
+            if code not in codes:
+                fix = did_you_mean(code, codes) or "Name the code of a KPI"
+                errors.append(CodedError("ST111", f"{where} is no KPI", fix=fix))
+            elif code == kpi.code:
+                errors.append(CodedError("ST111", f"{where} is the KPI itself", fix=fix))
+            elif kpi.guardrails.count(code) > 1:
+                errors.append(CodedError("ST111", f"{where} stands twice", fix=fix))

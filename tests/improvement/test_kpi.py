@@ -317,6 +317,9 @@ title = "t"
 definition = "d"
 unit = "share"
 better = "higher"
+level = "tactical"
+guardrails = ["KPI05"]
+margin = 0.05
 practice = "p"
 case_type = "incident"
 kind = "share_of_rule"
@@ -366,6 +369,45 @@ def test_every_mistake_of_every_file_is_named_at_once(tmp_path: Path) -> None:
     )
     assert "params.rul in XYZ03_third.toml" in text
     assert "Did you mean 'rule'?" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "codes"),
+    [
+        ('["KPI05"]', '["KPI99"]', ["ST111"]),
+        ('["KPI05"]', '["XYZ01"]', ["ST111"]),
+        ('["KPI05"]', '["KPI05", "KPI05"]', ["ST111"]),
+        ('["KPI05"]', '["KPI05", "kpi\\u001b01", 7]', ["ST103", "ST103"]),
+        ('["KPI05"]', '"KPI01"', ["ST103"]),
+        ("margin = 0.05", "margin = 0", ["ST103"]),
+        ("margin = 0.05", "margin = nan", ["ST103"]),
+        ("margin = 0.05", "margin = inf", ["ST103"]),
+        ("margin = 0.05", 'margin = "0.05"', ["ST103"]),
+        ("margin = 0.05\n", "", ["ST103"]),
+        ('level = "tactical"', 'level = "personal"', ["ST103"]),
+        ('level = "tactical"\n', "", ["ST103"]),
+    ],
+)
+def test_levels_guardrails_and_margins_are_strict(
+    tmp_path: Path, old: str, new: str, codes: list[str]
+) -> None:
+    assert GOOD.count(old) == 1
+    folder = _folder(tmp_path, XYZ01_some_share=GOOD.replace(old, new))
+    with pytest.raises((CodedError, ManyCodedErrors)) as caught:
+        load_kpis([folder])
+    assert [one.code for one in getattr(caught.value, "errors", (caught.value,))] == codes
+    assert "\x1b" not in str(caught.value)
+
+
+def test_guardrails_are_read_and_may_be_left_out(tmp_path: Path) -> None:
+    text = GOOD.replace('guardrails = ["KPI05"]\n', "").replace("XYZ01", "XYZ02")
+    folder = _folder(
+        tmp_path, XYZ01_some_share=GOOD, XYZ02_other=text.replace("some-share", "other")
+    )
+    found = load_kpis([folder])
+    assert found["XYZ01"].guardrails == ("KPI05",)
+    assert (found["XYZ01"].level, found["XYZ01"].margin) == ("tactical", 0.05)
+    assert found["XYZ02"].guardrails == ()
 
 
 def test_a_hostile_file_is_refused_not_read(tmp_path: Path) -> None:
