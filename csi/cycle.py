@@ -5,6 +5,9 @@ the baseline and the current one. It runs the four notebooks (measure, analyse, 
 through `csi.runner`; each hands its results to the next as Parquet and JSON in the cycle folder,
 and `manifest.json` names every input and output with its SHA-256.
 
+It may evaluate an improvement that the file states (`[improvement]`), one that the register holds
+already (`entry`), or none.
+
     OUT/  manifest.json  results.json  report.html
           1_measure/ 2_analyse/ 3_improve/ 4_evaluate/   what each step hands on
           notebooks/                                     the executed notebooks
@@ -47,7 +50,29 @@ def _scope_field(name: str) -> str:
     return name
 
 
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
+def _no_control(text: str) -> str:
+    """Refuse what no person types: NUL breaks paths and PostgreSQL, the rest breaks terminals."""
+    if any(
+        (character < " " and character not in "\n\t") or character == "\x7f" for character in text
+    ):
+        msg = "it holds a control character"
+        raise ValueError(msg)
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text or "\t" in text:
+        msg = "it holds a line end or a tab"
+        raise ValueError(msg)
+    return _no_control(text)
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_no_control)]
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+# A path or, for the register, a URL.
+Name = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
+EntryId = Annotated[str, Field(pattern=r"^IMP-[0-9]{4,9}$")]
+Margin = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Day = Annotated[dt.date, Field(ge=dt.date(1970, 1, 1), le=dt.date(2199, 12, 31))]
 ScopeField = Annotated[str, AfterValidator(_scope_field)]
 ScopeWords = Annotated[list[Text], Field(min_length=1)]
@@ -94,37 +119,45 @@ class Window(_Strict):
 
 
 class Plan(_Strict):
-    """The improvement that this cycle evaluates; its decision rule is fixed by these values."""
+    """The improvement that this cycle evaluates; its decision rule is fixed by these values.
+
+    `comparison` says which tickets the change does not touch. `also` names further KPIs that are
+    judged together with `kpi`. `margins` gives, for a guardrail, the smallest harm that matters.
+    """
 
     title: Text
     opportunity: Text
     hypothesis: Text
-    kpi: Text
+    kpi: Word
     owner: Text
     started: Day
     minimum_effect: Annotated[float, Field(ge=0.001, lt=1)]
     scope: dict[ScopeField, ScopeWords] = {}
-    guardrails: list[Text] = []
+    comparison: dict[ScopeField, ScopeWords] = {}
+    guardrails: list[Word] = []
+    also: list[Word] = []
+    margins: dict[Word, Margin] = {}
 
 
 class CycleFile(_Strict):
     """What a CYCLE.toml holds; file names are relative to it."""
 
-    log: list[str] = Field(min_length=1)
-    source: str | None = None
-    mapping: str | None = None
-    timezone: str | None = None
-    surveys: str | None = None
-    targets: str | None = None
-    rules: list[str] = []
-    practice: str | None = None
-    object_types: list[str] = []
-    allow: list[str] = []
-    register_path: str = Field(default="register.sqlite", alias="register")
+    log: list[Name] = Field(min_length=1)
+    source: Word | None = None
+    mapping: Name | None = None
+    timezone: Word | None = None
+    surveys: Name | None = None
+    targets: Name | None = None
+    rules: list[Name] = []
+    practice: Word | None = None
+    object_types: list[Word] = []
+    allow: list[Word] = []
+    register_path: Name = Field(default="register.sqlite", alias="register")
     report_date: Day
     baseline: Window
     current: Window
-    improvement: Plan
+    improvement: Plan | None = None
+    entry: EntryId | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +194,20 @@ class Cycle:
         return find_mapping(beside if beside.is_file() or beside.suffix == ".toml" else name)
 
     @property
+    def register(self) -> str | Path:
+        """Where the improvement register is: a path, or a URL as the file states it."""
+        name = self.settings.register_path
+        return name if "://" in name else self.file(name)
+
+    @property
+    def plan(self) -> Plan:
+        """The improvement that the file states; CY209 where it states none."""
+        if self.settings.improvement is None:
+            msg = f"{self.path.name} states no improvement"
+            raise CodedError("CY209", msg, fix="Add a table [improvement]; see docs/cycle.md")
+        return self.settings.improvement
+
+    @property
     def default_out(self) -> Path:
         """The folder for the results where none is named: beside the file, by the window's end."""
         return self.path.parent / f"cycle-{self.settings.current.end.isoformat()}"
@@ -195,7 +242,7 @@ def load_cycle(path: Path) -> Cycle:
 
 
 def _checked(raw: dict[str, Any], file: str) -> CycleFile:
-    disorder = _disorder(raw, file)
+    disorder = [*_disorder(raw, file), *_contradictions(raw, file)]
     try:
         settings = CycleFile.model_validate(raw)
     except ValidationError as error:
@@ -225,6 +272,38 @@ def _disorder(raw: dict[str, Any], file: str) -> list[CodedError]:
             what = f"{order.later} in {file}: {later} must {must} {order.earlier} ({earlier})"
             wrong.append(CodedError("CY202", what, fix="Move one of the two"))
     return wrong
+
+
+def _contradictions(raw: dict[str, Any], file: str) -> list[CodedError]:
+    """Return a mistake for each two statements that cannot both hold."""
+    if "improvement" not in raw:
+        return []
+    wrong = []
+    if "entry" in raw:
+        what = f"{file} has both entry and [improvement]"
+        fix = "Keep entry to go on with that improvement, or the table to state a new one"
+        wrong.append(CodedError("CY202", what, fix=fix))
+    plan = raw["improvement"]
+    if isinstance(plan, dict) and plan.get("comparison") and _overlap(plan):
+        what = f"improvement.comparison in {file}: its tickets may be in the scope too"
+        fix = "Name a field in both tables, with different words: who is touched, and who is not"
+        wrong.append(CodedError("CY202", what, fix=fix))
+    return wrong
+
+
+def _overlap(plan: Mapping[str, Any]) -> bool:
+    """Tell whether a ticket can match both tables: no field of both has words all different."""
+    scope, comparison = plan.get("scope", {}), plan["comparison"]
+    if not isinstance(scope, dict) or not isinstance(comparison, dict):
+        return False  # of a wrong type, which is a mistake of its own
+    both = set(scope) & set(comparison)
+    return not any(_apart(scope[name], comparison[name]) for name in both)
+
+
+def _apart(some: object, others: object) -> bool:
+    if not isinstance(some, list) or not isinstance(others, list):
+        return False
+    return not {str(word) for word in some} & {str(word) for word in others}
 
 
 def _day(raw: dict[str, Any], place: str) -> dt.date | None:

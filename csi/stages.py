@@ -190,7 +190,7 @@ class Loop:
         """Refuse what the cycle file asks for and cannot have; nothing is written."""
         kpi, guards = self._named_kpis()
         self._improvement(kpi, guards)
-        Register.preflight(self._register_path)
+        Register.preflight(self.cycle.register)
         cases = self._cases()
         self._require_tickets(cases)
         raise_all([*self._foreign([kpi, *guards], cases), *self._unknown_words(kpi, cases)])
@@ -251,7 +251,7 @@ class Loop:
         """Register the improvement and freeze its rule; the same run gives the same entry."""
         self.check()
         self._after("2_analyse", self.analyse)
-        plan, register = self.cycle.settings.improvement, self.register
+        plan, register = self.cycle.plan, self.register
         kpi, guards = self._named_kpis()
         key, at = self.cycle.identity, _moment(plan.started)
         entry = self._improvement(kpi, guards)
@@ -274,7 +274,7 @@ class Loop:
         plan = read_json(self.out / "3_improve" / "plan.json")
         kpi = kpis.load_kpis()[plan["kpi"]]
         rule = DecisionRule.from_dict(plan["decision_rule"])
-        scope = Scope.of(self.cycle.settings.improvement.scope)
+        scope = Scope.of(self.cycle.plan.scope)
         comparison, guards = self._compare(kpi, rule, scope), self._guardrails(rule)
         verdict = overall(comparison, list(guards.values()))
         self._record(plan["entry"], kpi, comparison, verdict, guards)
@@ -323,13 +323,9 @@ class Loop:
     @property
     def register(self) -> Register:
         """The improvement register that the cycle names; RG116 where its chain is broken."""
-        found = Register.open(self._register_path)
+        found = Register.open(self.cycle.register)
         found.require_intact()
         return found
-
-    @property
-    def _register_path(self) -> Path:
-        return self.cycle.file(self.cycle.settings.register_path)
 
     def _after(self, step: str, do: Callable[[], object]) -> None:
         """Do the step before, unless the manifest vouches for what it left."""
@@ -341,7 +337,7 @@ class Loop:
 
     def _named_kpis(self) -> tuple[Kpi, list[Kpi]]:
         """The metric and its guardrails; ST110, CY206: all mistakes in their names at once."""
-        plan, every = self.cycle.settings.improvement, kpis.load_kpis()
+        plan, every = self.cycle.plan, kpis.load_kpis()
         words = [("kpi", plan.kpi), *(("guardrails", word) for word in plan.guardrails)]
         found: list[Kpi] = []
         wrong: list[CodedError] = []
@@ -383,7 +379,7 @@ class Loop:
         """A mistake for each word of the scope that no ticket of the metric's type has."""
         mine = cases[cases["case_type"] == kpi.case_type]
         wrong: list[CodedError] = []
-        for name, words in Scope.of(self.cycle.settings.improvement.scope).filters().items():
+        for name, words in Scope.of(self.cycle.plan.scope).filters().items():
             known = sorted(set(mine[name].dropna()))
             for word in sorted(set(words) - set(known)):
                 what = f"{self._place(f'scope.{name}')}: no {kpi.case_type} of the log has '{word}'"
@@ -393,7 +389,7 @@ class Loop:
 
     def _require_anybody(self, kpi: Kpi, cases: pd.DataFrame) -> None:
         """Refuse a scope each of whose words is known, but which no ticket of a window matches."""
-        scope = Scope.of(self.cycle.settings.improvement.scope)
+        scope = Scope.of(self.cycle.plan.scope)
         chosen = cases[cases["case_type"] == kpi.case_type]
         for name, words in scope.filters().items():
             chosen = chosen[chosen[name].isin(words)]
@@ -462,7 +458,7 @@ class Loop:
         return frame
 
     def _improvement(self, kpi: Kpi, guards: list[Kpi]) -> Improvement:
-        plan = self.cycle.settings.improvement
+        plan = self.cycle.plan
         return Improvement(
             title=plan.title,
             opportunity=plan.opportunity,
@@ -490,7 +486,7 @@ class Loop:
         )
 
     def _guardrails(self, rule: DecisionRule) -> dict[str, Comparison]:
-        scope = Scope.of(self.cycle.settings.improvement.scope)
+        scope = Scope.of(self.cycle.plan.scope)
         _, named = self._named_kpis()
         return {kpi.code: _guarded(self._compare(kpi, rule, scope)) for kpi in named}
 

@@ -188,7 +188,7 @@ def rule_in_words(rule: DecisionRule) -> str:
 
 def plan_frame(entry_id: str, kpi: Kpi, cycle: Cycle, rule: DecisionRule) -> pd.DataFrame:
     """The plan as two columns."""
-    plan = cycle.settings.improvement
+    plan = cycle.plan
     rows = {
         "entry": entry_id,
         "title": plan.title,

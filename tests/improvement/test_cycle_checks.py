@@ -169,6 +169,65 @@ def test_mistakes_of_every_kind_are_named_at_once(desk: Desk) -> None:
     assert codes_of(path) == ["CY202"] * 6  # `owner` is missing and `ownr` unknown
 
 
+PLAIN = """comparison = {priority = ["P4"]}
+scope = {priority = ["P1"]}
+also = ["KPI03", "reopen-rate"]
+margins = {KPI05 = 0.02, KPI08 = 1}
+guardrails = ["KPI05", "KPI08"]
+"""
+
+
+def test_a_plan_may_name_who_is_not_touched_further_kpis_and_margins(desk: Desk) -> None:
+    plan = load_cycle(desk.cycle(more=PLAIN)).plan
+    assert (plan.scope, plan.comparison) == ({"priority": ["P1"]}, {"priority": ["P4"]})
+    assert (plan.also, plan.margins) == (["KPI03", "reopen-rate"], {"KPI05": 0.02, "KPI08": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("margins = {KPI05 = 0}", r"improvement\.margins\.KPI05"),
+        ("margins = {KPI05 = inf}", r"improvement\.margins\.KPI05"),
+        ("margins = {KPI05 = true}", r"improvement\.margins\.KPI05"),
+        ('also = "KPI05"', r"improvement\.also"),
+        ('alsoo = ["KPI05"]', r"improvement\.alsoo.*Did you mean 'also'"),
+        ("comparison = {teem = ['A']}", r"improvement\.comparison\.teem.*Did you mean 'team'"),
+        ("comparison = {team = ['A']}", r"improvement\.comparison .*may be in the scope too"),
+        (
+            "comparison = {team = ['A', 'B']}\nscope = {team = ['B']}",
+            r"improvement\.comparison .*may be in the scope too",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_meant_is_refused(desk: Desk, more: str, said: str) -> None:
+    with pytest.raises(CodedError, match=rf"CY202 {said}"):
+        load_cycle(desk.cycle(more=f"{more}\n"))
+
+
+def test_a_cycle_may_go_on_with_an_entry_or_have_no_improvement(desk: Desk) -> None:
+    stated = CYCLE[: CYCLE.index("[improvement]")]
+    path = desk.folder / "cycle.toml"
+    path.write_text(stated, encoding="utf-8")
+    settings = load_cycle(path).settings
+    assert (settings.improvement, settings.entry) == (None, None)
+    with pytest.raises(CodedError, match="CY209"):
+        _ = load_cycle(path).plan
+    path.write_text('entry = "IMP-0003"\n' + stated, encoding="utf-8")
+    assert load_cycle(path).settings.entry == "IMP-0003"
+    path.write_text('entry = "IMP-0003"\n' + CYCLE, encoding="utf-8")
+    assert codes_of(path) == ["CY202"]
+    path.write_text('entry = "3"\n' + stated, encoding="utf-8")
+    assert codes_of(path) == ["CY202"]
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "a\\u001b[31m", "a\\u007f", "a\\nb", "x" * 2001])
+@pytest.mark.parametrize("key", ['"events.ndjson"', '"register.sqlite"', '"my"', '"KPI01"'])
+def test_names_with_line_ends_or_control_characters_are_refused(
+    desk: Desk, key: str, text: str
+) -> None:
+    assert codes_of(desk.cycle((key, f'"{text}"'))) == ["CY202"]
+
+
 # --- against the files that it names
 
 
