@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from csi.commands.cycle import cycle
+from csi.commands.shared import IN_FILE, OUT_DIR, echo_result, on_lines, printable
 from process_mining.errors import CodedError, ManyCodedErrors, RunError
 
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from csi.simulate import Effect
     from process_mining.sources import ReadOptions
 
-IN_FILE = click.Path(path_type=Path)
-OUT_DIR = click.Path(path_type=Path, file_okay=False)
 MIN_KEY_BYTES = 16
 OLDEST_YEAR, NEWEST_YEAR = 1970, 2199
 SEVERITIES = click.Choice(["low", "medium", "high", "critical"])
@@ -54,6 +54,9 @@ SHARE = _Finite(0, 1)
 @click.version_option(package_name="trueloop")
 def cli() -> None:
     """From a raw ticket log to a proven improvement: mine it, check it, improve, and prove it."""
+
+
+cli.add_command(cycle)
 
 
 def main() -> None:
@@ -102,16 +105,6 @@ def _wrong_usage(error: click.ClickException) -> CodedError:
     context = getattr(error, "ctx", None)
     fix = "" if context is None else f"See {context.command_path} --help"
     return CodedError("CL002", error.format_message(), fix=fix)
-
-
-def printable(text: str) -> str:
-    """Replace control characters (but line ends): text from tickets must not drive a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def on_lines(lines: Sequence[str]) -> str:
-    """Put lines under each other; a line end inside one of them is text and starts no line."""
-    return "\n".join(printable(line.replace("\n", " ")) for line in lines)
 
 
 def _moment(_: click.Context, option: click.Parameter, value: str | None) -> dt.datetime | None:
@@ -589,13 +582,6 @@ def _keep_inputs(inputs: list[Path | None], out: Path, files: Sequence[str]) -> 
             raise CodedError("CL017", msg, fix="Give another --out")
 
 
-def echo_result(value: object, lines: list[str], *, as_json: bool) -> None:
-    """Print a result for people, or as JSON."""
-    from csi.outputs import to_json
-
-    click.echo(to_json(value) if as_json else on_lines(lines), nl=not as_json)
-
-
 @cli.group()
 def rules() -> None:
     """The rulebook: list it, explain rules and verdicts, write rules, compare rulebooks."""
@@ -832,32 +818,6 @@ def simulate(out: Path, seed: int, tickets: int, months: int, effect: Effect) ->
     with steps("simulate"):
         paths = write(tell(Request(seed=seed, tickets=tickets, months=months, effect=effect)), out)
     click.echo(f"{', '.join(path.name for path in paths)} in {out}")
-
-
-@cli.group()
-def cycle() -> None:
-    """One turn of the improvement loop: measure, analyse, improve, evaluate."""
-
-
-@cycle.command("run")
-@click.argument("cycle_file", type=IN_FILE, metavar="CYCLE.toml")
-@click.option("--out", type=OUT_DIR, help="Default: beside the file, by the window's end.")
-@click.option("--json", "as_json", is_flag=True, help="Print results.json.")
-@click.pass_context
-def cycle_run(ctx: click.Context, cycle_file: Path, out: Path | None, *, as_json: bool) -> None:
-    """Run the four notebooks on the two windows of a log; exit 1 where it got worse.
-
-    \b
-    Example:
-      trueloop cycle run desk/cycle.toml --out cycle-out
-    """
-    from csi.console import cycle_lines, steps
-    from csi.cycle_run import run
-
-    with steps("cycle") as step:
-        outcome = run(cycle_file, out, step)
-    echo_result(outcome.results, cycle_lines(outcome.results, outcome.out), as_json=as_json)
-    ctx.exit(outcome.exit_code)
 
 
 @cli.command()

@@ -1,0 +1,1 @@
+"""Groups of commands, one file each; `csi.cli` puts them together."""
