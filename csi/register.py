@@ -32,6 +32,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import time
@@ -62,6 +63,11 @@ BUSY_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 0.01
 BUSY: Final = "RG103"
 APPLICATION_ID: Final = 0x746C7267  # "tlrg", so that another SQLite file is not taken for ours
+# Fields that came later; where they say nothing they are not written.
+LATER_FIELDS: Final = frozenset(
+    {"comparison", "guardrail_margins", "also", "plan"}
+    | {"design", "p_value", "n_needed", "weeks_needed"}
+)
 FIELDS: Final = ("seq", "at", "actor", "entry_id", "kind", "key", "payload", "prev_hash")
 
 METADATA: Final = sa.MetaData()
@@ -94,9 +100,12 @@ class Improvement:
     """A proposed improvement. The decision rule may still change until it is started.
 
     `owner` is a role. `scope` is a `csi.evidence.Scope` as a mapping. `comparison_group` says in
-    words what it is compared with. `source_findings` are fingerprints or rule codes, or
-    `feedback:` and the id of a ticket whose customer's answer led to it (`csi.feedback.links`).
-    `planned_start` and `planned_evaluation` are dates (ISO 8601) or empty.
+    words what it is compared with, `comparison` (a scope too) names the cases that are not touched.
+    `also` are further KPI codes, judged together with `kpi` (Holm). `guardrail_margins`: the
+    smallest harm that matters by guardrail, in the unit of its effect, where it is not the KPI's
+    own. `source_findings` are fingerprints or rule codes, or `feedback:` and the id of a ticket
+    whose customer's answer led to it (`csi.feedback.links`). `planned_start` and
+    `planned_evaluation` are dates (ISO 8601) or empty.
     """
 
     title: str
@@ -111,6 +120,9 @@ class Improvement:
     source_findings: tuple[str, ...] = ()
     planned_start: str = ""
     planned_evaluation: str = ""
+    comparison: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    guardrail_margins: Mapping[str, float] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would make the entry useless, all at once."""
@@ -120,6 +132,15 @@ class Improvement:
         wrong += [f"{name} is no date" for name in dates if not _is_date(getattr(self, name))]
         if self.kpi in self.guardrails:
             wrong.append(f"{self.kpi} is the KPI and a guardrail too")
+        for code in sorted({self.kpi, *self.guardrails} & set(self.also)):
+            wrong.append(f"{code} is a further KPI and the KPI or a guardrail too")
+        wrong += [
+            f"the margin of {code} is {margin}, not a number above 0"
+            for code, margin in self.guardrail_margins.items()
+            if not 0 < margin < math.inf
+        ]
+        strangers = sorted(set(self.guardrail_margins) - set(self.guardrails))
+        wrong += [f"{code} has a margin and is no guardrail" for code in strangers]
         fix = "Mend it in the improvement that you add"
         raise_all([CodedError("RG111", f"improvement: {one}", fix=fix) for one in wrong])
 
@@ -131,7 +152,11 @@ class Improvement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and by which rule it was judged."""
+    """What an evaluation found, by which design, and by which rule it was judged.
+
+    `n_needed` (cases a side) and `weeks_needed` would settle it where it is inconclusive. `also`
+    are the outcomes of the further KPIs by code.
+    """
 
     verdict: Outcome
     kpi: str
@@ -147,6 +172,11 @@ class Evaluation:
     baseline: tuple[str, str] = ("", "")
     current: tuple[str, str] = ("", "")
     log_sha256: str = ""
+    design: str = ""
+    p_value: float | None = None
+    n_needed: int | None = None
+    weeks_needed: float | None = None
+    also: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -170,6 +200,8 @@ class Evaluation:
             decision_rule=comparison.rule,
             sentence=comparison.sentence,
             guardrails=dict(guardrails or {}),
+            p_value=comparison.p_value,
+            n_needed=comparison.n_needed,
         )
 
 
@@ -196,7 +228,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Entry:
-    """An improvement as it stands: the fold over its records."""
+    """An improvement as it stands: the fold over its records.
+
+    `plan` is how it is to be evaluated (design, needed n and weeks, baseline), frozen together with
+    `rule_version`; empty where nothing was planned.
+    """
 
     id: str
     improvement: Improvement
@@ -209,6 +245,7 @@ class Entry:
     evaluated_at: str
     closed_at: str
     history: tuple[Record, ...]
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -287,10 +324,12 @@ class Register:
         key: str | None = None,
         decision_rule: DecisionRule | None = None,
         reason: str = "",
+        plan: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start an improvement: its decision rule is frozen as version 1.
+        """Start an improvement: its decision rule and its plan are frozen as version 1.
 
         Starting it again under another rule needs a reason and gives the next version (RG113).
+        `plan` is JSON: which design, how many cases and weeks, the baseline.
         """
 
         def frozen(entry: Entry) -> Mapping[str, Any]:
@@ -301,6 +340,8 @@ class Register:
         content: dict[str, Any] = {"reason": reason}
         if decision_rule is not None:
             content["decision_rule"] = decision_rule.to_dict()
+        if plan:
+            content["plan"] = dict(plan)
         self._append("start", entry_id, content, frozen, _Stamp(_iso(at), _role(actor), key))
 
     def record_evaluation(
@@ -325,7 +366,7 @@ class Register:
                 )
             return {"rule_version": entry.rule_version}
 
-        content = asdict(evaluation) | {"verdict": evaluation.verdict.value}
+        content = _told(asdict(evaluation) | {"verdict": evaluation.verdict.value})
         self._append("evaluate", entry_id, content, judged, _Stamp(_iso(at), _role(actor), key))
 
     def close(
@@ -552,15 +593,25 @@ def _canonical(value: Mapping[str, Any]) -> str:
 
 def _draft(improvement: Improvement) -> dict[str, Any]:
     plain = asdict(improvement)
-    scope = {name: sorted(words) for name, words in improvement.scope.items()}
-    return plain | {"scope": scope, "decision_rule": improvement.decision_rule.to_dict()}
+    for name in ("scope", "comparison"):
+        plain[name] = {key: sorted(words) for key, words in plain[name].items()}
+    return _told(plain | {"decision_rule": improvement.decision_rule.to_dict()})
+
+
+def _told(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out later fields that say nothing: records of before they were there stay the same."""
+    return {
+        name: value
+        for name, value in content.items()
+        if name not in LATER_FIELDS or value not in ("", None, {}, (), [])
+    }
 
 
 def _improvement(plain: Mapping[str, Any]) -> Improvement:
     known = dict(plain)
     known["decision_rule"] = DecisionRule.from_dict(known["decision_rule"])
-    for name in ("guardrails", "source_findings"):
-        known[name] = tuple(known[name])
+    for name in ("guardrails", "source_findings", "also"):
+        known[name] = tuple(known.get(name, ()))
     return Improvement(**known)
 
 
@@ -617,6 +668,7 @@ def _step(entry: Entry, record: Record) -> Entry:
                 rule_version=content["version"],
                 verdict=None,
                 started_at=record.at,
+                plan=content.get("plan", {}),
             )
         case "evaluate":
             found = _evaluation(content)
@@ -751,7 +803,8 @@ def _same(
     """Return the entry of a record whose key is used again with the same content, else refuse."""
     stored = known.content
     given = json.loads(_canonical(content))
-    same = known.kind == kind and all(stored.get(name) == given[name] for name in given)
+    names = {*given, *LATER_FIELDS}
+    same = known.kind == kind and all(stored.get(name) == given.get(name) for name in names)
     if not same or (isinstance(entry, str) and known.entry_id != entry):
         raise CodedError(
             "RG114",

@@ -118,6 +118,47 @@ def test_the_same_key_is_written_once(register: Register) -> None:
         register.note(first, "x", at=AT, actor=WHO, key="c1-add")
 
 
+def test_what_was_planned_and_found_comes_back_as_it_was_told(register: Register) -> None:
+    draft = replace(
+        DRAFT,
+        comparison={"team": ("North",)},
+        guardrail_margins={"KPI06": 0.1},
+        also=("KPI02",),
+    )
+    plan = {"design": "difference in differences", "needed_n": 400, "needed_weeks": 12.0}
+    found = replace(
+        evaluation(),
+        design="difference in differences",
+        p_value=0.01,
+        n_needed=500,
+        weeks_needed=3.5,
+        also={"KPI02": "improved"},
+    )
+    entry_id = register.add(draft, at=AT, actor=WHO, key="a")
+    register.start(entry_id, at=AT, actor=WHO, plan=plan, key="s")
+    register.record_evaluation(entry_id, found, at=AT, actor=WHO)
+    entry = register.show(entry_id)
+    assert (entry.improvement.comparison, entry.improvement.also) == (
+        {"team": ["North"]},
+        ("KPI02",),
+    )
+    assert entry.improvement.guardrail_margins == {"KPI06": 0.1}
+    assert (entry.plan, entry.evaluations) == (plan, (found,))
+    with pytest.raises(CodedError, match="RG114"):
+        register.add(replace(draft, also=()), at=AT, actor=WHO, key="a")
+    with pytest.raises(CodedError, match="RG114"):
+        register.start(entry_id, at=AT, actor=WHO, key="s")
+
+
+def test_later_fields_that_say_nothing_are_not_written(register: Register) -> None:
+    """So that a record has the hash that it had before they were there."""
+    entry_id = _started(register)
+    register.record_evaluation(entry_id, replace(evaluation(), p_value=None), at=AT, actor=WHO)
+    later = {"comparison", "guardrail_margins", "also", "plan", "design", "weeks_needed"}
+    for record in register.show(entry_id).history:
+        assert not later & set(record.content)
+
+
 # --- what it refuses -------------------------------------------------------------------------
 
 
@@ -153,6 +194,9 @@ def test_wrong_words_are_refused(register: Register) -> None:
     with pytest.raises(ManyCodedErrors) as caught:
         replace(DRAFT, title=" ", planned_start="1.4.2024", guardrails=("KPI01",))
     assert [error.code for error in caught.value.errors] == ["RG111"] * 3
+    with pytest.raises(ManyCodedErrors) as caught:
+        replace(DRAFT, also=("KPI01", "KPI06"), guardrail_margins={"KPI06": 0.0, "KPI09": 0.1})
+    assert [error.code for error in caught.value.errors] == ["RG111"] * 4
     register.add(DRAFT, at=AT, actor=WHO)
     with pytest.raises(CodedError, match=r"RG110.*Did you mean 'IMP-0001'"):
         register.show("IMP-001")
