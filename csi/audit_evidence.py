@@ -2,19 +2,23 @@
 
 Moments of a case (null where they have not come): opened (the case table's, else the first event),
 first response (the first step that stops a response clock), root cause (Identify root cause),
-resolved (the last Resolve, unless work went on after it), closed (the last step of an ended case),
-reopened (the first step of work after a Resolve, whether or not the tool records a Reopen).
+resolved (the last Resolve or Fulfil, unless work went on after it), closed (the last step of an
+ended case), reopened (the first step of work after a resolution, whether or not the tool records a
+Reopen; a review and news of it are no work).
+
+A moment is untold where the vocabulary has no word for any of the steps that make it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from csi.evidence import Evidence
+from csi.evidence import AGREEMENT, BY_PAUSING, CLOCK_COLUMNS, PRACTICE, Evidence
+from csi.kpi_samples import MET
 from process_mining import schema as s
 from process_mining.columnar import segments
 from rules.service_level import STOPS
@@ -27,8 +31,9 @@ if TYPE_CHECKING:
     from csi.audit import Audit, PracticeAudit
     from process_mining.eventlog import EventArrays, Ints
 
-RESOLVE = "Resolve"
-ROOT_CAUSE = "Identify root cause"
+RESOLVE: Final = (*STOPS["resolve"], *STOPS["fulfil"])
+ROOT_CAUSE: Final = "Identify root cause"
+AFTERCARE: Final = ("Review", "Inform stakeholders")
 
 
 def evidence_of(audit: Audit) -> Evidence:
@@ -42,19 +47,66 @@ def evidence_of(audit: Audit) -> Evidence:
         verdicts=joined.verdicts,
         clocks=joined.clocks,
         surveys=surveys,
+        steps=joined.steps,
+        untold=joined.untold,
     )
 
 
 def _part(part: PracticeAudit, as_of_us: int) -> Evidence:
-    log, result = part.translation.log, part.result
-    promised = part.clocks.filter(pc.equal(part.clocks["agreement"], "SLA"))
+    log, result, practice = part.translation.log, part.result, part.practice
     words = log.cases.select([s.CASE_ID, s.PRIORITY, s.CATEGORY, s.SERVICE]).to_pandas()
+    kind = {"case_type": practice.case_type, PRACTICE: practice.name}
     return Evidence(
-        cases=words.assign(case_type=part.practice.case_type, **_columns(part)),
+        cases=words.assign(**kind, **_columns(part)),
         as_of_us=as_of_us,
         verdicts={r.code: result.verdicts[i] for i, r in enumerate(result.rules)},
-        clocks=promised.select(["case_id", "metric", "status"]).to_pandas(),
+        clocks=_clocks(part),
+        steps=_steps(part),
+        untold={practice.case_type: _untold(part)},
     )
+
+
+def _clocks(part: PracticeAudit) -> pd.DataFrame:
+    """Met by pausing alone: elapsed and paused time together are over the limit."""
+    clocks = part.clocks
+    ran = pc.add(clocks["elapsed_us"], clocks["paused_us"])
+    over = pc.fill_null(pc.greater(ran, clocks["limit_us"]), fill_value=False)
+    by_pausing = pc.and_(over, pc.equal(clocks["status"], MET))
+    columns = [*CLOCK_COLUMNS, AGREEMENT]
+    table: pd.DataFrame = clocks.select(columns).append_column(BY_PAUSING, by_pausing).to_pandas()
+    return table
+
+
+def _steps(part: PracticeAudit) -> pd.DataFrame:
+    """When each case first did each thing; steps beside the model are steps too."""
+    log = part.translation.log
+    arrays = log.arrays
+    named = np.flatnonzero(arrays.activity >= 0)
+    words = len(arrays.activities)
+    key = arrays.case_of[named].astype(np.int64) * words + arrays.activity[named]
+    seen, place = np.unique(key, return_index=True)  # events stand in order, so this is the first
+    ids, names = log.cases[s.CASE_ID].to_pandas(), pd.Index(arrays.activities, dtype=object)
+    return pd.DataFrame(
+        {
+            "case_id": ids.take(seen // words).to_numpy(),
+            "activity": names.take(seen % words),
+            "first_us": segments.take(arrays.at, named[place], fill=0),
+        }
+    )
+
+
+def _untold(part: PracticeAudit) -> frozenset[str]:
+    practice = part.practice
+    hidden = set(part.translation.unobserved)
+    told = practice.words - hidden
+    makes = {
+        "first_response": STOPS["respond"],
+        "root_cause": (ROOT_CAUSE,),
+        "resolved": RESOLVE,
+        "reopened": RESOLVE,
+        "closed": practice.ends,
+    }
+    return frozenset(hidden | {name for name, words in makes.items() if not told & set(words)})
 
 
 def _columns(part: PracticeAudit) -> dict[str, pd.Series | npt.NDArray[np.generic]]:
@@ -62,9 +114,9 @@ def _columns(part: PracticeAudit) -> dict[str, pd.Series | npt.NDArray[np.generi
     arrays = log.arrays
     everything = np.ones(len(arrays.at), dtype=bool)
     inside = (arrays.activity >= 0) & ~_is(arrays, practice.outside_model)
-    resolving = inside & _is(arrays, (RESOLVE,))
+    resolving = inside & _is(arrays, RESOLVE)
     ending = inside & _is(arrays, practice.ends)
-    work = inside & ~resolving & ~ending
+    work = inside & ~resolving & ~ending & ~_is(arrays, AFTERCARE)
     after = work & (segments.count_before(arrays, resolving) > 0)
     resolved = segments.last(arrays, resolving)
     open_again = segments.last(arrays, work) > resolved

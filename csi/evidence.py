@@ -12,6 +12,10 @@ long (`matched_follow_up`).
 Errors: ST201 missing columns, ST202 a case twice, ST203 lengths that differ, ST204 no time zone,
 ST205 an unknown field in a scope.
 
+Beside six moments that every practice may have, `steps` tells when each case first did what: an
+activity is asked for by its name ("Implement"). What a log cannot tell (`untold`: its tool has no
+word for it) is not known, which is not the same as never done.
+
 Not rewound: verdicts, clock states and hand-over counts are those of the evidence's own as-of; a
 cycle therefore judges the log anew for each window (`csi.stages`, `Loop.known`). Scopes have no
 field for a person, so no KPI is about one (law 6: people are protected).
@@ -20,6 +24,7 @@ field for a person, so no KPI is about one (law 6: people are protected).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -40,7 +45,8 @@ if TYPE_CHECKING:
 
 OPENED: Final = "opened_us"
 # opened: registered. first_response: somebody took it up. root_cause: of a problem. resolved: the
-# last Resolve, null while open again. closed: ended by Close or Cancel. reopened: the first Reopen.
+# last Resolve (a request: Fulfil), null while open again. closed: the end, by whatever step.
+# reopened: the first work after a resolution.
 TIME_COLUMNS: Final = (
     OPENED,
     "first_response_us",
@@ -53,6 +59,12 @@ COUNT_COLUMNS: Final = ("handovers",)
 WORD_COLUMNS: Final = ("case_id", "case_type", "priority", "category", "service", "team")
 CASE_COLUMNS: Final = WORD_COLUMNS + TIME_COLUMNS + COUNT_COLUMNS
 CLOCK_COLUMNS: Final = ("case_id", "metric", "status")
+STEP_COLUMNS: Final = ("case_id", "activity", "first_us")
+# what a hand-made table may lack: the practice that judged a case, whose promise a clock is, and
+# whether it was met by pausing alone
+PRACTICE: Final = "practice"
+AGREEMENT: Final = "agreement"
+BY_PAUSING: Final = "by_pausing"
 SURVEY_COLUMNS: Final = ("ticket", "asked_at", "answered_at", "score")
 
 
@@ -111,12 +123,17 @@ class Evidence:
     """What the KPIs read; build it once for each audit.
 
     `cases`: one row a case with CASE_COLUMNS; times int64 µs UTC or null, `handovers` an integer.
+    `practice` besides names a kind of its case type (major_incident), where that is known.
     `verdicts`: for each rule code an int8 array of `rules.spec.Verdict`, one a row of `cases`, or
     NOT_JUDGED where the rule is about another kind of case.
-    `clocks`: case_id, metric (`rules.service_level.METRICS`), status ("met", "breached", others).
+    `clocks`: case_id, metric (`rules.service_level.METRICS`), status ("met", "breached", others);
+    `agreement` besides (without it all are promised to customers: "SLA"), and `by_pausing`, whether
+    a clock would not have been met had its pauses counted.
     `surveys`: ticket (a case_id), asked_at, answered_at (null: no answer), score (null: no answer);
     times as UTC timestamps or int64 µs. None where the log came without.
     `as_of_us`: the moment up to which the log knows; open cases are censored there.
+    `steps`: case_id, activity (in the practice's words), first_us: when the case first did it.
+    `untold`: for a case type, the moments and activities that the log cannot tell.
     """
 
     cases: pd.DataFrame
@@ -124,6 +141,8 @@ class Evidence:
     verdicts: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
     clocks: pd.DataFrame | None = None
     surveys: pd.DataFrame | None = None
+    steps: pd.DataFrame | None = None
+    untold: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, all at once."""
@@ -132,6 +151,7 @@ class Evidence:
                 *_missing(self.cases, CASE_COLUMNS, "cases"),
                 *_missing(self.clocks, CLOCK_COLUMNS, "clocks"),
                 *_missing(self.surveys, SURVEY_COLUMNS, "surveys"),
+                *_missing(self.steps, STEP_COLUMNS, "steps"),
             ]
         )
         twice = self.cases["case_id"].duplicated()
@@ -142,6 +162,21 @@ class Evidence:
             if len(array) != len(self.cases):
                 msg = f"{len(array)} verdicts of {code} for {len(self.cases)} cases"
                 raise RunError("ST203", msg, fix="Give one verdict a row of cases, in their order")
+
+    @cached_property
+    def place_of(self) -> pd.Index:
+        """The ids of the cases, to look up their row numbers."""
+        return pd.Index(self.cases["case_id"])
+
+    def first_time(self, activity: str) -> Floats:
+        """Return when each case first did something, NaN where never; µs UTC."""
+        at = np.full(len(self.cases), np.nan)
+        if self.steps is not None:
+            mine = self.steps[self.steps["activity"] == activity]
+            row = self.place_of.get_indexer(mine["case_id"])
+            times = mine["first_us"].to_numpy(dtype=np.float64, na_value=np.nan)
+            np.fmin.at(at, row[row >= 0], times[row >= 0])
+        return at
 
     @classmethod
     def join(cls, parts: Sequence[Evidence]) -> Evidence:
@@ -158,6 +193,11 @@ class Evidence:
             },
             clocks=_stacked([part.clocks for part in parts]),
             surveys=_stacked([part.surveys for part in parts]),
+            steps=_stacked([part.steps for part in parts]),
+            untold={
+                name: frozenset().union(*(part.untold.get(name, frozenset()) for part in parts))
+                for name in sorted({name for part in parts for name in part.untold})
+            },
         )
 
 
@@ -169,15 +209,37 @@ class View:
     """
 
     evidence: Evidence
+    case_type: str
     rows: Ints
     stock: Ints
+    start_us: int
     end_us: int
     as_of_us: int
 
     def times(self, name: str, rows: Ints | None = None) -> Floats:
-        """Return when a step happened, NaN where it had not by `as_of_us`."""
-        at = _column(self.evidence.cases, f"{name}_us")[self.rows if rows is None else rows]
+        """Return when a moment came or an activity first happened, NaN where not by `as_of_us`."""
+        if f"{name}_us" in TIME_COLUMNS:
+            every = _column(self.evidence.cases, f"{name}_us")
+        else:
+            every = self.evidence.first_time(name)
+        at = every[self.rows if rows is None else rows]
         return np.where(at <= self.as_of_us, at, np.nan)
+
+    def untold(self, *names: str) -> str:
+        """Return the first of these moments and activities that the log cannot tell, or ""."""
+        hidden = self.evidence.untold.get(self.case_type, frozenset())
+        bare = self.evidence.steps is None
+        for name in names:
+            if name in hidden or (bare and f"{name}_us" not in TIME_COLUMNS):
+                return name
+        return ""
+
+    def places(self, ids: pd.Series) -> Ints:
+        """Return each id's place in `rows`, -1 for a case that is not among them."""
+        row = self.evidence.place_of.get_indexer(ids)
+        found = np.full(len(self.evidence.cases) + 1, -1, dtype=np.int64)
+        found[self.rows] = np.arange(len(self.rows))
+        return found[row]  # row -1, an unknown id, is the last one
 
     @property
     def days(self) -> Ints:
@@ -186,29 +248,41 @@ class View:
         return np.floor_divide(opened, s.US_PER_DAY).astype(np.int64)
 
 
-def view(
+def view(  # noqa: PLR0913 - which cases, in five ways
     evidence: Evidence,
     *,
     case_type: str,
     window: Span,
+    only: str = "",
     scope: Scope = EVERYTHING,
     as_of_us: int | None = None,
 ) -> View:
-    """Choose the cases of a window and scope."""
+    """Choose the cases of a window and scope; `only` those of one kind (a practice's name)."""
     cases = evidence.cases
     until = evidence.as_of_us if as_of_us is None else min(as_of_us, evidence.as_of_us)
     opened = _column(cases, OPENED)
     chosen = (cases["case_type"] == case_type).to_numpy(dtype=bool, na_value=False)
+    if only:
+        chosen = chosen & kinds_of(cases).isin([only]).to_numpy(dtype=bool)
     for name, words in scope.filters().items():
         chosen = chosen & cases[name].isin(words).to_numpy(dtype=bool)
     stock = chosen & (opened < window.end_us) & (opened <= until)
     return View(
         evidence=evidence,
+        case_type=case_type,
         rows=np.flatnonzero(stock & (opened >= window.start_us)),
         stock=np.flatnonzero(stock),
+        start_us=window.start_us,
         end_us=window.end_us,
         as_of_us=until,
     )
+
+
+def kinds_of(cases: pd.DataFrame) -> pd.Series:
+    """Return the practice of each case; its case type where no kind of it is known."""
+    if PRACTICE not in cases.columns:
+        return cases["case_type"]
+    return cases[PRACTICE].where(cases[PRACTICE].notna(), cases["case_type"])
 
 
 def matched_follow_up(evidence: Evidence, baseline: Span, current: Span) -> tuple[int, int]:

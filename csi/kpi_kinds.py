@@ -1,22 +1,31 @@
 """Which kinds of KPI are there, and what does each count?
 
-A kind turns a `View` (the cases of one window) into what can be estimated and compared: durations,
-a share, scores, or a plain total. A KPI file names its kind and sets its parameters; a parameter
-that a kind does not know is refused.
+A kind turns a `View` (the cases of one window) into a sample that can be estimated and compared
+(csi.kpi_samples). A KPI file names its kind and sets its parameters; a parameter that a kind does
+not know is refused. Steps are named moments (opened, first_response, root_cause, resolved, closed,
+reopened) or activities in the practice's words, of which the first counts.
 
     duration_percentile  time from one step to another; cases that have not got there are censored
                          at the end of follow-up, or when they ended without (cancelled)
-    share_of_rule        cases that conform among those that a rule decided
-    share_met            service-level clocks met among those met or breached
+    share_within         cases that got from one step to another within some hours, among those that
+                         were followed for as long
     share_with_step      cases with a step, among those that got to another step
-    mean_score           survey scores (mean: scores are short scales, not skewed times)
-    share_satisfied      answers at or above a score among all answers
-    response_rate        surveys answered among surveys asked
+    share_of_rule        cases that conform (or violate) among those that a rule decided
+    share_of_kind        cases of one kind (emergency changes) among those whose kind is told
+    share_first_contact  cases solved by whoever had them first, among those resolved
+    share_met            service-level clocks met among those met or breached
+    share_met_by_pausing clocks that their pauses alone kept, among those met
     mean_count           a count per case, over cases that got to a step
+    arrivals             cases opened a week
     open_at_end          cases open at the end of the window, whenever they were opened
+    open_age             how long they have been open by then: a percentile
+    mean_score, share_satisfied, response_rate: see csi.kpi_surveys
 
-The bootstrap draws whole UTC days of opening, because one outage opens many tickets on one day.
-A cancelled case counts as censored: had it gone on, it is taken to have been like the others.
+A cancelled case counts as censored: had it gone on, it is taken to have been like the others. What
+the log cannot tell (`Evidence.untold`) is not measured, for never recorded is not never done.
+
+Cost: O(n log n) in cases a KPI. Not checked: that a window lies within the log (a week without data
+counts as one without arrivals); that a step's word is used as the practice means it.
 """
 
 from __future__ import annotations
@@ -26,22 +35,27 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from csi.evidence import to_us
-from csi.statistics import (
-    Estimate,
-    Sample,
-    Share,
-    censored_quantile,
-    compare_means,
-    compare_proportions,
-    compare_times,
-    mean,
-    not_comparable,
-    proportion,
+from csi.evidence import AGREEMENT, BY_PAUSING, kinds_of
+from csi.kpi_samples import (
+    BREACHED,
+    MET,
+    UNKNOWN,
+    Ages,
+    Durations,
+    Hits,
+    Missing,
+    Rate,
+    Sampled,
+    Scores,
+    Total,
+    compare_found,
+    estimate,
+    hits,
+    hits_at,
 )
+from csi.kpi_surveys import mean_score, response_rate, share_satisfied
 from process_mining import schema as s
 from rules.service_level import Metric  # noqa: TC001 - pydantic reads it
 from rules.spec import Verdict
@@ -49,15 +63,40 @@ from rules.spec import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from csi.evidence import Bools, Floats, Ints, View
-    from csi.statistics import Comparison, DecisionRule, Direction
+    import pandas as pd
 
-MET: Final = "met"
-BREACHED: Final = "breached"
-UNKNOWN: Final = "unknown"
+    from csi.evidence import View
+
+__all__ = [
+    "BREACHED",
+    "KINDS",
+    "MET",
+    "UNKNOWN",
+    "Ages",
+    "Durations",
+    "Hits",
+    "Kind",
+    "Missing",
+    "Params",
+    "Rate",
+    "Sampled",
+    "Scores",
+    "Total",
+    "compare_found",
+    "estimate",
+]
+
 MOST_UNKNOWN: Final = 0.05
+SLA: Final = "SLA"
+WEEK_US: Final = 7 * s.US_PER_DAY
 
-Step = Literal["opened", "first_response", "root_cause", "resolved", "closed", "reopened"]
+# a moment, or an activity in the words of the practice, which begin with a capital letter
+Step = Annotated[
+    str,
+    Field(
+        pattern=r"^(opened|first_response|root_cause|resolved|closed|reopened|[A-Z][a-z ]{1,60})$"
+    ),
+]
 
 
 class Params(BaseModel):
@@ -65,25 +104,54 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The moments and activities that are named."""
+        return ()
 
-class DurationParams(Params):
-    """From which step to which, and which percentile of the time between."""
+
+class WayParams(Params):
+    """From which step to which."""
 
     start: Step = Field(alias="from")
     stop: Step = Field(alias="to")
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Both ends of the way."""
+        return self.start, self.stop
+
+
+class DurationParams(WayParams):
+    """Which percentile of the time between."""
+
     percentile: Annotated[float, Field(gt=0, lt=100)]
 
 
+class WithinParams(WayParams):
+    """Within how many hours by the clock on the wall."""
+
+    hours: Annotated[float, Field(gt=0, le=87_600)]
+
+
 class RuleParams(Params):
-    """The code of the rule."""
+    """The code of the rule, and which verdict is counted."""
 
     rule: Annotated[str, Field(min_length=1)]
+    counts: Literal["conforms", "violates"] = "conforms"
+
+
+class KindParams(Params):
+    """The practice that is a kind of the case type."""
+
+    practice: Annotated[str, Field(min_length=1)]
 
 
 class ClockParams(Params):
-    """Which clock: a metric of the service-level targets."""
+    """Which clock: a metric of the service-level targets, and whose promise it is."""
 
-    metric: Metric
+    metric: Metric | None = None
+    agreement: Literal["SLA", "OLA", "UC"] = SLA
 
 
 class StepParams(Params):
@@ -91,6 +159,11 @@ class StepParams(Params):
 
     step: Step
     among: Step
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The part and the whole."""
+        return self.step, self.among
 
 
 class NoParams(Params):
@@ -109,103 +182,22 @@ class CountParams(Params):
     column: Literal["handovers"]
     among: Step
 
-
-@dataclass(frozen=True, eq=False)
-class Durations:
-    """Hours, one a case; `censored` marks those still running; `days` are days of opening.
-
-    `rows` are the row numbers of `evidence.cases`, here and in the other samples.
-    """
-
-    hours: Floats
-    censored: Bools
-    days: Ints
-    rows: Ints
-    q: float
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Scores or counts and the day of opening of their cases."""
-
-    each: Floats
-    days: Ints
-    rows: Ints
-
-
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """Which of the cases (clocks, surveys) count, and the day of opening of each one's case."""
-
-    each: Bools
-    days: Ints
-    rows: Ints
-
     @property
-    def share(self) -> Share:
-        """How many count among all."""
-        return Share(int(self.each.sum()), len(self.each))
+    def steps(self) -> tuple[str, ...]:
+        """The step that they got to."""
+        return (self.among,)
 
 
-@dataclass(frozen=True)
-class Total:
-    """A count of everything there is: no sample, so no interval."""
+class AgeParams(Params):
+    """Which percentile of the ages."""
 
-    value: int
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Why the evidence does not hold what the KPI reads."""
-
-    reason: str
-
-
-Sampled = Durations | Scores | Hits | Total | Missing
-
-
-def estimate(found: Sampled, *, unit: str, seed: int) -> Estimate:
-    """Estimate what a kind found."""
-    match found:
-        case Durations():
-            return censored_quantile(found.hours, found.censored, found.q, unit=unit)
-        case Scores():
-            return mean(found.each, unit=unit, seed=seed, clusters=found.days)
-        case Hits(share=share):
-            return proportion(share.k, share.n, unit=unit)
-        case Total():
-            method = "complete count, no sampling interval"
-            return Estimate(float(found.value), None, None, found.value, method, unit)
-        case Missing():
-            return Estimate(None, None, None, 0, "not measured", unit)
-
-
-def compare_found(
-    baseline: Sampled, current: Sampled, *, rule: DecisionRule, better: Direction, unit: str
-) -> Comparison:
-    """Compare what a kind found in two windows by a rule that was fixed beforehand."""
-    if isinstance(baseline, Durations) and isinstance(current, Durations):
-        sides = [Sample(d.hours, unit, d.censored, d.days) for d in (baseline, current)]
-        return compare_times(*sides, rule=rule, better=better, q=baseline.q)
-    if isinstance(baseline, Scores) and isinstance(current, Scores):
-        groups = [Sample(d.each, unit, clusters=d.days) for d in (baseline, current)]
-        return compare_means(*groups, rule=rule, better=better)
-    if isinstance(baseline, Hits) and isinstance(current, Hits):
-        return compare_proportions(baseline.share, current.share, rule=rule, better=better)
-    reasons = [side.reason for side in (baseline, current) if isinstance(side, Missing)]
-    return not_comparable(
-        reasons[0] if reasons else "a count of everything is no sample, so no test applies",
-        rule=rule,
-        better=better,
-        sides=(
-            estimate(baseline, unit=unit, seed=rule.seed),
-            estimate(current, unit=unit, seed=rule.seed),
-        ),
-    )
+    percentile: Annotated[float, Field(gt=0, lt=100)]
 
 
 def duration_percentile(view: View, params: DurationParams) -> Sampled:
     """Measure from step to step; what has not ended is censored."""
+    if hidden := view.untold(*params.steps):
+        return _untold(hidden)
     started, ended = view.times(params.start), view.times(params.stop)
     over = view.times("closed")
     until = np.where(np.isnan(ended), np.where(np.isnan(over), view.as_of_us, over), ended)
@@ -218,14 +210,66 @@ def duration_percentile(view: View, params: DurationParams) -> Sampled:
     )
 
 
+def share_within(view: View, params: WithinParams) -> Sampled:
+    """Count cases that got there in time among those followed for as long.
+
+    A case that began later is left out, even if it has got there: of those, only the quick ones are
+    seen. So is one that ended without (cancelled) before its time was up.
+    """
+    if hidden := view.untold(*params.steps):
+        return _untold(hidden)
+    started, ended, over = (view.times(one) for one in (*params.steps, "closed"))
+    limit = started + params.hours * s.US_PER_HOUR
+    in_time = (ended >= started) & (ended <= limit)
+    gave_up = np.isnan(ended) & (over < limit)
+    among = (limit <= view.as_of_us) & ~(ended < started) & ~gave_up
+    return hits(view, in_time, among=among)
+
+
+def share_with_step(view: View, params: StepParams) -> Sampled:
+    """Count cases with a step among those that got to another (a case with the step has)."""
+    if hidden := view.untold(*params.steps):
+        return _untold(hidden)
+    has = ~np.isnan(view.times(params.step))
+    return hits(view, has, among=has | ~np.isnan(view.times(params.among)))
+
+
 def share_of_rule(view: View, params: RuleParams) -> Sampled:
-    """Count cases that conform among those that the rule decided."""
+    """Count cases with the verdict that is asked for among those that the rule decided."""
     verdicts = view.evidence.verdicts.get(params.rule)
     if verdicts is None:
         return Missing(f"rule {params.rule} was not checked")
     seen = verdicts[view.rows]
-    conforms = seen == Verdict.CONFORMS
-    return _hits(view, conforms, among=conforms | (seen == Verdict.VIOLATES))
+    conforms, violates = seen == Verdict.CONFORMS, seen == Verdict.VIOLATES
+    counted = conforms if params.counts == "conforms" else violates
+    return hits(view, counted, among=conforms | violates)
+
+
+def share_of_kind(view: View, params: KindParams) -> Sampled:
+    """Count cases of one kind among those of which the kind is told."""
+    kinds = kinds_of(view.evidence.cases).take(view.rows)
+    told = (kinds != view.case_type).to_numpy(dtype=bool, na_value=False)
+    if len(told) and not told.any():
+        return Missing(f"the log does not tell which kind of {view.case_type} a case is")
+    return hits(view, (kinds == params.practice).to_numpy(dtype=bool, na_value=False), among=told)
+
+
+def share_first_contact(view: View, _params: NoParams) -> Sampled:
+    """Count resolved cases that were never handed over and never reopened.
+
+    Both are as known at the end of the evidence, so `reopened` is cut at `as_of_us`, and hand-overs
+    are not. A case without any team is left out: nobody knows whether it was handed over.
+    """
+    if hidden := view.untold("resolved"):
+        return _untold(hidden)
+    cases = view.evidence.cases
+    moved = cases["handovers"].to_numpy(dtype=np.float64, na_value=np.nan)[view.rows]
+    named = cases["team"].notna().to_numpy()[view.rows]
+    again = ~np.isnan(view.times("reopened"))
+    resolved = (~np.isnan(view.times("resolved")) | again) & named & ~np.isnan(moved)
+    if len(named) and not named.any():
+        return Missing("the log names no team")
+    return hits(view, (moved == 0) & ~again, among=resolved)
 
 
 def share_met(view: View, params: ClockParams) -> Sampled:
@@ -233,10 +277,9 @@ def share_met(view: View, params: ClockParams) -> Sampled:
 
     Not said where more than 5 % of the clocks are unknown: what they hide may be of one kind.
     """
-    clocks = view.evidence.clocks
-    if clocks is None:
-        return Missing("no service-level targets were given")
-    mine = clocks[_in_view(view, clocks["case_id"]) & (clocks["metric"] == params.metric)]
+    mine = _clocks(view, params)
+    if isinstance(mine, Missing):
+        return mine
     counts = mine["status"].value_counts()
     met, breached, unknown = (int(counts.get(word, 0)) for word in (MET, BREACHED, UNKNOWN))
     decided = mine[mine["status"].isin((MET, BREACHED))]
@@ -244,39 +287,24 @@ def share_met(view: View, params: ClockParams) -> Sampled:
         return Missing(
             f"{unknown} of {met + breached + unknown} clocks cannot be told from this log"
         )
-    return _hits_at(view, (decided["status"] == MET).to_numpy(dtype=bool), decided["case_id"])
+    return hits_at(view, (decided["status"] == MET).to_numpy(dtype=bool), decided["case_id"])
 
 
-def share_with_step(view: View, params: StepParams) -> Sampled:
-    """Count cases with a step among those that got to another (a case with the step has)."""
-    has = ~np.isnan(view.times(params.step))
-    return _hits(view, has, among=has | ~np.isnan(view.times(params.among)))
-
-
-def mean_score(view: View, _params: NoParams) -> Sampled:
-    """Collect the scores that were given."""
-    return _answers(view)
-
-
-def share_satisfied(view: View, params: SatisfiedParams) -> Sampled:
-    """Count answers at or above a score."""
-    found = _answers(view)
-    if not isinstance(found, Scores):
-        return found
-    return Hits(found.each >= params.at_least, found.days, found.rows)
-
-
-def response_rate(view: View, _params: NoParams) -> Sampled:
-    """Count surveys that were answered among those asked."""
-    surveys = view.evidence.surveys
-    if surveys is None:
-        return Missing("no surveys were given")
-    asked = _asked(view, surveys)
-    return _hits_at(view, _answered(view, surveys)[asked], surveys.loc[asked, "ticket"])
+def share_met_by_pausing(view: View, params: ClockParams) -> Sampled:
+    """Count the clocks met that were met by pausing alone."""
+    mine = _clocks(view, params)
+    if isinstance(mine, Missing):
+        return mine
+    if BY_PAUSING not in mine.columns:
+        return Missing("the clocks do not say how long they were paused")
+    met = mine[mine["status"] == MET]
+    return hits_at(view, met[BY_PAUSING].to_numpy(dtype=bool), met["case_id"])
 
 
 def mean_count(view: View, params: CountParams) -> Sampled:
     """Collect a count per case."""
+    if hidden := view.untold(*params.steps):
+        return _untold(hidden)
     there = ~np.isnan(view.times(params.among))
     column = view.evidence.cases[params.column].to_numpy(dtype=np.float64, na_value=np.nan)
     counts = column[view.rows]
@@ -284,10 +312,33 @@ def mean_count(view: View, params: CountParams) -> Sampled:
     return Scores(counts[there], view.days[there], view.rows[there])
 
 
+def arrivals(view: View, _params: NoParams) -> Sampled:
+    """Count the cases opened, and the weeks of the window that the log has seen."""
+    seen_us = min(view.end_us, view.as_of_us) - view.start_us
+    if seen_us <= 0:
+        return Missing("the log ends before the window begins")
+    return Rate(len(view.rows), seen_us / WEEK_US)
+
+
 def open_at_end(view: View, _params: NoParams) -> Sampled:
     """Count the cases that were open when the window ended."""
+    if hidden := view.untold("closed"):
+        return _untold(hidden)
     closed = view.times("closed", view.stock)
     return Total(int(np.sum(~(closed < view.end_us))))
+
+
+def open_age(view: View, params: AgeParams) -> Sampled:
+    """Measure how long the cases have been open that were open when the window ended.
+
+    Where the log ends before the window, at its last event.
+    """
+    if hidden := view.untold("closed"):
+        return _untold(hidden)
+    closed, opened = (view.times(name, view.stock) for name in ("closed", "opened"))
+    is_open = ~(closed < view.end_us)
+    hours = (min(view.end_us, view.as_of_us) - opened[is_open]) / s.US_PER_HOUR
+    return Ages(hours, view.stock[is_open], params.percentile / 100)
 
 
 @dataclass(frozen=True)
@@ -302,56 +353,40 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "duration_percentile": Kind(DurationParams, ("h",), duration_percentile),
-        "share_of_rule": Kind(RuleParams, ("share",), share_of_rule),
-        "share_met": Kind(ClockParams, ("share",), share_met),
+        "share_within": Kind(WithinParams, ("share",), share_within),
         "share_with_step": Kind(StepParams, ("share",), share_with_step),
+        "share_of_rule": Kind(RuleParams, ("share",), share_of_rule),
+        "share_of_kind": Kind(KindParams, ("share",), share_of_kind),
+        "share_first_contact": Kind(NoParams, ("share",), share_first_contact),
+        "share_met": Kind(ClockParams, ("share",), share_met),
+        "share_met_by_pausing": Kind(ClockParams, ("share",), share_met_by_pausing),
         "mean_score": Kind(NoParams, ("points",), mean_score),
         "share_satisfied": Kind(SatisfiedParams, ("share",), share_satisfied),
         "response_rate": Kind(NoParams, ("share",), response_rate),
         "mean_count": Kind(CountParams, ("hand-overs per ticket",), mean_count),
+        "arrivals": Kind(NoParams, ("tickets a week",), arrivals),
         "open_at_end": Kind(NoParams, ("tickets",), open_at_end),
+        "open_age": Kind(AgeParams, ("h",), open_age),
     }
 )
 
 
-def _hits(view: View, counts: Bools, *, among: Bools) -> Hits:
-    return Hits(counts[among], view.days[among], view.rows[among])
+def _untold(name: str) -> Missing:
+    return Missing(f"the log does not tell '{name}'")
 
 
-def _hits_at(view: View, counts: Bools, ids: pd.Series) -> Hits:
-    """Return what counts where a case may stand more than once, by the ids of the cases."""
-    place = _places(view, ids)
-    return Hits(counts, view.days[place], view.rows[place])
-
-
-def _answers(view: View) -> Sampled:
-    surveys = view.evidence.surveys
-    if surveys is None:
-        return Missing("no surveys were given")
-    chosen = surveys[_asked(view, surveys) & _answered(view, surveys)]
-    place = _places(view, chosen["ticket"])
-    score = chosen["score"].to_numpy(dtype=np.float64)
-    return Scores(score, view.days[place], view.rows[place])
-
-
-def _asked(view: View, surveys: pd.DataFrame) -> Bools:
-    asked = to_us(surveys["asked_at"], "asked_at")
-    return _in_view(view, surveys["ticket"]) & (asked <= view.as_of_us)
-
-
-def _answered(view: View, surveys: pd.DataFrame) -> Bools:
-    answered = to_us(surveys["answered_at"], "answered_at")
-    score = surveys["score"].to_numpy(dtype=np.float64, na_value=np.nan)
-    given: Bools = (answered <= view.as_of_us) & ~np.isnan(score)
-    return given
-
-
-def _in_view(view: View, ids: pd.Series) -> Bools:
-    return _places(view, ids) >= 0
-
-
-def _places(view: View, ids: pd.Series) -> Ints:
-    """Return each id's place among the view's cases, -1 for a case that is not in it."""
-    mine = view.evidence.cases["case_id"].take(view.rows)
-    found: Ints = pd.Index(mine).get_indexer(ids).astype(np.int64)
-    return found
+def _clocks(view: View, params: ClockParams) -> pd.DataFrame | Missing:
+    """Return the clocks of the view's cases that a KPI reads."""
+    clocks = view.evidence.clocks
+    if clocks is None:
+        return Missing("no service-level targets were given")
+    mine = view.places(clocks["case_id"]) >= 0
+    if params.metric is not None:
+        mine &= (clocks["metric"] == params.metric).to_numpy(dtype=bool)
+    if AGREEMENT in clocks.columns:
+        mine &= (clocks[AGREEMENT] == params.agreement).to_numpy(dtype=bool)
+    elif params.agreement != SLA:
+        mine[:] = False
+    if params.agreement != SLA and not mine.any():
+        return Missing(f"no {params.agreement} has a clock on these cases")
+    return clocks[mine]

@@ -23,7 +23,14 @@ from csi.statistics.decision import (
     not_comparable,
     overall,
 )
-from csi.statistics.estimate import Estimate, censored_quantile, mean, proportion, quantile
+from csi.statistics.estimate import (
+    Estimate,
+    censored_quantile,
+    mean,
+    proportion,
+    quantile,
+    rate,
+)
 
 __all__ = [
     "Comparison",
@@ -42,4 +49,5 @@ __all__ = [
     "overall",
     "proportion",
     "quantile",
+    "rate",
 ]

@@ -8,6 +8,8 @@ do not bound that side (too few cases, or too many still open).
   Nonparametric Statistics, 3.2; Campbell & Gardner 1988, BMJ 296, 1454-1456). No shape is assumed.
 - quantile of times of which some are still running: Kaplan & Meier (1958) with the log-log limits
   of the curve inverted (Brookmeyer & Crowley 1982, Biometrics 38, 29-41).
+- rate of a count per time: exact Poisson limits (Garwood 1936, Biometrika 28, 437-442). Events that
+  come in bursts vary more; the limits are then too narrow.
 - mean of scores or counts: expanded percentile bootstrap (csi.statistics.bootstrap).
 
 The q-quantile is the smallest observed time by which at least the share q has ended (Hyndman & Fan
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
-from scipy.stats import CensoredData, binom, binomtest, ecdf
+from scipy.stats import CensoredData, binom, binomtest, chi2, ecdf
 
 from csi.statistics import bootstrap
 from process_mining.errors import RunError
@@ -136,6 +138,23 @@ def censored_quantile(
         method=method,
         unit=unit,
         confidence=confidence,
+    )
+
+
+def rate(count: int, exposure: float, *, unit: str, confidence: float = CONFIDENCE) -> Estimate:
+    """Estimate how many events there are in one unit of time; `exposure` is how many were seen.
+
+    The exact limits of a Poisson count: half a chi-squared quantile. n is the count.
+    """
+    if count < 0 or not 0 < exposure < np.inf:
+        msg = f"{count} events in {exposure} units of time are impossible"
+        raise RunError("ST223", msg, fix="Count whole events in a time longer than 0")
+    tail = (1.0 - confidence) / 2.0
+    low = float(chi2.ppf(tail, 2 * count)) / 2.0 if count else 0.0
+    high = float(chi2.ppf(1.0 - tail, 2 * count + 2)) / 2.0
+    method = "count per time, exact Poisson interval"
+    return Estimate(
+        count / exposure, low / exposure, high / exposure, count, method, unit, confidence
     )
 
 
