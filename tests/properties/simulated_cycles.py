@@ -176,8 +176,8 @@ class Tickets:
     reopened: Bools
     asked: Bools
     answered: Bools
-    score: Floats
     handovers: Ints
+    score: Floats
 
     @classmethod
     def join(cls, parts: Sequence[Tickets]) -> Tickets:
@@ -259,8 +259,11 @@ class _Draw:
                 raise ValueError(msg)
             return np.asarray(self.rng.random(n) < chance)
 
-        mean = SCORE[category] + self.shocks.score[week, team] + more + effect["score"] / 4
-        person = self.rng.beta(mean * AGREEMENT, (1 - mean) * AGREEMENT)
+        def scores() -> Floats:
+            mean = SCORE[category] + self.shocks.score[week, team] + more + effect["score"] / 4
+            person = self.rng.beta(mean * AGREEMENT, (1 - mean) * AGREEMENT)
+            return 1.0 + self.rng.binomial(4, person)
+
         at = MONDAY_US + (week * 7 + weekday) * s.US_PER_DAY
         return Tickets(
             opened_us=at + self.rng.integers(8 * s.US_PER_HOUR, 18 * s.US_PER_HOUR, n),
@@ -273,8 +276,8 @@ class _Draw:
             reopened=happens(REOPENED, self.shocks.reopened, "reopened"),
             asked=self.rng.random(n) < ASKED,
             answered=self.rng.random(n) < ANSWERED,
-            score=1.0 + self.rng.binomial(4, person),
             handovers=self.rng.poisson(0.5, n),
+            score=scores(),  # last: how many random numbers it takes hangs on its chances
         )
 
     def _places(self, weeks: Ints) -> tuple[Ints, Ints, Ints]:
