@@ -13,8 +13,9 @@ becomes a relative change.
 Interval: whole clusters are drawn with replacement (Field & Welsh 2007), because the tickets of one
 week share its outages and rosters; weeks are drawn for all groups at once, teams within their
 group. The standard error of the replicates is widened by sqrt(G / (G - 1)) for few clusters and
-multiplied by Student's t with Welch's degrees of freedom: percentile intervals of a dozen clusters
-are too short (Cameron, Gelbach & Miller 2008, Review of Economics and Statistics 90, 414-427). The
+multiplied by Student's t: percentile intervals of a dozen clusters are too short (Cameron, Gelbach
+& Miller 2008, Review of Economics and Statistics 90, 414-427). The degrees of freedom are those of
+the side with fewer clusters, the lower bound of Welch's: what is claimed errs on the safe side. The
 standard error is read off the 5th and 95th percentile, so that a few replicates in which a quantile
 was never reached do no harm. An interval of shares is never shorter than Newcombe's, which holds
 where there are hardly any hits and the clusters cannot show how they vary.
@@ -36,23 +37,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-import pandas as pd
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from csi.statistics import bootstrap
 from csi.statistics.compare import Share, newcombe
 from csi.statistics.decision import Effect, judge
 from csi.statistics.estimate import censored_quantile, mean, proportion
-from csi.statistics.mix import mix_of
+from csi.statistics.sides import Group, Measure, Side, Sorted, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from csi.statistics.bootstrap import Bools, Floats, Ints
-    from csi.statistics.decision import Comparison, DecisionRule, Direction
+    from csi.statistics.bootstrap import Floats, Ints
+    from csi.statistics.decision import Comparison, DecisionRule
     from csi.statistics.estimate import Estimate
-    from csi.statistics.mix import Mix
 
 Clusters = Literal["week", "team"]
 
@@ -61,51 +59,12 @@ MOST_UNREACHED: Final = 0.02
 CLOSE: Final = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
-    """The tickets of one window of one group.
-
-    `each`: hours, scores, or 0 and 1. `censored` marks hours still running, None where they
-    are no times. `clusters`: the week of opening or the team, one label a ticket. `words`: what
-    makes tickets alike (priority, category, ...), one row a ticket.
-    """
-
-    each: Floats
-    clusters: Ints
-    words: pd.DataFrame
-    censored: Bools | None = None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What is compared: a quantile of times (`q`), else the mean of scores or of shares."""
-
-    unit: str
-    better: Direction
-    q: float | None = None
-
-    @property
-    def effect_unit(self) -> str:
-        """In which unit the effect is said."""
-        if self.q is not None:
-            return "relative change"
-        return "difference of shares" if self.unit == "share" else self.unit
-
-    def effect(self, difference: float) -> float:
-        """Return the effect that a difference of f stands for."""
-        return float(np.expm1(difference)) if self.q is not None else difference
-
-    def difference(self, effect: float) -> float:
-        """Return the difference of f that an effect stands for."""
-        return float(np.log1p(effect)) if self.q is not None else effect
-
-
 @dataclass(frozen=True)
 class Spread:
-    """How sure an estimate is: its standard error and Welch's degrees of freedom."""
+    """How sure an estimate is: its standard error and the degrees of freedom of Student's t."""
 
     error: float
-    freedom: float
+    freedom: int
 
     def width(self, confidence: float) -> float:
         """Return half the length of the interval."""
@@ -142,7 +101,7 @@ def spread_of(
 
     With `others`, of the difference of the two groups. None where it cannot be told.
     """
-    sides = [_Sorted.alone(side) for side in (baseline, others) if side is not None]
+    sides = [Sorted.alone(side) for side in (baseline, others) if side is not None]
     weeks = np.unique(np.concatenate([side.labels for side in sides]))
     if len(weeks) < 2:  # noqa: PLR2004 - one week has no spread
         return None
@@ -154,88 +113,6 @@ def spread_of(
         found.append(parts[0] - (parts[1] if len(parts) > 1 else 0.0))
     error = _error(np.concatenate(found)) * np.sqrt(_widening(len(weeks)))
     return Spread(float(error), len(weeks) - 1) if np.isfinite(error) and error > 0 else None
-
-
-@dataclass(frozen=True, eq=False)
-class _Sorted:
-    """Some tickets in the order of their values, ends before those still running.
-
-    `table`: tickets by cluster (`labels`) and combination of words.
-    """
-
-    each: Floats
-    ended: Bools
-    place: Ints
-    combination: Ints
-    labels: Ints
-    table: Floats
-
-    @classmethod
-    def of(cls, side: Side, combination: Ints, combinations: int) -> _Sorted:
-        censored = side.censored
-        ended = np.ones(len(side.each), bool) if censored is None else ~censored
-        order = np.lexsort((combination, side.clusters, ~ended, side.each))
-        labels, place = np.unique(side.clusters[order], return_inverse=True)
-        cells = place * combinations + combination[order]
-        counts = np.bincount(cells, minlength=len(labels) * combinations)
-        return cls(
-            each=side.each[order].astype(np.float64),
-            ended=ended[order],
-            place=place.astype(np.int64),
-            combination=combination[order],
-            labels=labels,
-            table=counts.reshape(len(labels), combinations).astype(np.float64),
-        )
-
-    @classmethod
-    def alone(cls, side: Side) -> _Sorted:
-        return cls.of(side, np.zeros(len(side.each), np.int64), 1)
-
-    def among(self, units: Ints) -> Ints:
-        """Return where the clusters stand among all units that are drawn."""
-        return np.searchsorted(units, self.labels).astype(np.int64)
-
-    def f(self, counts: Floats, measure: Measure, factors: Floats | None = None) -> Floats:
-        """Return f, one a row of counts: how often each of `labels` was drawn."""
-        weights = counts[:, self.place]
-        if factors is not None:
-            weights *= factors[:, self.combination]
-        if measure.q is not None:
-            found = bootstrap.kaplan_meier_quantile(self.each, self.ended, weights, measure.q)
-            with np.errstate(divide="ignore"):
-                return np.asarray(np.log(found), dtype=np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = (weights * self.each).sum(axis=1) / weights.sum(axis=1)
-        return np.asarray(found, dtype=np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The baseline and the current window of some tickets, and what makes them comparable."""
-
-    before: _Sorted
-    after: _Sorted
-    mix: Mix
-
-    @classmethod
-    def of(cls, baseline: Side, current: Side) -> _Group:
-        mix = mix_of(baseline.words, current.words)
-        before, after = (
-            _Sorted.of(side, codes, mix.combinations)
-            for side, codes in ((baseline, mix.baseline), (current, mix.current))
-        )
-        return cls(before, after, mix)
-
-    def parts(self, before: Floats, after: Floats, measure: Measure) -> tuple[Floats, Floats]:
-        """Return f(baseline, weighted) and f(current), one a row of counts of their clusters."""
-        factors = None
-        if self.mix.levels:
-            had, wanted = (
-                np.einsum("rg,gc->rc", counts, side.table, optimize=False)
-                for counts, side in ((before, self.before), (after, self.after))
-            )
-            factors = self.mix.factors(had, wanted)
-        return self.before.f(before, measure, factors), self.after.f(after, measure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +151,7 @@ class _Contrast:
         return f"a side has tickets of {few[0]}, and the rule asks for {self.rule.min_clusters}"
 
     def _effect(self) -> Effect | None:
-        groups = [_Group.of(*pair) for pair in self._marked()]
+        groups = [Group.of(*pair) for pair in self._marked()]
         seen = _change(groups, _everything(groups), self.measure)
         value, spread = float(seen.difference[0]), self._spread(groups)
         if spread is None or not np.isfinite(value):
@@ -299,7 +176,7 @@ class _Contrast:
             for before, after in self.pairs
         ]
 
-    def _spread(self, groups: list[_Group]) -> Spread | None:
+    def _spread(self, groups: list[Group]) -> Spread | None:
         """Return the standard error, its two independent parts each widened for its clusters."""
         rng = np.random.default_rng(self.rule.seed)
         weeks = self.clusters == "week"
@@ -314,11 +191,9 @@ class _Contrast:
             return None
         units = _units(groups, self.clusters)
         parts = (max(whole - part, 0.0) * _widening(units[0]), part * _widening(units[1]))
-        total = sum(parts)
-        freedom = total**2 / sum(v**2 / (n - 1) for v, n in zip(parts, units, strict=True))
-        return Spread(float(np.sqrt(total)), float(freedom))
+        return Spread(float(np.sqrt(sum(parts))), min(units) - 1)
 
-    def _relabelled(self, value: float, groups: list[_Group]) -> float:
+    def _relabelled(self, value: float, groups: list[Group]) -> float:
         """Return the p-value of the random relabellings."""
         rng = np.random.default_rng(self.rule.seed + 1)
         relabelling = _relabelled_weeks if self.clusters == "week" else _relabelled_teams
@@ -329,7 +204,7 @@ class _Contrast:
             far += int(np.sum(~(np.abs(change) < abs(value) - CLOSE)))
         return (1 + far) / (1 + self.rule.replicates)
 
-    def _method(self, groups: list[_Group]) -> str:
+    def _method(self, groups: list[Group]) -> str:
         what = "mean" if self.measure.q is None else _quantile_name(self.measure.q)
         design = "before and after" if len(self.pairs) == 1 else "difference in differences"
         mixed = ", baseline weighted to the current mix" if groups[0].mix.levels else ""
@@ -352,7 +227,7 @@ class _Change:
     touched: Floats
 
 
-def _change(groups: list[_Group], drawn: list[tuple[Floats, Floats]], measure: Measure) -> _Change:
+def _change(groups: list[Group], drawn: list[tuple[Floats, Floats]], measure: Measure) -> _Change:
     parts = [group.parts(*counts, measure) for group, counts in zip(groups, drawn, strict=True)]
     with np.errstate(invalid="ignore"):
         changes = [after - before for before, after in parts]
@@ -362,30 +237,30 @@ def _change(groups: list[_Group], drawn: list[tuple[Floats, Floats]], measure: M
     return _Change(difference, now, changes[0])
 
 
-def _everything(groups: list[_Group]) -> list[tuple[Floats, Floats]]:
+def _everything(groups: list[Group]) -> list[tuple[Floats, Floats]]:
     return [
         (np.ones((1, len(group.before.labels))), np.ones((1, len(group.after.labels))))
         for group in groups
     ]
 
 
-def _windows(groups: list[_Group]) -> tuple[Ints, Ints]:
+def _windows(groups: list[Group]) -> tuple[Ints, Ints]:
     """Return the clusters of each window over all groups."""
     before = np.unique(np.concatenate([group.before.labels for group in groups]))
     after = np.unique(np.concatenate([group.after.labels for group in groups]))
     return before, after
 
 
-def _sides(groups: list[_Group]) -> list[_Sorted]:
+def _sides(groups: list[Group]) -> list[Sorted]:
     return [side for group in groups for side in (group.before, group.after)]
 
 
-def _members(group: _Group) -> Ints:
+def _members(group: Group) -> Ints:
     """Return the clusters of a group over both windows."""
     return np.unique(np.concatenate([group.before.labels, group.after.labels]))
 
 
-def _units(groups: list[_Group], clusters: Clusters) -> tuple[int, int]:
+def _units(groups: list[Group], clusters: Clusters) -> tuple[int, int]:
     """Return how many clusters the two independent parts of the variance rest on."""
     if clusters == "week":
         before, after = _windows(groups)
@@ -395,7 +270,7 @@ def _units(groups: list[_Group], clusters: Clusters) -> tuple[int, int]:
 
 
 def _drawn_weeks(
-    groups: list[_Group], replicates: int, rng: np.random.Generator
+    groups: list[Group], replicates: int, rng: np.random.Generator
 ) -> Iterator[list[tuple[Floats, Floats]]]:
     before, after = _windows(groups)
     for rows in _blocks(_sides(groups), replicates):
@@ -404,7 +279,7 @@ def _drawn_weeks(
 
 
 def _drawn_teams(
-    groups: list[_Group], replicates: int, rng: np.random.Generator
+    groups: list[Group], replicates: int, rng: np.random.Generator
 ) -> Iterator[list[tuple[Floats, Floats]]]:
     for rows in _blocks(_sides(groups), replicates):
         drawn = []
@@ -417,16 +292,16 @@ def _drawn_teams(
 
 def _relabelled_weeks(
     pairs: list[tuple[Side, Side]],
-    groups: list[_Group],
+    groups: list[Group],
     replicates: int,
     rng: np.random.Generator,
-) -> Iterator[tuple[list[_Group], list[tuple[Floats, Floats]]]]:
+) -> Iterator[tuple[list[Group], list[tuple[Floats, Floats]]]]:
     """Yield all tickets as either window's, and which weeks are taken for whose."""
     pooled = []
     for pair, group in zip(pairs, groups, strict=True):
         codes = np.concatenate([group.mix.baseline, group.mix.current])
-        both = _Sorted.of(_joined(pair), codes, group.mix.combinations)
-        pooled.append(_Group(both, both, group.mix))
+        both = Sorted.of(joined(pair), codes, group.mix.combinations)
+        pooled.append(Group(both, both, group.mix))
     before, after = _windows(groups)
     weeks = np.concatenate([before, after])
     order = np.argsort(weeks)
@@ -438,13 +313,13 @@ def _relabelled_weeks(
 
 def _relabelled_teams(
     pairs: list[tuple[Side, Side]],
-    groups: list[_Group],
+    groups: list[Group],
     replicates: int,
     rng: np.random.Generator,
-) -> Iterator[tuple[list[_Group], list[tuple[Floats, Floats]]]]:
+) -> Iterator[tuple[list[Group], list[tuple[Floats, Floats]]]]:
     """Yield all teams as either group's, and which are taken for whose."""
-    windows = [_joined((pairs[0][side], pairs[1][side])) for side in (0, 1)]
-    pooled = _Group.of(windows[0], windows[1])
+    windows = [joined((pairs[0][side], pairs[1][side])) for side in (0, 1)]
+    pooled = Group.of(windows[0], windows[1])
     teams = _members(pooled)
     for rows in _blocks(_sides([pooled]), replicates):
         touched = _chosen(len(teams), len(_members(groups[0])), rows, rng)
@@ -458,7 +333,7 @@ def _relabelled_teams(
 
 
 def _of_windows(
-    group: _Group, units: tuple[Ints, Ints], counts: tuple[Floats, Floats]
+    group: Group, units: tuple[Ints, Ints], counts: tuple[Floats, Floats]
 ) -> tuple[Floats, Floats]:
     """Return the counts of a group's own clusters in each window."""
     sides = (group.before, group.after)
@@ -468,20 +343,7 @@ def _of_windows(
     return before, after
 
 
-def _joined(pair: tuple[Side, Side]) -> Side:
-    first, second = pair
-    censored = None
-    if first.censored is not None and second.censored is not None:
-        censored = np.concatenate([first.censored, second.censored])
-    return Side(
-        each=np.concatenate([first.each, second.each]),
-        clusters=np.concatenate([first.clusters, second.clusters]),
-        words=pd.concat([first.words, second.words], ignore_index=True),
-        censored=censored,
-    )
-
-
-def _blocks(sides: Iterable[_Sorted], replicates: int) -> Iterator[int]:
+def _blocks(sides: Iterable[Sorted], replicates: int) -> Iterator[int]:
     """Yield how many replicates fit a block of bounded memory."""
     n = max(len(side.each) for side in sides)
     step = max(1, BLOCK // n)

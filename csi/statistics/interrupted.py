@@ -137,6 +137,20 @@ def level_error(times: Floats, start: float, sigma: float) -> float:
     return float(sigma * np.sqrt(inverse[place, place]))
 
 
+def residual_spread(y: npt.ArrayLike, *, at: npt.ArrayLike) -> float:
+    """Return the spread of a series about its straight line, as if its errors were independent.
+
+    Autocorrelated errors of spread s carry as little as independent ones of spread
+    s sqrt((1 + rho) / (1 - rho)).
+    """
+    times, series = np.asarray(at, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    columns = np.column_stack([np.ones(len(times)), times - times.mean()])
+    residuals = series - columns @ np.linalg.lstsq(columns, series, rcond=None)[0]
+    rho = _autocorrelation(residuals, columns.shape[1])
+    spread = float(np.sqrt(residuals @ residuals / (len(series) - columns.shape[1])))
+    return spread * float(np.sqrt((1 + rho) / (1 - rho)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Fit:
     """A fit with two sets of standard errors: by Newey & West, and of first-order errors."""

@@ -1,0 +1,225 @@
+"""How will an improvement be evaluated, and how long must we wait? Said from the baseline alone.
+
+The design is chosen before anything of the current window is known, by these rules in this order,
+and frozen with the decision rule (a design that is chosen after looking proves nothing):
+
+    1. tickets that the change does not touch are named -> difference in differences
+       (clusters: teams where both groups have at least FEWEST_TEAMS and share none, else weeks)
+    2. the KPI is a total, no sample of tickets -> interrupted time series
+    3. the baseline has a trend of its own (p below TREND_LEVEL over at least FEWEST_WEEKS whole
+       weeks, each weighted to the mix of all) -> interrupted time series
+    4. else -> before and after, the baseline weighted to the current mix, whole weeks drawn
+
+How long: the standard error of the baseline, whole weeks drawn, tells what one week is worth. The
+fewest weeks are looked for in which a true effect of just the minimum is found at the rule's power:
+minimum >= (t of the interval + t of the power) * standard error (Bloom 1995, Evaluation Review 19,
+547-556). Guardrails have to be told too: harm of their margin must be ruled out at the same power.
+Where no number of weeks is enough, the baseline itself is too short: then none is given.
+
+Not checked: that weeks to come will vary as those of the baseline did.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.stats import t as student
+
+from csi.evaluation.question import measure_of, rounded, side_of, teams_of
+from csi.evaluation.series import series_of
+from csi.statistics.contrast import spread_of
+from csi.statistics.interrupted import level_error, residual_spread, trend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from csi.evaluation.question import Known, Question
+    from csi.evaluation.series import Series
+    from csi.kpi import Kpi
+    from csi.statistics import DecisionRule
+    from csi.statistics.contrast import Clusters, Spread
+
+FEWEST_TEAMS: Final = 8
+FEWEST_WEEKS: Final = 12
+FEWEST_WEEKS_AFTER: Final = 6
+TREND_LEVEL: Final = 0.05
+LONGEST: Final = 104
+MOST_EFFECT: Final = 0.99
+WEEK_US: Final = 7 * 86_400_000_000
+
+
+class Design(StrEnum):
+    """How an improvement is evaluated, in the words that results carry."""
+
+    BEFORE_AFTER = "before and after"
+    DIFFERENCE = "difference in differences"
+    INTERRUPTED = "interrupted time series"
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What is frozen besides the rule. `why` says which of the rules chose the design.
+
+    `needed_weeks`: whole weeks of the current window after which an effect of the minimum would be
+    found at the rule's power, guardrails included; None where no number of weeks would do.
+    `needed_n`: cases in them. `guardrail_weeks`: the same of each guardrail by itself. `baseline`:
+    the metric then (value, low, high, n, unit); `baseline_window`: first and last microsecond.
+    """
+
+    design: Design
+    why: str
+    clusters: Clusters = "week"
+    needed_weeks: int | None = None
+    needed_n: int | None = None
+    cases_per_week: float = 0.0
+    guardrail_weeks: Mapping[str, int | None] = field(default_factory=dict)
+    baseline: Mapping[str, Any] = field(default_factory=dict)
+    baseline_window: tuple[int, int] = (0, 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {**asdict(self), "design": self.design.value, "baseline_window": self._window}
+
+    @property
+    def _window(self) -> list[int]:
+        return list(self.baseline_window)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> EvaluationPlan:
+        """Read what `to_dict` gave."""
+        known = dict(given)
+        start, end = known["baseline_window"]
+        known |= {"design": Design(known["design"]), "baseline_window": (int(start), int(end))}
+        return cls(**known)
+
+    @property
+    def sentence(self) -> str:
+        """Say how it will be judged and how long that takes."""
+        said = f"Design: {self.design.value}, because {self.why}."
+        if self.needed_weeks is None:
+            return (
+                f"{said} No length of the current window would settle it with this baseline: "
+                "a longer baseline, a wider scope or a larger minimum effect is needed."
+            )
+        return (
+            f"{said} About {self.needed_weeks} whole weeks are needed ({self.needed_n} cases at "
+            f"{self.cases_per_week:.0f} a week)."
+        )
+
+
+def plan(question: Question, baseline: Known) -> EvaluationPlan:
+    """Choose the design and work out how long the current window has to be."""
+    design, clusters, why = _chosen(question, baseline)
+    estimate = baseline.estimate(question.kpi, question.scope)
+    weeks = _needed(question.kpi, question.rule.minimum_effect, design, question, baseline)
+    guards = {
+        one.kpi.code: _needed(one.kpi, one.margin, design, question, baseline)
+        for one in question.guardrails
+    }
+    every = [weeks, *guards.values()]
+    told = [one for one in every if one is not None]
+    needed = max(told) if len(told) == len(every) else None
+    span = (baseline.window.end_us - baseline.window.start_us) / WEEK_US
+    per_week = estimate.n / span
+    return EvaluationPlan(
+        design=design,
+        why=why,
+        clusters=clusters,
+        needed_weeks=needed,
+        needed_n=None if needed is None else math.ceil(needed * per_week),
+        cases_per_week=rounded(per_week),
+        guardrail_weeks=guards,
+        baseline={
+            name: rounded(value) if isinstance(value, float) else value
+            for name, value in asdict(estimate).items()
+        },
+        baseline_window=(baseline.window.start_us, baseline.window.end_us),
+    )
+
+
+def _chosen(question: Question, baseline: Known) -> tuple[Design, Clusters, str]:
+    found = baseline.sampled(question.kpi, question.scope)
+    if question.comparison is not None:
+        why = "tickets that the change does not touch are named"
+        return Design.DIFFERENCE, _clusters(question, baseline), why
+    if side_of(found, baseline) is None:
+        why = "the metric is a total, no sample of tickets"
+        return Design.INTERRUPTED, "week", why
+    series = series_of(question.kpi, question.scope, baseline)
+    weeks = len(series.weeks)
+    if weeks >= FEWEST_WEEKS:
+        slope = trend(series.f, at=series.weeks)
+        if slope.p_value < TREND_LEVEL:
+            why = f"the baseline had a trend of its own (p = {slope.p_value:.3f})"
+            return Design.INTERRUPTED, "week", why
+        why = f"the baseline shows no trend (p = {slope.p_value:.2f} over {weeks} weeks)"
+        return Design.BEFORE_AFTER, "week", why
+    why = f"the baseline has {weeks} whole weeks, too few to tell a trend"
+    return Design.BEFORE_AFTER, "week", why
+
+
+def _clusters(question: Question, baseline: Known) -> Clusters:
+    """Return what is drawn: teams where there are enough of them on both sides, else weeks."""
+    teams = [
+        teams_of(baseline.sampled(question.kpi, scope), baseline)
+        for scope in (question.scope, question.comparison)
+        if scope is not None
+    ]
+    if any(one is None for one in teams):
+        return "week"
+    ours, others = (set(one.tolist()) for one in teams if one is not None)
+    enough = min(len(ours), len(others)) >= FEWEST_TEAMS
+    return "team" if enough and not ours & others else "week"
+
+
+def _needed(
+    kpi: Kpi, effect: float, design: Design, question: Question, baseline: Known
+) -> int | None:
+    """Return the fewest weeks in which an effect of a KPI is found; None where none are enough."""
+    found = baseline.sampled(kpi, question.scope)
+    side = side_of(found, baseline)
+    measure = measure_of(kpi, found)
+    sign = -1.0 if kpi.better == "lower" else 1.0
+    least = abs(measure.difference(sign * min(effect, MOST_EFFECT)))
+    if design is Design.INTERRUPTED or side is None:
+        return _needed_of_series(series_of(kpi, question.scope, baseline), least, question.rule)
+    others = None
+    if question.comparison is not None:
+        others = side_of(baseline.sampled(kpi, question.comparison), baseline)
+    if not len(side.each) or (others is not None and not len(others.each)):
+        return None
+    spread = spread_of(side, others, measure=measure, rule=question.rule)
+    return None if spread is None else _needed_of_spread(spread, least, question.rule)
+
+
+def _needed_of_spread(spread: Spread, least: float, rule: DecisionRule) -> int | None:
+    before = spread.freedom + 1
+    for weeks in range(rule.min_clusters, LONGEST + 1):
+        error = spread.error * math.sqrt(1 + before / weeks)
+        if least >= error * _quantiles(rule, min(before, weeks) - 1):
+            return weeks
+    return None
+
+
+def _needed_of_series(series: Series, least: float, rule: DecisionRule) -> int | None:
+    weeks = series.weeks
+    if len(weeks) < FEWEST_WEEKS:
+        return None
+    sigma = residual_spread(series.f, at=weeks)
+    start = float(weeks[-1]) + 1
+    for after in range(FEWEST_WEEKS_AFTER, LONGEST + 1):
+        times = np.concatenate([weeks, start + np.arange(after)]).astype(np.float64)
+        error = level_error(times, start, sigma)
+        if least >= error * _quantiles(rule, len(times) - 3):
+            return after
+    return None
+
+
+def _quantiles(rule: DecisionRule, freedom: int) -> float:
+    """Return by how many standard errors an effect must differ from 0 to be found at the power."""
+    tail = student.isf((1 - rule.confidence) / 2, freedom)
+    return float(tail + student.ppf(rule.power, freedom))
