@@ -68,7 +68,7 @@ class DecisionRule:
     confidence: float = 0.95
     power: float = 0.9
     min_n: int = 30
-    min_clusters: int = 8
+    min_clusters: int = 6
     replicates: int = 1999
     seed: int = 20_240_101
 
