@@ -109,6 +109,11 @@ class Params(BaseModel):
         """The moments and activities that are named."""
         return ()
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the case type that are named."""
+        return ()
+
 
 class WayParams(Params):
     """From which step to which."""
@@ -145,6 +150,11 @@ class KindParams(Params):
     """The practice that is a kind of the case type."""
 
     practice: Annotated[str, Field(min_length=1)]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The practice."""
+        return (self.practice,)
 
 
 class ClockParams(Params):

