@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -258,7 +259,7 @@ SIDE = Estimate(1.0, None, None, 200, "given", "h")
     ("low", "value", "high", "verdict"),
     [
         (0.02, 0.15, 0.30, Outcome.IMPROVED),
-        (0.02, 0.09, 0.16, Outcome.INCONCLUSIVE),  # surely better, but too little as far as known
+        (0.02, 0.09, 0.16, Outcome.IMPROVED),  # surely better, and the minimum is not ruled out
         (0.02, 0.05, 0.08, Outcome.NO_EFFECT),  # surely better, surely too little to matter
         (-0.05, 0.0, 0.05, Outcome.NO_EFFECT),
         (-0.05, 0.15, 0.35, Outcome.INCONCLUSIVE),
@@ -283,6 +284,16 @@ def test_the_rule_decides_as_documented(
     assert (higher.n_needed is not None) == (verdict is Outcome.INCONCLUSIVE)
     assert higher.n_needed == lower.n_needed
     assert higher.sentence.lower().startswith(verdict.value)
+
+
+@pytest.mark.parametrize("value", [0.15, -0.15])
+def test_a_claim_needs_the_second_key(value: float) -> None:
+    span = Effect(value, value - 0.1, value + 0.1, "points", "given", p_value=0.05)
+    claimed = judge(span, rule=RULE, better="higher", sides=(SIDE, SIDE))
+    assert claimed.verdict is (Outcome.IMPROVED if value > 0 else Outcome.WORSE)
+    doubted = judge(replace(span, p_value=0.051), rule=RULE, better="higher", sides=(SIDE, SIDE))
+    assert doubted.verdict is Outcome.INCONCLUSIVE
+    assert "the permutation test gives p = 0.051" in doubted.sentence
 
 
 def test_verdict_words_are_the_stable_ones() -> None:
