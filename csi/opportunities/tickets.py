@@ -5,7 +5,8 @@ its end:
 
     practice, case_type, case_id, priority, category, service
     subject       the category, the service and the log's own columns that say what it is about (a
-                  name with `subcategory` or `symptom`), joined by SUBJECT_JOINT; null where none
+                  name with `subcategory` or `symptom`), joined by SUBJECT_JOINT, of those that at
+                  least half of the tickets have; null where none is given
     resolution    how it was ended: the log's own closure code (a column of tickets or of events,
                   the last value that is not null; see `_is_resolution`)
     channel       how it came in (a column whose name says channel, or contact type)
@@ -15,12 +16,14 @@ its end:
     hours, running  time to resolve; where it is not resolved, how long it has lasted, and `running`
     first_team, team  the first and the last team named
     handovers, first_contact, reopened, steps, variant
-    waiting_h, working_h  time in states of waiting and of work (`time_in` of the practice; a state
-                  says that it may be worked on: an upper limit of work); null where it says nothing
+    waiting_h, queue_h, working_h  time in states of waiting for the customer or others, of queues
+                  and hand-overs, and of work (`time_in` of the practice; a state says that it may
+                  be worked on: an upper limit of work); null where it says nothing
+    net_h         `hours` less `waiting_h`
 
-Resolved is the last step of `time_in` "done" that ends no case (Resolve, Fulfil), unless work went
-on after it; where the log shows no such step, the last step of an ended case. A ticket that was
-cancelled is taken as running until then.
+Resolved is the last step of `time_in` "done" that cancels nothing (Resolve, Fulfil, Close), unless
+work went on after it; of a row of them (Resolve, Close) the first. A ticket that was cancelled is
+taken as running until then: had it gone on, it is taken to have been like the others.
 
 What the log does not carry stands in `untold`, in words. No person is in the table; a column whose
 values are people (pseudonyms) is no subject. O(events) in columns.
@@ -36,7 +39,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from csi.case_attributes import words_of
+from csi.case_attributes import NOT_GIVEN, words_of
 from csi.comparison_sides import names_people
 from process_mining import schema as s
 from process_mining.columnar import segments, sql
@@ -61,12 +64,14 @@ DAYS_A_MONTH: Final = 30.4375
 DAYS_A_WEEK: Final = 7
 MONDAY: Final = 3  # 1970-01-01 was a Thursday: three days after a Monday
 SUBJECT_JOINT: Final = " / "
+MOST_NULL: Final = 0.5
 ABOUT: Final = frozenset({"subcategory", "symptom"})
 ENDED: Final = frozenset(
     {"close", "closed", "closure", "resolution", "resolved", "solution", "solved"}
 )
 CODED: Final = frozenset({"code", "codes", "category", "type", "reason"})
 ARTICLE_WORDS: Final = frozenset({"knowledge", "article", "kb"})
+CLOSE: Final = "Close"
 ARTICLE_LINK: Final = "knowledge"
 NO: Final = frozenset({"", "false", "no", "0", "n", "none"})
 
@@ -75,10 +80,12 @@ NO: Final = frozenset({"", "false", "no", "0", "n", "none"})
 class Tickets:
     """The tickets opened in a window: `frame` as the head-note says, by practice and case.
 
-    `days`: the length of the window up to the end of the log. `untold`: what no ticket tells.
+    `first_day`: when the window begins, in days since 1970; `days`: how long it is, up to the end
+    of the log. `untold`: what no ticket tells.
     """
 
     frame: pd.DataFrame
+    first_day: float
     days: float
     untold: tuple[str, ...]
 
@@ -94,7 +101,7 @@ def tickets_of(audit: Audit, window: Span) -> Tickets:
     frame = pd.concat(parts, ignore_index=True)
     end = min(window.end_us, audit.as_of_us)
     days = max(end - window.start_us, 0) / s.US_PER_DAY
-    return Tickets(frame, days, tuple(_untold(frame)))
+    return Tickets(frame, window.start_us / s.US_PER_DAY, days, tuple(_untold(frame)))
 
 
 def opened_of(log: EventLog) -> tuple[Ints, Bools]:
@@ -114,15 +121,18 @@ def _part(part: PracticeAudit, window: Span, as_of_us: int) -> pd.DataFrame:
     inside = known & (opened >= window.start_us) & (opened < window.end_us)
     log = whole.select(inside)
     complete = part.translation.complete[inside]
+    moments = _Known(opened[inside], complete, as_of_us, practice.outside_model)
     columns = {
         "practice": practice.name,
         "case_type": practice.case_type,
         **{name: log.cases[name].to_pandas() for name in _CASE_WORDS},
         **_told(log),
         **_moments(opened[inside]),
-        **_course(log, practice, _Known(opened[inside], complete, as_of_us)),
+        **_course(log, practice, moments),
     }
-    return pd.DataFrame(columns).sort_values(s.CASE_ID, ignore_index=True)
+    frame = pd.DataFrame(columns).sort_values(s.CASE_ID, ignore_index=True)
+    frame["net_h"] = (frame["hours"] - frame["waiting_h"].fillna(0.0)).clip(lower=0.0)
+    return frame
 
 
 _CASE_WORDS: Final = (s.CASE_ID, s.PRIORITY, s.CATEGORY, s.SERVICE)
@@ -144,14 +154,13 @@ def _moments(opened: Ints) -> dict[str, Ints]:
 def _told(log: EventLog) -> dict[str, pd.Series | None]:
     """Return what tickets are about, how they came in and how they ended."""
     about = [s.CATEGORY, s.SERVICE, *(name for name in _own(log) if _is_about(name))]
-    usable = [log.cases[n] for n in about if log.cases[n].null_count < log.n_cases]
+    usable = [log.cases[n] for n in about if log.cases[n].null_count <= log.n_cases * MOST_NULL]
     texts = [one.cast(pa.string()) for one in usable if not names_people(one)]
     subject = None
-    if texts:
-        joined = pc.binary_join_element_wise(
-            *texts, SUBJECT_JOINT, null_handling="skip"
-        ).to_pandas()
-        subject = joined.mask(joined == "")
+    if texts and log.n_cases:
+        given = [pc.fill_null(one, NOT_GIVEN) for one in texts]
+        joined = pc.binary_join_element_wise(*given, SUBJECT_JOINT).to_pandas()
+        subject = joined.mask(joined == SUBJECT_JOINT.join([NOT_GIVEN] * len(texts)))
     return {
         "subject": _text(subject, log),
         "resolution": _text(_first(_resolutions(log)), log),
@@ -231,11 +240,15 @@ def _text(column: pd.Series | None, log: EventLog) -> pd.Series:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """When each ticket was opened, whether it has ended, and up to when the log knows."""
+    """When each ticket was opened, whether it has ended, up to when the log knows.
+
+    `outside`: the steps that are none of the practice's model.
+    """
 
     opened: Ints
     complete: Bools
     as_of_us: int
+    outside: tuple[str, ...]
 
 
 def _course(log: EventLog, practice: Practice, known: _Known) -> dict[str, Column]:
@@ -263,10 +276,10 @@ def _course(log: EventLog, practice: Practice, known: _Known) -> dict[str, Colum
 
 
 def _resolving(log: EventLog, practice: Practice) -> tuple[str, ...]:
-    """The steps that resolve; the ends where the log shows no such step."""
+    """The steps that resolve, or close what no step has resolved; all ends where none is known."""
     done = {word for word, kind in practice.time_in.items() if kind == "done"}
-    found = sorted((done - {*practice.ends}) & {*log.arrays.activities})
-    return tuple(found) or practice.ends
+    found = (done - {*practice.ends}) | ({CLOSE} & {*practice.ends})
+    return tuple(sorted(found & {*log.arrays.activities})) or practice.ends
 
 
 def _times(
@@ -275,10 +288,16 @@ def _times(
     """Return how many hours each ticket took or has taken; a clock set back gives no time."""
     arrays = log.arrays
     codes = [arrays.code_of(word) for word in resolve]
-    last = segments.last(arrays, (arrays.activity >= 0) & np.isin(arrays.activity, codes))
+    outside = [arrays.code_of(word) for word in known.outside]
+    steps = (arrays.activity >= 0) & ~np.isin(arrays.activity, outside)
+    resolving = steps & np.isin(arrays.activity, codes)
+    # of a row of resolving steps (Resolve, Close) the first: nothing was worked on after it
+    before = segments.previous_position(arrays, steps)
+    follows = segments.take(resolving.astype(np.int64), before, fill=0) > 0
+    last = segments.last(arrays, resolving & ~follows)
     again = open_again.fillna(value=False).to_numpy(dtype=bool)
     running = (last == segments.NONE) | again
-    final = segments.last(arrays, arrays.activity >= 0)
+    final = segments.last(arrays, steps)
     ended = segments.take(arrays.at, final, fill=known.as_of_us)
     over = np.where(known.complete, ended, known.as_of_us)
     until = np.where(running, over, segments.take(arrays.at, last, fill=0))
@@ -301,18 +320,20 @@ def _states(log: EventLog, practice: Practice, ids: pd.Series) -> dict[str, pd.S
     times = practice.time_in
     if not times:
         nothing = pd.Series(np.nan, index=range(log.n_cases))
-        return {"waiting_h": nothing, "working_h": nothing}
-    done = [word for word, kind in times.items() if kind == "done"]
-    waits = [word for word, kind in times.items() if kind not in {"done", "work"}]
-    split = waiting_split(
-        log, waiting=waits, done=done, leave_out=practice.outside_model, ends=practice.ends
-    ).cases
-    return {
-        f"{name}_h": _by_id(split, f"{name}_us", ids).astype("float64") / s.US_PER_HOUR
-        for name in ("waiting", "working")
-    }
+        return dict.fromkeys(("waiting_h", "queue_h", "working_h"), nothing)
+    found = {}
+    for name, kinds in _STATES.items():
+        wanted = [word for word, kind in times.items() if kind in kinds]
+        others = [word for word, kind in times.items() if kind not in {*kinds, "work"}]
+        split = waiting_split(
+            log, waiting=wanted, done=others, leave_out=practice.outside_model, ends=practice.ends
+        ).cases
+        found[name] = _by_id(split, "waiting_us", ids).astype("float64") / s.US_PER_HOUR
+        found["working_h"] = _by_id(split, "working_us", ids).astype("float64") / s.US_PER_HOUR
+    return found
 
 
+_STATES: Final = {"waiting_h": ("customer", "others"), "queue_h": ("queue", "hand_over")}
 _MEANT: Final = {
     "subject": "what tickets are about (no category, no service)",
     "resolution": "how tickets ended (no closure code, no resolution)",
