@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from csi.evidence import Scope
 from csi.report.words import duration, number, percent, plural, range_of_shares
 from csi.statistics import proportion
 from process_mining import schema as s
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from csi.cycle import Cycle
-    from csi.kpi import Kpi, Measurement
-    from csi.register import Entry
-    from csi.statistics import Comparison, DecisionRule, Outcome
+    from csi.kpi import Measurement
     from rules.spec import Rule
 
 BASELINE: Final = "baseline"
@@ -159,93 +155,3 @@ def analyse_story(found: pd.DataFrame, waits: pd.DataFrame) -> str:
             f"(median {value_in_words(most['median_h'], 'h')}, n = {number(int(most['n']))})."
         )
     return said
-
-
-def improve_story(entry_id: str, title: str, kpi: Kpi, rule: DecisionRule) -> str:
-    """Say what is to change and how it will be judged."""
-    return (
-        f"{entry_id}: {title}. Judged by {kpi.code}, {kpi.title.lower()} ({kpi.better} is better): "
-        f"{rule_in_words(rule)}"
-    )
-
-
-def evaluate_story(entry: Entry, kpi: Kpi, found: Comparison, verdict: Outcome) -> str:
-    """Say whether it got better."""
-    overruled = "" if verdict is found.verdict else f"\nVerdict of the whole: {verdict.value}."
-    return f"{entry.id}, {entry.improvement.title}.\n{kpi.title}: {found.sentence}{overruled}"
-
-
-def rule_in_words(rule: DecisionRule) -> str:
-    """Say a decision rule in one sentence."""
-    least = f"{rule.minimum_effect:g}"
-    return (
-        f"improved if the {100 * rule.confidence:g} % interval lies wholly on the better side and "
-        f"the change is at least {least}; no effect shown if the interval lies within plus or "
-        f"minus {least}; worse if it lies wholly on the worse side; else, or with fewer than "
-        f"{rule.min_n} tickets or {rule.min_clusters} days of opening a window, inconclusive."
-    )
-
-
-def plan_frame(entry_id: str, kpi: Kpi, cycle: Cycle, rule: DecisionRule) -> pd.DataFrame:
-    """The plan as two columns."""
-    plan = cycle.plan
-    rows = {
-        "entry": entry_id,
-        "title": plan.title,
-        "opportunity": plan.opportunity,
-        "hypothesis": plan.hypothesis,
-        "metric": f"{kpi.code} {kpi.title}",
-        "scope": Scope.of(plan.scope).words,
-        "owner": plan.owner,
-        "started": plan.started.isoformat(),
-        "decision rule": rule_in_words(rule),
-    }
-    return pd.DataFrame({"what": list(rows), "value": list(rows.values())})
-
-
-def comparison_row(kpi: Kpi, found: Comparison) -> dict[str, Any]:
-    """One comparison as a table row."""
-    return {
-        "kpi": kpi.code,
-        "title": kpi.title,
-        BASELINE: value_in_words(found.baseline.value, kpi.unit),
-        CURRENT: value_in_words(found.current.value, kpi.unit),
-        "n_baseline": found.baseline.n,
-        "n_current": found.current.n,
-        "effect": found.effect,
-        "low": found.low,
-        "high": found.high,
-        "unit": found.unit,
-        "verdict": found.verdict.value,
-    }
-
-
-def evaluation_of(
-    entry: Entry,
-    kpi: Kpi,
-    found: Comparison,
-    verdict: Outcome,
-    guards: Mapping[str, Comparison],
-) -> dict[str, Any]:
-    """An evaluation as results.json holds it."""
-    return {
-        "entry": entry.id,
-        "verdict": verdict.value,
-        "metric": kpi.code,
-        "scope": Scope.of(entry.improvement.scope).words,
-        "improvement": entry.improvement.title,
-        "title": kpi.title,
-        "effect": found.effect,
-        "interval": [found.low, found.high],
-        "unit": found.unit,
-        "n": found.n,
-        "n_baseline": found.baseline.n,
-        "n_current": found.current.n,
-        "baseline": found.baseline.value,
-        "current": found.current.value,
-        "better": found.better,
-        "method": found.method,
-        "decision_rule": found.rule.to_dict(),
-        "sentence": found.sentence,
-        "guardrails": {code: one.verdict.value for code, one in sorted(guards.items())},
-    }

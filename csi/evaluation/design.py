@@ -32,16 +32,18 @@ from scipy.stats import t as student
 from csi.evaluation.question import measure_of, rounded, side_of, teams_of
 from csi.evaluation.series import series_of
 from csi.statistics.contrast import spread_of
+from csi.statistics.decision import effect_in_words
 from csi.statistics.interrupted import level_error, residual_spread, trend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from csi.evaluation.question import Known, Question
     from csi.evaluation.series import Series
     from csi.kpi import Kpi
     from csi.statistics import DecisionRule
     from csi.statistics.contrast import Clusters, Spread
+    from csi.statistics.sides import Measure
 
 FEWEST_TEAMS: Final = 8
 FEWEST_WEEKS: Final = 12
@@ -66,8 +68,10 @@ class EvaluationPlan:
 
     `needed_weeks`: whole weeks of the current window after which an effect of the minimum would be
     found at the rule's power, guardrails included; None where no number of weeks would do.
-    `needed_n`: cases in them. `guardrail_weeks`: the same of each guardrail by itself. `baseline`:
-    the metric then (value, low, high, n, unit); `baseline_window`: first and last microsecond.
+    `needed_n`: cases in them. `detectable`: the effect that a current window as long as the
+    baseline would find at that power, None where it cannot be told. `guardrail_weeks`: the weeks
+    that each guardrail needs by itself. `baseline`: the metric then (value, low, high, n, unit);
+    `baseline_window`: its first microsecond and the first one after it.
     """
 
     design: Design
@@ -76,6 +80,8 @@ class EvaluationPlan:
     needed_weeks: int | None = None
     needed_n: int | None = None
     cases_per_week: float = 0.0
+    detectable: float | None = None
+    effect_unit: str = ""
     guardrail_weeks: Mapping[str, int | None] = field(default_factory=dict)
     baseline: Mapping[str, Any] = field(default_factory=dict)
     baseline_window: tuple[int, int] = (0, 0)
@@ -101,23 +107,31 @@ class EvaluationPlan:
         """Say how it will be judged and how long that takes."""
         said = f"Design: {self.design.value}, because {self.why}."
         if self.needed_weeks is None:
-            return (
-                f"{said} No length of the current window would settle it with this baseline: "
-                "a longer baseline, a wider scope or a larger minimum effect is needed."
+            said += (
+                " No length of the current window would be sure to find the minimum effect with "
+                "this baseline: a longer baseline, a wider scope or a larger minimum is needed."
             )
-        return (
-            f"{said} About {self.needed_weeks} whole weeks are needed ({self.needed_n} cases at "
-            f"{self.cases_per_week:.0f} a week)."
-        )
+        else:
+            said += (
+                f" About {self.needed_weeks} whole weeks are needed ({self.needed_n} cases at "
+                f"{self.cases_per_week:.0f} a week)."
+            )
+        if self.detectable is None:
+            return said
+        least = effect_in_words(self.detectable, self.effect_unit)
+        return f"{said} A window as long as the baseline would find a change of {least}."
 
 
 def plan(question: Question, baseline: Known) -> EvaluationPlan:
     """Choose the design and work out how long the current window has to be."""
     design, clusters, why = _chosen(question, baseline)
     estimate = baseline.estimate(question.kpi, question.scope)
-    weeks = _needed(question.kpi, question.rule.minimum_effect, design, question, baseline)
+    metric = _foreseen(question.kpi, design, question, baseline)
+    weeks = _needed(metric, question.rule.minimum_effect, question.rule)
     guards = {
-        one.kpi.code: _needed(one.kpi, one.margin, design, question, baseline)
+        one.kpi.code: _needed(
+            _foreseen(one.kpi, design, question, baseline), one.margin, question.rule
+        )
         for one in question.guardrails
     }
     every = [weeks, *guards.values()]
@@ -132,6 +146,8 @@ def plan(question: Question, baseline: Known) -> EvaluationPlan:
         needed_weeks=needed,
         needed_n=None if needed is None else math.ceil(needed * per_week),
         cases_per_week=rounded(per_week),
+        detectable=_detectable(metric, span, question.rule),
+        effect_unit=metric.measure.effect_unit,
         guardrail_weeks=guards,
         baseline={
             name: rounded(value) if isinstance(value, float) else value
@@ -176,50 +192,75 @@ def _clusters(question: Question, baseline: Known) -> Clusters:
     return "team" if enough and not ours & others else "week"
 
 
-def _needed(
-    kpi: Kpi, effect: float, design: Design, question: Question, baseline: Known
-) -> int | None:
-    """Return the fewest weeks in which an effect of a KPI is found; None where none are enough."""
+@dataclass(frozen=True)
+class _Foreseen:
+    """How sure a comparison would be: standard error and degrees of freedom after some weeks."""
+
+    measure: Measure
+    sure: Callable[[int], tuple[float, int]] | None
+    fewest: int
+
+    def least(self, weeks: int, rule: DecisionRule) -> float:
+        """Return the difference of f that would be found at the rule's power."""
+        if self.sure is None:
+            return math.inf
+        error, freedom = self.sure(weeks)
+        tail = student.isf((1 - rule.confidence) / 2, freedom)
+        return error * float(tail + student.ppf(rule.power, freedom))
+
+    def good(self, effect: float) -> float:
+        """Return the difference of f that an effect of this size for the better stands for."""
+        sign = -1.0 if self.measure.better == "lower" else 1.0
+        return abs(self.measure.difference(sign * min(effect, MOST_EFFECT)))
+
+
+def _needed(metric: _Foreseen, effect: float, rule: DecisionRule) -> int | None:
+    """Return the fewest weeks in which an effect is found; None where none are enough."""
+    weeks = range(metric.fewest, LONGEST + 1)
+    return next((n for n in weeks if metric.least(n, rule) <= metric.good(effect)), None)
+
+
+def _detectable(metric: _Foreseen, weeks: float, rule: DecisionRule) -> float | None:
+    least = metric.least(max(metric.fewest, round(weeks)), rule)
+    if not math.isfinite(least):
+        return None
+    sign = -1.0 if metric.measure.better == "lower" else 1.0
+    return rounded(metric.measure.effect(sign * least))
+
+
+def _foreseen(kpi: Kpi, design: Design, question: Question, baseline: Known) -> _Foreseen:
+    """Say how sure the comparison of a KPI will be, from its baseline."""
     found = baseline.sampled(kpi, question.scope)
-    side = side_of(found, baseline)
-    measure = measure_of(kpi, found)
-    sign = -1.0 if kpi.better == "lower" else 1.0
-    least = abs(measure.difference(sign * min(effect, MOST_EFFECT)))
+    side, measure = side_of(found, baseline), measure_of(kpi, found)
     if design is Design.INTERRUPTED or side is None:
-        return _needed_of_series(series_of(kpi, question.scope, baseline), least, question.rule)
+        series = series_of(kpi, question.scope, baseline)
+        sure = _sure_of_series(series) if len(series.weeks) >= FEWEST_WEEKS else None
+        return _Foreseen(measure, sure, FEWEST_WEEKS_AFTER)
     others = None
     if question.comparison is not None:
         others = side_of(baseline.sampled(kpi, question.comparison), baseline)
+    fewest = question.rule.min_clusters
     if not len(side.each) or (others is not None and not len(others.each)):
-        return None
+        return _Foreseen(measure, None, fewest)
     spread = spread_of(side, others, measure=measure, rule=question.rule)
-    return None if spread is None else _needed_of_spread(spread, least, question.rule)
+    return _Foreseen(measure, None if spread is None else _sure_of_spread(spread), fewest)
 
 
-def _needed_of_spread(spread: Spread, least: float, rule: DecisionRule) -> int | None:
+def _sure_of_spread(spread: Spread) -> Callable[[int], tuple[float, int]]:
     before = spread.freedom + 1
-    for weeks in range(rule.min_clusters, LONGEST + 1):
-        error = spread.error * math.sqrt(1 + before / weeks)
-        if least >= error * _quantiles(rule, min(before, weeks) - 1):
-            return weeks
-    return None
+
+    def sure(weeks: int) -> tuple[float, int]:
+        return spread.error * math.sqrt(1 + before / weeks), min(before, weeks) - 1
+
+    return sure
 
 
-def _needed_of_series(series: Series, least: float, rule: DecisionRule) -> int | None:
-    weeks = series.weeks
-    if len(weeks) < FEWEST_WEEKS:
-        return None
-    sigma = residual_spread(series.f, at=weeks)
-    start = float(weeks[-1]) + 1
-    for after in range(FEWEST_WEEKS_AFTER, LONGEST + 1):
-        times = np.concatenate([weeks, start + np.arange(after)]).astype(np.float64)
-        error = level_error(times, start, sigma)
-        if least >= error * _quantiles(rule, len(times) - 3):
-            return after
-    return None
+def _sure_of_series(series: Series) -> Callable[[int], tuple[float, int]]:
+    sigma = residual_spread(series.f, at=series.weeks)
+    start = float(series.weeks[-1]) + 1
 
+    def sure(weeks: int) -> tuple[float, int]:
+        times = np.concatenate([series.weeks, start + np.arange(weeks)]).astype(np.float64)
+        return level_error(times, start, sigma), len(times) - 3
 
-def _quantiles(rule: DecisionRule, freedom: int) -> float:
-    """Return by how many standard errors an effect must differ from 0 to be found at the power."""
-    tail = student.isf((1 - rule.confidence) / 2, freedom)
-    return float(tail + student.ppf(rule.power, freedom))
+    return sure

@@ -17,8 +17,8 @@ multiplied by Student's t: percentile intervals of a dozen clusters are too shor
 & Miller 2008, Review of Economics and Statistics 90, 414-427). The degrees of freedom are those of
 the side with fewer clusters, the lower bound of Welch's: what is claimed errs on the safe side. The
 standard error is read off the 5th and 95th percentile, so that a few replicates in which a quantile
-was never reached do no harm. An interval of shares is never shorter than Newcombe's, which holds
-where there are hardly any hits and the clusters cannot show how they vary.
+was never reached do no harm. With under FEW_HITS hits (or others) on a side the clusters cannot show
+how shares vary: then the interval is never shorter than Newcombe's.
 
 The second key: the clusters are relabelled at random (weeks: baseline or current; teams: touched or
 not), the numbers on both sides kept, and everything is computed anew;
@@ -57,6 +57,7 @@ Clusters = Literal["week", "team"]
 BLOCK: Final = 2_000_000
 MOST_UNREACHED: Final = 0.02
 CLOSE: Final = 1e-9
+FEW_HITS: Final = 15
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class _Contrast:
             return None
         p_value = max(spread.p_value(value), self._relabelled(value, groups))
         down = up = spread.width(self.rule.confidence)
-        if self.measure.unit == "share" and len(self.pairs) == 1:
+        if self.measure.unit == "share" and len(self.pairs) == 1 and _hardly_any(self.pairs[0]):
             least = _newcombe_widths(self.pairs[0], self.rule.confidence)
             down, up = max(down, least[0]), max(up, least[1])
         low, said, high = (self.measure.effect(one) for one in (value - down, value, value + up))
@@ -377,6 +378,12 @@ def _error(replicates: Floats) -> float:
 def _widening(units: int) -> float:
     """Return by what the variance of drawn means falls short of that of the mean."""
     return units / (units - 1) if units > 1 else float("inf")
+
+
+def _hardly_any(pair: tuple[Side, Side]) -> bool:
+    """Tell whether a side has too few hits, or too few others, for weeks to show how they vary."""
+    counts = [(float(side.each.sum()), len(side.each)) for side in pair]
+    return any(min(k, n - k) < FEW_HITS for k, n in counts)
 
 
 def _newcombe_widths(pair: tuple[Side, Side], confidence: float) -> tuple[float, float]:

@@ -316,8 +316,13 @@ def _span(effect: Effect) -> str:
 
 
 def _shown(effect: Effect, value: float) -> str:
-    if effect.unit == "relative change":
+    return effect_in_words(value, effect.unit)
+
+
+def effect_in_words(value: float, unit: str) -> str:
+    """Say an effect with its sign and unit: "-12.0 %", "+3.1 percentage points"."""
+    if unit == "relative change":
         return f"{100 * value:+.1f} %"
-    if effect.unit == "difference of shares":
+    if unit == "difference of shares":
         return f"{100 * value:+.1f} percentage points"
-    return f"{value:+.2f} {effect.unit}"
+    return f"{value:+.2f} {unit}"
