@@ -17,8 +17,8 @@ multiplied by Student's t: percentile intervals of a dozen clusters are too shor
 & Miller 2008, Review of Economics and Statistics 90, 414-427). The degrees of freedom are those of
 the side with fewer clusters, the lower bound of Welch's: what is claimed errs on the safe side. The
 standard error is read off the 5th and 95th percentile, so that a few replicates in which a quantile
-was never reached do no harm. With under FEW_HITS hits (or others) on a side the clusters cannot show
-how shares vary: then the interval is never shorter than Newcombe's.
+was never reached do no harm. With under FEW_HITS hits (or others) on a side the clusters cannot
+show how shares vary: then the interval is never shorter than Newcombe's.
 
 The second key: the clusters are relabelled at random (weeks: baseline or current; teams: touched or
 not), the numbers on both sides kept, and everything is computed anew;
