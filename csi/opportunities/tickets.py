@@ -14,7 +14,8 @@ its end:
                   says so, in which yes or a name stands
     opened_us, day, week (counted from 1970, UTC; weeks begin on Monday), hour (of the day, UTC)
     hours, running  time to resolve; where it is not resolved, how long it has lasted, and `running`
-    first_team, team  the first and the last team named
+    first_team, team  the first team named, and the one that had it when it was resolved (the last
+                  one named up to then; of a running ticket the last)
     handovers, first_contact, reopened, steps, variant
     waiting_h, queue_h, working_h  time in states of waiting for the customer or others, of queues
                   and hand-overs, and of work (`time_in` of the practice; a state says that it may
@@ -261,11 +262,11 @@ def _course(log: EventLog, practice: Practice, known: _Known) -> dict[str, Colum
     back, contact = (one.set_index(s.CASE_ID).reindex(ids) for one in (back, contact))
     ways = sql.variants(log, leave_out=outside)
     variant = ways.variant_of_case
-    team = [fn(arrays, arrays.team >= 0) for fn in (segments.first, segments.last)]
+    resolved = _resolved(log, resolve, known, back["open_again"])
     return {
-        **_times(log, resolve, known, back["open_again"]),
-        "first_team": _teams(log, team[0]),
-        "team": _teams(log, team[1]),
+        **_times(log, known, resolved),
+        "first_team": _teams(log, segments.first(arrays, arrays.team >= 0)),
+        "team": _teams(log, _held(log, resolved)),
         "handovers": _by_id(team_changes(log, leave_out=outside), "handovers", ids),
         "first_contact": contact["first_contact"].astype("boolean").reset_index(drop=True),
         "reopened": (back["reopenings"].fillna(0) > 0).to_numpy(dtype=bool),
@@ -282,27 +283,48 @@ def _resolving(log: EventLog, practice: Practice) -> tuple[str, ...]:
     return tuple(sorted(found & {*log.arrays.activities})) or practice.ends
 
 
-def _times(
-    log: EventLog, resolve: tuple[str, ...], known: _Known, open_again: pd.Series
-) -> dict[str, Column]:
-    """Return how many hours each ticket took or has taken; a clock set back gives no time."""
+def _steps(log: EventLog, known: _Known) -> Bools:
+    """Tell the events that are steps of the practice's model."""
     arrays = log.arrays
-    codes = [arrays.code_of(word) for word in resolve]
     outside = [arrays.code_of(word) for word in known.outside]
-    steps = (arrays.activity >= 0) & ~np.isin(arrays.activity, outside)
-    resolving = steps & np.isin(arrays.activity, codes)
+    return np.asarray((arrays.activity >= 0) & ~np.isin(arrays.activity, outside))
+
+
+def _resolved(
+    log: EventLog, resolve: tuple[str, ...], known: _Known, open_again: pd.Series
+) -> Ints:
+    """Return the step that resolved each ticket for good, NONE where it is not resolved."""
+    arrays, steps = log.arrays, _steps(log, known)
+    resolving = steps & np.isin(arrays.activity, [arrays.code_of(word) for word in resolve])
     # of a row of resolving steps (Resolve, Close) the first: nothing was worked on after it
     before = segments.previous_position(arrays, steps)
     follows = segments.take(resolving.astype(np.int64), before, fill=0) > 0
     last = segments.last(arrays, resolving & ~follows)
-    again = open_again.fillna(value=False).to_numpy(dtype=bool)
-    running = (last == segments.NONE) | again
-    final = segments.last(arrays, steps)
+    return np.where(open_again.fillna(value=False).to_numpy(dtype=bool), segments.NONE, last)
+
+
+def _times(log: EventLog, known: _Known, resolved: Ints) -> dict[str, Column]:
+    """Return how many hours each ticket took or has taken; a clock set back gives no time."""
+    arrays, running = log.arrays, resolved == segments.NONE
+    final = segments.last(arrays, _steps(log, known))
     ended = segments.take(arrays.at, final, fill=known.as_of_us)
     over = np.where(known.complete, ended, known.as_of_us)
-    until = np.where(running, over, segments.take(arrays.at, last, fill=0))
+    until = np.where(running, over, segments.take(arrays.at, resolved, fill=0))
     hours = (until - known.opened) / s.US_PER_HOUR
     return {"hours": np.where(until >= known.opened, hours, np.nan), "running": running}
+
+
+def _held(log: EventLog, resolved: Ints) -> Ints:
+    """Return where the team is named that had each ticket when it was resolved, or has it last."""
+    arrays = log.arrays
+    named = arrays.team >= 0
+    before = segments.previous_position(arrays, named)
+    then = np.where(named, np.arange(log.n_events), before)
+    return np.where(
+        resolved == segments.NONE,
+        segments.last(arrays, named),
+        segments.take(then, resolved, fill=segments.NONE),
+    )
 
 
 def _teams(log: EventLog, places: Ints) -> pd.Series:
