@@ -25,14 +25,12 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from csi.statistics.bootstrap import Floats, Ints
+    from csi.statistics.bootstrap import Bools, Floats, Ints
 
 FEWEST: Final = 20
 LEAST_SHARE: Final = 0.03
 ROUNDS: Final = 25
 CLOSE: Final = 1e-6
-OTHERS: Final = "(others)"
-NONE: Final = "(none)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,42 +76,57 @@ class Mix:
 
 def mix_of(baseline: pd.DataFrame, current: pd.DataFrame) -> Mix:
     """Code two tables of words, one row a ticket, the same columns in both."""
-    n = len(baseline)
-    coded, unmatched = [], np.zeros(len(current), dtype=bool)
+    n, n_current = len(baseline), len(current)
+    coded: list[Ints] = []
+    unmatched = np.zeros(n_current, dtype=bool)
     for name in baseline.columns:
-        words = pd.concat([baseline[name], current[name]], ignore_index=True)
-        words = words.astype(object).where(words.notna(), NONE).astype(str)
-        unmatched |= ~words[n:].isin(set(words[:n])).to_numpy()
+        words = _ranked(pd.concat([baseline[name], current[name]], ignore_index=True))
+        had = np.bincount(words[:n], minlength=int(words.max(initial=0)) + 1)
+        unmatched |= had[words[n:]] == 0
         level = _pooled(words, n)
-        if len(np.unique(level)) > 1:
+        if level.max(initial=0) > 0:
             coded.append(level)
-    if not coded:
-        alike = np.zeros(len(current), np.int64)
-        return Mix(np.zeros(n, np.int64), alike, (), int(unmatched.sum()))
-    combined, combination = np.unique(np.column_stack(coded), axis=0, return_inverse=True)
-    codes = combination.reshape(-1).astype(np.int64)
-    levels = tuple(combined[:, place].astype(np.int64) for place in range(combined.shape[1]))
+    together = np.zeros(n + n_current, dtype=np.int64)
+    for level in coded:
+        together = together * (int(level.max()) + 1) + level
+    _, first, codes = np.unique(together, return_index=True, return_inverse=True)
+    levels = tuple(level[first] for level in coded)
     return Mix(codes[:n], codes[n:], levels, int(unmatched.sum()))
 
 
-def _pooled(words: pd.Series, n_baseline: int) -> Ints:
-    """Code the words in their order; those that are rare on a side become one level.
+def _ranked(words: pd.Series) -> Ints:
+    """Code words by their order as text; a missing one comes last."""
+    codes, known = pd.factorize(words)
+    rank = np.empty(len(known) + 1, dtype=np.int64)
+    rank[np.argsort([str(word) for word in known], kind="stable")] = np.arange(len(known))
+    rank[-1] = len(known)
+    return rank[codes]
+
+
+def _pooled(words: Ints, n_baseline: int) -> Ints:
+    """Code levels 0, 1, ...: those that are rare on a side become one.
 
     Where that one is rare too, it joins the commonest.
     """
-    for pool in (OTHERS, None):
-        sides = words[:n_baseline].value_counts(), words[n_baseline:].value_counts()
-        rare = [word for word in words.unique() if any(_rare(counts, word) for counts in sides)]
-        both = words.value_counts()
-        commonest = min(both.index, key=lambda word: (-both[word], word))
-        words = words.where(~words.isin(rare), commonest if pool is None else pool)
-    _, codes = np.unique(words.to_numpy(dtype=str), return_inverse=True)
+    others = int(words.max(initial=0)) + 1
+    for last in (False, True):
+        counts = np.bincount(words, minlength=others + 1)
+        pool = int(np.argmax(counts)) if last else others
+        words = np.where(_rare(words, n_baseline)[words], pool, words)
+    _, codes = np.unique(words, return_inverse=True)
     return codes.astype(np.int64)
 
 
-def _rare(counts: pd.Series, word: str) -> bool:
-    n = int(counts.get(word, 0))
-    return n < FEWEST or n < LEAST_SHARE * int(counts.sum())
+def _rare(words: Ints, n_baseline: int) -> Bools:
+    """Tell which levels too few tickets of a side have."""
+    levels = int(words.max(initial=0)) + 1
+    sides = [
+        np.bincount(part, minlength=levels) for part in (words[:n_baseline], words[n_baseline:])
+    ]
+    rare: Bools = np.zeros(levels, dtype=bool)
+    for counts in sides:
+        rare |= counts < max(FEWEST, LEAST_SHARE * int(counts.sum()))
+    return rare
 
 
 def _summed(table: Floats, level: Ints) -> Floats:
