@@ -21,6 +21,7 @@ from csi.evidence import AGREEMENT, BY_PAUSING, CLOCK_COLUMNS, PRACTICE, Evidenc
 from csi.kpi_samples import MET
 from process_mining import schema as s
 from process_mining.columnar import segments
+from process_mining.privacy import people_of_teams
 from rules.service_level import STOPS
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def evidence_of(audit: Audit) -> Evidence:
         surveys=surveys,
         steps=joined.steps,
         untold=joined.untold,
+        people=people_of_teams(audit.log),
     )
 
 

@@ -23,7 +23,7 @@ field for a person, so no KPI is about one (law 6: people are protected).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -134,6 +134,7 @@ class Evidence:
     `as_of_us`: the moment up to which the log knows; open cases are censored there.
     `steps`: case_id, activity (in the practice's words), first_us: when the case first did it.
     `untold`: for a case type, the moments and activities that the log cannot tell.
+    `people`: how many known people acted for each team; a team without any is left out.
     """
 
     cases: pd.DataFrame
@@ -143,6 +144,7 @@ class Evidence:
     surveys: pd.DataFrame | None = None
     steps: pd.DataFrame | None = None
     untold: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    people: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, all at once."""
@@ -198,6 +200,7 @@ class Evidence:
                 name: frozenset().union(*(part.untold.get(name, frozenset()) for part in parts))
                 for name in sorted({name for part in parts for name in part.untold})
             },
+            people={team: n for part in parts for team, n in part.people.items()},
         )
 
 
@@ -224,6 +227,10 @@ class View:
             every = self.evidence.first_time(name)
         at = every[self.rows if rows is None else rows]
         return np.where(at <= self.as_of_us, at, np.nan)
+
+    def narrowed(self, mask: Bools) -> View:
+        """Return the same view of the cases that a mask over `evidence.cases` leaves."""
+        return replace(self, rows=self.rows[mask[self.rows]], stock=self.stock[mask[self.stock]])
 
     def untold(self, *names: str) -> str:
         """Return the first of these moments and activities that the log cannot tell, or ""."""

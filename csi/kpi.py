@@ -21,13 +21,13 @@ import pandas as pd
 
 from csi.evidence import EVERYTHING, kinds_of, matched_follow_up, view
 from csi.kpi_files import Kpi, load_kpis
-from csi.kpi_kinds import KINDS, Durations, Missing, compare_found, estimate
+from csi.kpi_kinds import KINDS, Durations, Missing, Rate, Total, compare_found, estimate
 from process_mining.errors import CodedError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from csi.evidence import Evidence, Scope, Span
+    from csi.evidence import Evidence, Scope, Span, View
     from csi.kpi_kinds import Sampled
     from csi.statistics import Comparison, DecisionRule, Direction
 
@@ -38,12 +38,16 @@ __all__ = [
     "compare",
     "load_kpis",
     "measure",
+    "measurement",
     "pick",
+    "sample_of",
     "sampled",
+    "seen_by",
     "to_pandas",
 ]
 
 SEED: Final = 20_240_101
+NOTHING: Final = "nothing in the window that it counts"
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -92,7 +96,12 @@ def measure(
     as_of_us: int | None = None,
 ) -> Measurement:
     """Measure a KPI on the cases opened in a window, as known at `as_of_us` or the log's end."""
-    found = sampled(kpi, evidence, window, scope, as_of_us=as_of_us)
+    seen = seen_by(kpi, evidence, window, scope, as_of_us=as_of_us)
+    return measurement(kpi, seen, sample_of(kpi, seen), scope.words)
+
+
+def measurement(kpi: Kpi, seen: View, found: Sampled, words: str) -> Measurement:
+    """Estimate what a KPI has found among the cases of a view; `words` say which they are."""
     result = estimate(found, unit=kpi.unit, seed=SEED)
     return Measurement(
         kpi=kpi.code,
@@ -103,12 +112,12 @@ def measure(
         n=result.n,
         unit=result.unit,
         method=result.method,
-        start_us=window.start_us,
-        end_us=window.end_us,
-        as_of_us=evidence.as_of_us if as_of_us is None else min(as_of_us, evidence.as_of_us),
-        scope=scope.words,
+        start_us=seen.start_us,
+        end_us=seen.end_us,
+        as_of_us=seen.as_of_us,
+        scope=words,
         better=kpi.better,
-        note=_note(found),
+        note=_note(found, result.n),
     )
 
 
@@ -142,7 +151,19 @@ def sampled(
     as_of_us: int | None = None,
 ) -> Sampled:
     """Return what a KPI counts in a window: durations, scores, a share, a total, or a reason."""
-    seen = view(
+    return sample_of(kpi, seen_by(kpi, evidence, window, scope, as_of_us=as_of_us))
+
+
+def seen_by(
+    kpi: Kpi,
+    evidence: Evidence,
+    window: Span,
+    scope: Scope = EVERYTHING,
+    *,
+    as_of_us: int | None = None,
+) -> View:
+    """Return the cases that a KPI is about, in a window and scope."""
+    return view(
         evidence,
         case_type=kpi.case_type,
         only=kpi.only,
@@ -150,7 +171,11 @@ def sampled(
         scope=scope,
         as_of_us=as_of_us,
     )
-    if kpi.only and kpi.only not in set(kinds_of(evidence.cases)):
+
+
+def sample_of(kpi: Kpi, seen: View) -> Sampled:
+    """Return what a KPI counts among the cases of a view."""
+    if kpi.only and kpi.only not in set(kinds_of(seen.evidence.cases)):
         return Missing(f"no case is known to be a {kpi.only}")
     return KINDS[kpi.kind].sample(seen, kpi.params)
 
@@ -164,12 +189,12 @@ def to_pandas(measurements: Iterable[Measurement]) -> pd.DataFrame:
     return frame
 
 
-def _note(found: Sampled) -> str:
+def _note(found: Sampled, n: int) -> str:
     if isinstance(found, Missing):
         return found.reason
     if isinstance(found, Durations) and found.censored.any():
         return f"{int(np.sum(found.censored))} of {len(found.hours)} had not got there: censored"
-    return ""
+    return NOTHING if n == 0 and not isinstance(found, Rate | Total) else ""
 
 
 def _iso(at_us: int) -> str:

@@ -382,7 +382,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 
 
 def _untold(name: str) -> Missing:
-    return Missing(f"the log does not tell '{name}'")
+    return Missing(f"the log does not tell '{name.replace('_', ' ')}'")
 
 
 def _clocks(view: View, params: ClockParams) -> pd.DataFrame | Missing:

@@ -2,12 +2,7 @@
 
 Each side's median has order-statistic limits where every time is complete (`quantile`), else it is
 the Kaplan-Meier median with its log-log limits (`censored_quantile`; of complete times both are the
-same median). From them the limits of the difference b - a are put together by the method of
-variance estimates recovery, which squares and adds the distances of the limits from their medians
-(Zou & Donner 2008, Statistics in Medicine 27, 1693-1702), as Newcombe's method 10 does for shares:
-
-    low  = b - a - sqrt((b - b_low)^2 + (a_high - a)^2)
-    high = b - a + sqrt((b_high - b)^2 + (a - a_low)^2)
+same median). Their limits are put together by MOVER (csi.statistics.mover).
 
 No shape is assumed and nothing is drawn: O(n log n). A limit is None where the data do not bound
 that side (too few cases, or too many still running), the difference where a median lies beyond what
@@ -19,12 +14,12 @@ Not checked: that cases are independent; that those still running will end as th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from csi.statistics.estimate import CONFIDENCE, censored_quantile, quantile
+from csi.statistics.mover import difference
 
 if TYPE_CHECKING:
     from csi.statistics.compare import Sample
@@ -56,19 +51,7 @@ def difference_of_medians(
 ) -> MedianDifference:
     """Compare the medians of two samples of possibly censored times."""
     left, right = (_median(side, confidence) for side in (a, b))
-    if left.value is None or right.value is None:
-        return MedianDifference(left, right, None, None, None, confidence)
-    value = right.value - left.value
-    down = _joined(right.value, right.low, left.value, left.high)
-    up = _joined(right.value, right.high, left.value, left.low)
-    return MedianDifference(
-        a=left,
-        b=right,
-        value=value,
-        low=None if down is None else value - down,
-        high=None if up is None else value + up,
-        confidence=confidence,
-    )
+    return MedianDifference(left, right, *difference(left, right), confidence)
 
 
 def _median(side: Sample, confidence: float) -> Estimate:
@@ -77,8 +60,3 @@ def _median(side: Sample, confidence: float) -> Estimate:
     if not running.any():
         return quantile(values, unit=side.unit, confidence=confidence)
     return censored_quantile(values, running, unit=side.unit, confidence=confidence)
-
-
-def _joined(b: float, b_limit: float | None, a: float, a_limit: float | None) -> float | None:
-    """Return how far the limit lies from the difference."""
-    return None if b_limit is None or a_limit is None else hypot(b - b_limit, a - a_limit)
