@@ -163,11 +163,11 @@ def _drawn(draw: Callable[[Axes], None], *, title: str, height: float) -> Pictur
         axes = figure.subplots()
         draw(axes)
         axes.set_title(title, loc="left")
-        return Picture(_svg(figure, title))
+        return Picture(svg_of(figure, title))
 
 
-def _svg(figure: Figure, title: str) -> str:
-    """The figure as an inline SVG element that scales with its place and says what it is."""
+def svg_of(figure: Figure, title: str) -> str:
+    """Return a figure as an inline SVG element that scales with its place and says what it is."""
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().decode()

@@ -25,10 +25,7 @@ for `CASES_A_PARAMETER` cases (of the rarer outcome for odds: Peduzzi et al. 199
 Epidemiol. 49, 1373-1379); a group with one level left, and columns that others already say, are
 left out. All of it is told in `notes`.
 
-The check by other means is `matched_*`: each marked case is put against the unmarked ones of just
-the same groups (coarsened exact matching: Iacus, King & Porro 2012, Political Analysis 20, 1-24);
-times by the ratio of weighted Kaplan-Meier medians, odds by Mantel & Haenszel (1959), scores by the
-weighted difference of means. It assumes no form, and leaves out marked cases that have no match.
+A check by other means is `csi.statistics.matched`.
 
 No estimate (`why_not` says why): fewer than `SMALLEST` cases on a side; fewer than `SMALLEST` ended
 (times); a side on which all or none had the event (perfect separation); a mark that the groups
@@ -72,6 +69,7 @@ SHORTEST_H: Final = 1 / 60
 POOLED: Final = "(pooled)"
 NOT_GIVEN: Final = "(not given)"
 DEPENDENT: Final = 1e-9
+INDEPENDENT: Final = 1e-7
 TIMES: Final = "ratio of times"
 ODDS: Final = "odds ratio"
 POINTS: Final = "points"
@@ -109,7 +107,8 @@ class Marked:
 class Adjusted:
     """What is left for the mark; value, limits and p are None where `why_not` says why.
 
-    `unit` is TIMES, ODDS or POINTS; `n` marked cases against `n_others`, in `clusters` clusters.
+    `unit` is TIMES, ODDS or POINTS; `n` marked cases against `n_others`, in `clusters` clusters;
+    `groups` were held fixed (those with one level were not).
     """
 
     unit: str
@@ -121,6 +120,7 @@ class Adjusted:
     high: float | None = None
     p: float | None = None
     why_not: str = ""
+    groups: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     confidence: float = CONFIDENCE
 
@@ -297,8 +297,8 @@ def _estimated(
     notes: tuple[str, ...] = (),
 ) -> Adjusted:
     """Fit on the columns of the groups and the mark; `told_by` bounds how many there may be."""
-    x, pooled = _columns(marked, max(2, told_by // CASES_A_PARAMETER))
-    notes = (*notes, *pooled)
+    columns = _columns(marked, max(2, told_by // CASES_A_PARAMETER))
+    x, notes = columns.matrix(marked.mark), (*notes, *columns.notes)
     if x is None:
         return _without(unit, marked, "the groups tell already which cases are marked", notes)
     found = fit(x)
@@ -323,6 +323,7 @@ def _estimated(
         low=ends[1],
         high=ends[2],
         p=float(2 * student.sf(abs(value) / error, free)),
+        groups=columns.groups,
         notes=notes,
     )
 
@@ -354,65 +355,96 @@ def _information(fit: _Fit, rows: Ints | slice) -> Floats:
 # --- groups as columns
 
 
-def pooled(words: Words, least: int = RARE) -> tuple[Words, int]:
-    """Put levels of fewer than `least` cases together, and say how many they were.
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The levels of one group: their names, how many cases have each, and each case's level."""
 
-    Where the pool itself is smaller than that it joins the most frequent level.
+    names: tuple[str, ...]
+    n: Ints
+    codes: Ints
+
+    @classmethod
+    def of(cls, words: Words) -> Levels:
+        """Read a group; None is a level of its own."""
+        known = np.array([NOT_GIVEN if one is None else str(one) for one in words], dtype=str)
+        names, codes, n = np.unique(known, return_inverse=True, return_counts=True)
+        return cls(tuple(names.tolist()), n.astype(np.int64), codes.astype(np.int64))
+
+    def pooled(self, least: int) -> Levels:
+        """Put levels of fewer cases than that together.
+
+        Where the pool itself is smaller than that it joins the most frequent level.
+        """
+        rare = self.n < least
+        if not rare.any():
+            return self
+        alone = self.n[rare].sum() >= least or rare.all()
+        target = POOLED if alone else self.names[int(np.argmax(self.n))]
+        named = [target if few else name for name, few in zip(self.names, rare, strict=True)]
+        names, place = np.unique(named, return_inverse=True)
+        n = np.bincount(place, self.n, minlength=len(names)).astype(np.int64)
+        return Levels(tuple(names.tolist()), n, place[self.codes].astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """The groups as they are held fixed, rare levels pooled, and what was pooled."""
+
+    levels: Mapping[str, Levels]
+    notes: tuple[str, ...]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that have more than one level."""
+        return tuple(name for name, one in self.levels.items() if len(one.names) > 1)
+
+    def matrix(self, mark: Bools) -> Floats | None:
+        """Return intercept, levels and the mark, the last; None where the others tell it."""
+        columns = [one.codes == i for one in self.levels.values() for i in range(1, len(one.names))]
+        x = np.column_stack([np.ones(len(mark)), *columns, mark]).astype(np.float64)
+        size = np.sqrt((x * x).sum(axis=0))
+        own = np.abs(np.diag(np.linalg.qr(x, mode="r"))) > INDEPENDENT * size
+        return x[:, own] if own[-1] else None
+
+
+def _columns(marked: Marked, most: int) -> _Columns:
+    """Make a column of each level but the first of its group, at most so many.
+
+    Where there are more, the rarest level of the group with the most joins its pool.
     """
-    known = np.array([NOT_GIVEN if one is None else str(one) for one in words], dtype=object)
-    levels, codes, n = np.unique(known.astype(str), return_inverse=True, return_counts=True)
-    rare = n < least
-    if not rare.any():
-        return known, 0
-    target = POOLED if n[rare].sum() >= least or rare.all() else str(levels[np.argmax(n)])
-    named = np.where(rare, target, levels).astype(object)
-    return named[codes], int(rare.sum())
-
-
-def _columns(marked: Marked, most: int) -> tuple[Floats | None, tuple[str, ...]]:
-    """Return the intercept, a column a level and the mark, the last; None where others tell it."""
-    n = len(marked.mark)
-    least = RARE
-    columns, notes = _levels(marked, least)
-    while len(columns) > most and least < n:
-        least = least * 3 // 2
-        columns, notes = _levels(marked, least)
-    x = np.column_stack([np.ones(n), *columns, marked.mark.astype(np.float64)])
-    size = np.sqrt((x * x).sum(axis=0))
-    own = np.abs(np.diag(np.linalg.qr(x, mode="r"))) > 1e-7 * size
-    return (x[:, own] if own[-1] else None), tuple(notes)
-
-
-def _levels(marked: Marked, least: int) -> tuple[list[Floats], list[str]]:
-    columns: list[Floats] = []
-    notes: list[str] = []
-    for name, words in marked.alike.items():
-        known, few = pooled(words, least)
-        levels = sorted(set(known.tolist()))
+    whole = {name: Levels.of(words) for name, words in marked.alike.items()}
+    least = dict.fromkeys(whole, RARE)
+    found = {name: one.pooled(RARE) for name, one in whole.items()}
+    while sum(len(one.names) - 1 for one in found.values()) > most:
+        name = max(found, key=lambda each: len(found[each].names))
+        least[name] = int(found[name].n.min()) + 1
+        found[name] = whole[name].pooled(least[name])
+    notes = []
+    for name, one in whole.items():
+        few = int((one.n < least[name]).sum())
         if few:
-            notes.append(f"{few} of {name} with fewer than {least} tickets are pooled")
-        if len(levels) == 1:
+            notes.append(f"{few} of {name} with fewer than {least[name]} tickets are pooled")
+        if len(found[name].names) == 1:
             notes.append(f"{name} has one level and is left out")
-        columns += [(known == level).astype(np.float64) for level in levels[1:]]
-    return columns, notes
+    return _Columns(found, tuple(notes))
 
 
 def _with_variation(event: Bools, marked: Marked) -> tuple[Bools, tuple[str, ...]]:
     """Find the cases on whose levels some had the event and some had not."""
     kept = np.ones(len(event), dtype=bool)
+    levels = {name: Levels.of(words).pooled(RARE) for name, words in marked.alike.items()}
     notes: dict[str, int] = {}
     changed = True
     while changed and kept.any():
         changed = False
-        for name, words in marked.alike.items():
-            known, _ = pooled(words[kept])
-            _, codes = np.unique(known.astype(str), return_inverse=True)
-            share = np.bincount(codes, event[kept]) / np.bincount(codes)
-            same = (share <= 0) | (share >= 1)
-            if same.any() and not same.all():
-                gone = np.flatnonzero(kept)[same[codes]]
-                kept[gone] = False
-                notes[name] = notes.get(name, 0) + len(gone)
+        for name, one in levels.items():
+            n = np.bincount(one.codes[kept], minlength=len(one.names))
+            k = np.bincount(one.codes[kept], event[kept], minlength=len(one.names))
+            same = (n > 0) & ((k <= 0) | (k >= n))
+            if same.any() and not same[n > 0].all():
+                gone = kept & same[one.codes]
+                kept &= ~gone
+                notes[name] = notes.get(name, 0) + int(gone.sum())
                 changed = True
     said = [
         f"{k:,} tickets of {name} levels without variation are dropped" for name, k in notes.items()
