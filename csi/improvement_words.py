@@ -13,6 +13,7 @@ from csi.evaluation import EvaluationPlan
 from csi.evidence import Scope
 from csi.report.words import plural
 from csi.statistics import Outcome
+from csi.statistics.mover import difference
 from csi.stories import BASELINE, CURRENT, value_in_words
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from csi.evaluation import Judged
     from csi.improving import Answer
-    from csi.kpi import Kpi
+    from csi.kpi import Kpi, Measurement
     from csi.register import Entry
     from csi.statistics import Comparison, DecisionRule
 
@@ -164,4 +165,25 @@ def comparison_row(kpi: Kpi, found: Comparison) -> dict[str, Any]:
         "low": found.low,
         "high": found.high,
         "unit": found.unit,
+    }
+
+
+def difference_row(kpi: Kpi, before: Measurement, after: Measurement) -> dict[str, Any]:
+    """By how much a KPI differs between the windows, in its own unit, as a table row."""
+    apart = difference(before, after)
+    return {
+        "kpi": kpi.code,
+        "title": kpi.title,
+        "level": kpi.level,
+        "practice": kpi.practice,
+        "better": kpi.better,
+        BASELINE: value_in_words(before.value, kpi.unit),
+        CURRENT: value_in_words(after.value, kpi.unit),
+        "n_baseline": before.n,
+        "n_current": after.n,
+        "difference": apart.value,
+        "low": apart.low,
+        "high": apart.high,
+        "unit": kpi.unit,
+        "note": after.note or before.note,
     }

@@ -18,10 +18,23 @@ Not checked: that the two sides are independent of each other.
 from __future__ import annotations
 
 from math import hypot
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from csi.statistics.estimate import Estimate
+
+class Limited(Protocol):
+    """A value with its limits, such as an estimate or a measurement."""
+
+    @property
+    def value(self) -> float | None:
+        """The value."""
+
+    @property
+    def low(self) -> float | None:
+        """Its lower limit."""
+
+    @property
+    def high(self) -> float | None:
+        """Its upper limit."""
 
 
 class Difference(NamedTuple):
@@ -32,7 +45,7 @@ class Difference(NamedTuple):
     high: float | None
 
 
-def difference(a: Estimate, b: Estimate) -> Difference:
+def difference(a: Limited, b: Limited) -> Difference:
     """Return b - a with MOVER limits."""
     if a.value is None or b.value is None:
         return Difference(None, None, None)
