@@ -67,7 +67,7 @@ def causes_of(audit: Audit, pareto: pd.DataFrame, *, most: int = WEIGHTIEST) -> 
     found = []
     for _, row in pareto.sort_values("code").iterrows():
         leads = tuple(
-            SAID[name] for name in RANKINGS if row[f"{name}_rank"] <= most and row[name] > 0
+            SAID[name] for name in RANKINGS if row[name] > 0 and row[f"{name}_rank"] <= most
         )
         if leads:
             part = _most_broken(audit, row["code"])

@@ -89,7 +89,8 @@ def pareto_of(tickets: Tickets, found: Sequence[Effect], costing: Costing) -> pd
     """Rank the violated rules by count, by time lost and by adjusted cost: one row a rule.
 
     Sorted by count. For each of `RANKINGS`: the value, `_share` of what is above nought, the
-    `_running_share` by falling value, and the `_rank`; `_low` and `_high` (95 %) of time and cost.
+    `_running_share` by falling value, and the `_rank` (null where the value is not told); `_low`
+    and `_high` (95 %) of time and cost.
     """
     rows = [
         _row(tickets, one, costing)
@@ -194,6 +195,7 @@ def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
         running, rank = np.empty(len(value)), np.empty(len(value), dtype=np.int64)
         running[order] = list(accumulate(above[order] / total))
         rank[order] = np.arange(1, len(value) + 1)
+        told = ~np.isnan(value)
         frame[f"{name}_share"], frame[f"{name}_running_share"] = above / total, running
-        frame[f"{name}_rank"] = rank
+        frame[f"{name}_rank"] = pd.Series(rank, dtype="Int64").where(told)
     return frame.sort_values([f"{COUNT}_rank"]).reset_index(drop=True)

@@ -1,7 +1,7 @@
 """Which violations weigh most? The three rankings of `csi.effects.losses` side by side, as SVG.
 
-One row a rule, the most frequent on top; bars with their figures, intervals as lines; a figure that
-is not told stays empty. The same table gives the same bytes.
+One row a rule, the most frequent on top; intervals as lines; what is not told says so. The same
+table gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Violations by count, time lost and adjusted cost"
 MOST_LETTERS: Final = 40
+MUTED: Final = "#55606e"
 LIMITS: Final = {
     TIME_LOST: ("time_lost_low_h", "time_lost_high_h"),
     COST: ("cost_low", "cost_high"),
@@ -27,12 +28,11 @@ LIMITS: Final = {
 
 
 def pareto_picture(pareto: pd.DataFrame) -> Picture:
-    """Draw the rules that lead one of the rankings, at most `MOST_BARS` of each."""
+    """Draw the rules that lead one of the rankings, at most `MOST_BARS` in all."""
     import matplotlib as mpl  # noqa: PLC0415 - heavy: loaded only where something is drawn
     from matplotlib.figure import Figure  # noqa: PLC0415 - the same
 
-    ranks = pareto[[f"{name}_rank" for name in (COUNT, TIME_LOST, COST)]].astype(float)
-    shown = pareto[(ranks <= MOST_BARS / 2).any(axis=1)].head(MOST_BARS).iloc[::-1]
+    shown = _leading(pareto)
     unit = shown["unit"].iloc[0] if len(shown) else ""
     panels = ((COUNT, "tickets"), (TIME_LOST, "hours beyond alike tickets"), (COST, unit))
     with mpl.rc_context(STYLE):
@@ -45,13 +45,28 @@ def pareto_picture(pareto: pd.DataFrame) -> Picture:
         return Picture(svg_of(figure, TITLE))
 
 
+def _leading(pareto: pd.DataFrame) -> pd.DataFrame:
+    """The rules of the best ranks of any ranking, the most frequent last: it is drawn on top."""
+    names = (COUNT, TIME_LOST, COST)
+    best = pareto[[f"{name}_rank" for name in names]].astype(float).min(axis=1)
+    keep = best.sort_values(kind="stable").index[:MOST_BARS]
+    return pareto.loc[sorted(keep, reverse=True)]
+
+
 def _bars(axes: Axes, shown: pd.DataFrame, name: str) -> None:
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter  # noqa: PLC0415 - heavy
+
     places, value = np.arange(len(shown)), shown[name].to_numpy(float)
     told = ~np.isnan(value)
     axes.barh(places[told], value[told], color=COLOURS[CURRENT], height=0.6)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    for place in places[~told]:
+        axes.annotate(" not told", (0, place), va="center", color=MUTED)
     if name in LIMITS:
         low, high = (shown[limit].to_numpy(float) for limit in LIMITS[name])
-        axes.hlines(places, low, high, color="black", linewidth=1.2)
+        axes.hlines(places[told], low[told], high[told], color="black", linewidth=1.2)
         return
     for place, n in zip(places, value, strict=True):
         axes.annotate(f" {n:,.0f}", (n, place), va="center")
