@@ -104,19 +104,20 @@ def _saving(one: Candidate, given: Definitions) -> str:
         ]
         if not gains:
             return "What an article would save cannot be told from this log."
-        share = _assumed(given.knowledge)
+        share = assumed(given.knowledge)
         return f"If it were as elsewhere for {share}, that would be {listed(gains)} a month."
     reached = given.automation if one.sort == "automation" else given.self_service
     does = "no longer needed a person" if one.sort == "automation" else "were settled by customers"
     return (
-        f"If {_assumed(reached)} {does}, that would be {span(one.tickets, count)} tickets "
+        f"If {assumed(reached)} {does}, that would be {span(one.tickets, count)} tickets "
         f"and {span(one.hours, count)} hours to resolve less a month."
     )
 
 
-def _assumed(one: Could) -> str:
+def assumed(one: Could, *, of: str = "of them") -> str:
+    """Say an assumption: "40 % of them (assumed; 20 to 60 %)"."""
     low, expected, high = (f"{round(share * 100)}" for share in (one.low, one.expected, one.high))
-    return f"{expected} % of them (assumed; {low} to {high} %)"
+    return f"{expected} % {of} (assumed; {low} to {high} %)"
 
 
 def sought_words(
