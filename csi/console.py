@@ -25,6 +25,7 @@ WORST_SHOWN = 5
 CHANGES_SHOWN = 20
 REJECTS_SHOWN = 5
 SHOW_AFTER_S = 2.0
+N_NOTEBOOKS = 4
 
 
 @contextmanager
@@ -285,6 +286,9 @@ def _unmapped_lines(practices: Sequence[dict[str, Any]]) -> list[str]:
 def cycle_lines(results: dict[str, Any], out: Path) -> list[str]:
     """Say what a cycle found: the verdict first, then where to look."""
     found = results["evaluate"]
+    if results["outcome"] == "no data":
+        missing = [f"{row['what']}. {row['to_do']}." for row in results["missing"]]
+        return ["No data: nothing was measured.", *missing, "", f"Look at {out / 'report.html'}"]
     lines = [
         f"{found['improvement']}: {found['verdict']}.",
         f"{found['title']}. {found['sentence']}",
@@ -298,6 +302,13 @@ def cycle_lines(results: dict[str, Any], out: Path) -> list[str]:
         "",
         f"Look at {out / 'report.html'}",
     ]
+
+
+def kept_lines(notebooks: Sequence[str]) -> list[str]:
+    """Say which notebooks an earlier run had done already."""
+    if len(notebooks) == N_NOTEBOOKS:
+        return ["Nothing to do: this cycle is complete.", ""]
+    return [f"Done already: {', '.join(notebooks)}.", ""] if notebooks else []
 
 
 def entry_lines(entry: Entry) -> list[str]:

@@ -16,7 +16,12 @@ Errors: CY201 for a cycle file that cannot be read, CY202 for what it states wro
 at once). What shows only against the files that it names is found by `csi.stages.Loop.check`,
 before anything runs or is registered: CY203 a window without tickets, CY204 an input that cannot
 be read, CY205 a scope that matches no ticket, CY206 the metric as its own guardrail, CY207 a KPI of
-which the log holds no ticket.
+which the log holds no ticket, CY208 a log that ends too early, CY209 an entry that
+cannot be evaluated on this log, CY210 a scope of which neither window holds a ticket, CY211 a report date that cannot be,
+CY212 a register's URL with a password where it would be kept.
+
+That there is nothing to measure (yet) is no mistake: `NO_DATA` names the codes that
+`csi.cycle_run` turns into an outcome of its own.
 """
 
 from __future__ import annotations
@@ -39,7 +44,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAY: Final = dt.timedelta(days=1)
+NEWEST_DAY: Final = dt.date(2199, 12, 31)
 MAX_CYCLE_BYTES: Final = 65_536
+# Windows without tickets, a log that ends too early, nobody in the scope, an empty log.
+NO_DATA: Final = frozenset({"CY203", "CY208", "CY210", "LG014", "LG034"})
 SCOPE_FIELDS: Final = tuple(sorted(field.name for field in fields(Scope)))
 
 
@@ -73,7 +81,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_l
 Name = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
 EntryId = Annotated[str, Field(pattern=r"^IMP-[0-9]{4,9}$")]
 Margin = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Day = Annotated[dt.date, Field(ge=dt.date(1970, 1, 1), le=dt.date(2199, 12, 31))]
+Day = Annotated[dt.date, Field(ge=dt.date(1970, 1, 1), le=NEWEST_DAY)]
 ScopeField = Annotated[str, AfterValidator(_scope_field)]
 ScopeWords = Annotated[list[Text], Field(min_length=1)]
 
@@ -162,11 +170,15 @@ class CycleFile(_Strict):
 
 @dataclass(frozen=True)
 class Cycle:
-    """A cycle file that was read: its settings, its folder and the hash of its text."""
+    """A cycle file that was read: its settings, its folder and the hash of its text.
+
+    `register_given` is the register that stands in for the one of the file, if one does.
+    """
 
     path: Path
     settings: CycleFile
     sha256: str
+    register_given: str = ""
 
     def file(self, name: str) -> Path:
         """Return the path of a file that the cycle names."""
@@ -200,12 +212,14 @@ class Cycle:
         return name if "://" in name else self.file(name)
 
     @property
-    def plan(self) -> Plan:
-        """The improvement that the file states; CY209 where it states none."""
-        if self.settings.improvement is None:
-            msg = f"{self.path.name} states no improvement"
-            raise CodedError("CY209", msg, fix="Add a table [improvement]; see docs/cycle.md")
-        return self.settings.improvement
+    def windows(self) -> dict[str, Window]:
+        """The two windows by name."""
+        return {"baseline": self.settings.baseline, "current": self.settings.current}
+
+    @property
+    def window_days(self) -> dict[str, dict[str, str]]:
+        """The two windows as JSON has them."""
+        return {name: window.model_dump(mode="json") for name, window in self.windows.items()}
 
     @property
     def default_out(self) -> Path:
@@ -218,8 +232,12 @@ class Cycle:
         return self.sha256[:16]
 
 
-def load_cycle(path: Path) -> Cycle:
-    """Read and check a CYCLE.toml; every mistake is reported at once."""
+def load_cycle(path: Path, report_date: str = "", register_place: str = "") -> Cycle:
+    """Read and check a CYCLE.toml; every mistake is reported at once.
+
+    A `report_date` (ISO 8601) and a `register_place` (an absolute path or a URL) stand in for those
+    of the file; CY211 and CY212 where they cannot.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -238,7 +256,37 @@ def load_cycle(path: Path) -> Cycle:
             "CY201", f"cycle file {path.name} is no TOML: {error}", fix="Mend that line"
         ) from error
     settings = _checked(raw, path.name)
-    return Cycle(path=path, settings=settings, sha256=hashlib.sha256(data).hexdigest())
+    instead: dict[str, Any] = {}
+    if report_date:
+        instead["report_date"] = _report_day(report_date, settings.current.end)
+    if register_place:
+        instead["register_path"] = _without_password(register_place)
+    settings = settings.model_copy(update=instead)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Cycle(path=path, settings=settings, sha256=sha256, register_given=register_place)
+
+
+def _report_day(text: str, end: dt.date) -> dt.date:
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError as error:
+        msg = f"report date {text!r} is no date"
+        raise CodedError("CY211", msg, fix="Write it as 2025-07-07") from error
+    if not end <= day <= NEWEST_DAY:
+        msg = f"report date {day} is not from {end}, where the current window ends, to {NEWEST_DAY}"
+        raise CodedError("CY211", msg, fix="Give a later day, or leave it to the CYCLE.toml")
+    return day
+
+
+def _without_password(place: str) -> str:
+    if "://" in place and ":" in place.split("://", 1)[1].rpartition("@")[0]:
+        raise CodedError(
+            "CY212",
+            "the register's URL holds a password",
+            why="It would be kept in the executed notebooks",
+            fix="Leave it out and set PGPASSWORD or use a ~/.pgpass file",
+        )
+    return place
 
 
 def _checked(raw: dict[str, Any], file: str) -> CycleFile:

@@ -1,39 +1,60 @@
 """How does a whole cycle run without a person? Four notebooks through papermill, then the report.
 
-What the cycle file asks for is checked before the first kernel starts (`Loop.check`, at the price
-of one audit more). Each notebook runs in a kernel of its own and hands on through the cycle folder
-(`csi.stages`). The executed notebooks are kept. `results.json` and `report.html` depend on the
-inputs and the cycle file alone; the executed notebooks carry the times of their run.
+One run at a time on one register and in one folder (`csi.locks`). What the cycle file asks for is
+checked before the first kernel starts (`Loop.check`, at the price of one audit more), and the
+snapshot is pinned in the manifest (`csi.manifest`). Each notebook runs in a kernel of its own and
+hands on through the cycle folder (`csi.stages`). The executed notebooks are kept.
+
+A run that failed or was killed goes on where it ended: a notebook whose step the manifest vouches
+for and whose executed notebook is whole is not run again. A complete cycle has nothing to do. Where
+the register no longer holds the entry (another register, a copy put back), the steps that write to
+it are done again.
+
+That there is nothing to measure is an outcome, not an error: `results.json` then has `outcome` "no
+data" and says what is missing. Nothing is registered.
+
+`results.json` and `report.html` depend on the snapshot, the register and the earlier cycles alone;
+they are replaced together or not at all. `failed.json` says why the last run failed, and is gone
+when one has succeeded.
 
 Exit code: 1 where the verdict is "worse" or "guardrail breached", else 0.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from csi.cycle import load_cycle
-from csi.outputs import read_json, write_json, write_text
+from csi.cycle import NO_DATA, Cycle, load_cycle
+from csi.locks import Holder, folder_lock, register_lock
+from csi.manifest import RESULTS, Manifest
+from csi.outputs import clear_unfinished, read_json, to_json, whole_set, write_json
+from csi.register import Register
 from csi.report.cycle_page import cycle_page
-from csi.runner import NOTEBOOKS, checked, run_notebook
+from csi.report.no_data_page import no_data_page
+from csi.runner import NOTEBOOKS, checked, is_whole, run_notebook
 from csi.stages import Loop
+from process_mining.errors import CodedError, ManyCodedErrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    Step = Callable[[str], None]
+
 ALARMING: Final = ("worse", "guardrail breached")
-EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+FAILED: Final = "failed.json"
+WRITES_REGISTER: Final = ("3_improve", "4_evaluate")
 
 
 @dataclass(frozen=True)
 class CycleOutcome:
-    """What a cycle found and where it lies."""
+    """What a cycle found, where it lies, and which notebooks an earlier run had done already."""
 
     out: Path
     results: dict[str, Any]
+    kept: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -41,34 +62,169 @@ class CycleOutcome:
         return int(self.results["evaluate"]["verdict"] in ALARMING)
 
 
-def run(path: Path, out: Path | None, step: Callable[[str], None] = lambda _: None) -> CycleOutcome:
-    """Check the cycle, run the four notebooks in order, and write results and report."""
-    cycle = load_cycle(path)
+@dataclass(frozen=True)
+class _Run:
+    """One run: its cycle, folder, pinned manifest, and how it tells what it is doing."""
+
+    cycle: Cycle
+    out: Path
+    step: Step
+
+    def notebook(self, name: str) -> Path:
+        return self.out / "notebooks" / f"{name}.ipynb"
+
+    def loop(self, snapshot: str = "") -> Loop:
+        return Loop(self.cycle, self.out, snapshot)
+
+
+def run(
+    path: Path,
+    out: Path | None,
+    step: Step = lambda _: None,
+    *,
+    report_date: str = "",
+    register_place: str = "",
+) -> CycleOutcome:
+    """Check the cycle, run what is left of the four notebooks, and write results and report.
+
+    `report_date` (ISO 8601) and `register_place` (an absolute path or a URL) stand in for those of
+    the cycle file.
+    Raises CodedError for what the file cannot have, RunError where the run fails.
+    """
+    cycle = load_cycle(path.resolve(), report_date, register_place)
     folder = (out or cycle.default_out).resolve()
-    step("checking the cycle")
-    Loop.open(path.resolve(), folder).check()
-    parameters = {"cycle": str(path.resolve()), "out": str(folder)}
-    for name in NOTEBOOKS:
+    Register.preflight(cycle.register)
+    holder = Holder.me(cycle.path)
+    with ExitStack() as held:
+        held.enter_context(register_lock(cycle.register, holder))
+        held.enter_context(folder_lock(folder, holder))
+        for name in ("", "notebooks", *NOTEBOOKS):
+            clear_unfinished(folder / name)
+        return _run(_Run(cycle, folder, step))
 
-        def told(done: int, total: int, name: str = name) -> None:
-            step(f"notebook {name}, cell {done} of {total}")
 
-        step(f"notebook {name}")
-        target = folder / "notebooks" / f"{name}.ipynb"
-        run_notebook(name, checked(name, parameters), target, on_cell=told)
-    step("report")
-    loop = Loop.open(path.resolve(), folder)
+def _run(this: _Run) -> CycleOutcome:
+    manifest = Manifest.open(this.out, this.cycle)
+    if not _registered(this):
+        for name in WRITES_REGISTER:
+            manifest.steps.pop(name, None)
+            manifest.results = {}
+    if manifest.finished():
+        this.step("nothing to do: it is complete")
+        return CycleOutcome(this.out, read_json(this.out / RESULTS[0]), NOTEBOOKS)
+    if not manifest.log:
+        this.step("checking the cycle")
+        missing = _checked(this, manifest)
+        if missing:
+            return _no_data(this, manifest, missing)
+    manifest.pin()
+    kept = tuple(name for name in NOTEBOOKS if not _done(this, name, manifest.snapshot))
+    return _finished(this, manifest.snapshot, kept)
+
+
+def _checked(this: _Run, manifest: Manifest) -> list[CodedError]:
+    """Refuse what cannot be, pin the log; return what is missing where there are no data."""
+    loop = this.loop()
+    try:
+        loop.check()
+    except CodedError as error:
+        found = list(error.errors) if isinstance(error, ManyCodedErrors) else [error]
+        if all(one.code in NO_DATA for one in found):
+            return found
+        raise
+    manifest.pin_log(loop.tickets.audit.log.meta.sha256)
+    return []
+
+
+def _done(this: _Run, name: str, snapshot: str) -> bool:
+    """Run a notebook, unless an earlier run has done it; tell whether this one did."""
+    target = this.notebook(name)
+    if Manifest.open(this.out, this.cycle, snapshot).done(name) and is_whole(target, snapshot):
+        this.step(f"notebook {name}: done already")
+        return False
+
+    def told(done: int, total: int) -> None:
+        this.step(f"notebook {name}, cell {done} of {total}")
+
+    this.step(f"notebook {name}")
+    values = {
+        "cycle": str(this.cycle.path),
+        "out": str(this.out),
+        "report_date": this.cycle.settings.report_date.isoformat(),
+        "register_place": this.cycle.register_given,
+        "snapshot": snapshot,
+    }
+    try:
+        run_notebook(name, checked(name, values), target, on_cell=told)
+    except CodedError as error:
+        write_json(this.out / FAILED, {"notebook": name, "error": str(error)})
+        raise
+    return True
+
+
+def _finished(this: _Run, snapshot: str, kept: tuple[str, ...]) -> CycleOutcome:
+    this.step("report")
+    loop = this.loop(snapshot)
     results = results_of(loop)
-    write_json(folder / "results.json", results)
-    write_text(folder / "report.html", cycle_page(results, folder))
-    return CycleOutcome(folder, results)
+    _write(this, results, cycle_page(results, this.out))
+    loop.manifest.finish()
+    return CycleOutcome(this.out, results, kept)
+
+
+def _no_data(this: _Run, manifest: Manifest, missing: list[CodedError]) -> CycleOutcome:
+    """Say what is missing and what to do, as a result of its own."""
+    this.step("no data")
+    results = no_data_results(this.cycle, missing)
+    _write(this, results, no_data_page(results))
+    manifest.finish()
+    return CycleOutcome(this.out, results)
+
+
+def _write(this: _Run, results: dict[str, Any], page: str) -> None:
+    with whole_set(this.out, RESULTS) as aside:
+        (aside / RESULTS[0]).write_text(to_json(results), encoding="utf-8", newline="")
+        (aside / RESULTS[1]).write_text(page, encoding="utf-8", newline="")
+    (this.out / FAILED).unlink(missing_ok=True)
+
+
+def _registered(this: _Run) -> bool:
+    """Tell whether the register holds the entry that an earlier run has left, if it left one."""
+    try:
+        entry = read_json(this.out / "3_improve" / "plan.json").get("entry")
+    except (OSError, ValueError, AttributeError):
+        return True
+    if not entry:
+        return True
+    try:
+        Register.open(this.cycle.register, create=False).show(str(entry))
+    except CodedError as error:
+        if error.code in {"RG101", "RG110"}:
+            return False
+        raise
+    return True
+
+
+def no_data_results(cycle: Cycle, missing: list[CodedError]) -> dict[str, Any]:
+    """Put together results.json of a cycle that had nothing to measure."""
+    return {
+        "outcome": "no data",
+        "window": cycle.window_days,
+        "report_date": cycle.settings.report_date.isoformat(),
+        "cycle_sha256": cycle.sha256,
+        "missing": [{"code": e.code, "what": e.what, "to_do": e.fix} for e in missing],
+        "kpis": {name: [] for name in cycle.windows},
+        "rules": [],
+        "evaluate": {"verdict": None, "sentence": "There was nothing to measure."},
+    }
 
 
 def results_of(loop: Loop) -> dict[str, Any]:
     """Put together what results.json holds, from what the four steps left."""
     out, settings = loop.out, loop.cycle.settings
+    found = read_json(out / "4_evaluate" / "evaluation.json")
     return {
-        "window": {name: window.model_dump(mode="json") for name, window in loop.windows.items()},
+        "outcome": "evaluated" if found.get("verdict") else "measured",
+        "window": loop.cycle.window_days,
         "report_date": settings.report_date.isoformat(),
         "cycle_sha256": loop.cycle.sha256,
         "snapshot": read_json(out / "1_measure" / "snapshot.json"),
@@ -77,5 +233,5 @@ def results_of(loop: Loop) -> dict[str, Any]:
         "opportunities": read_json(out / "2_analyse" / "opportunities.json"),
         "register": read_json(out / "4_evaluate" / "register.json"),
         "others": read_json(out / "4_evaluate" / "others.json"),
-        "evaluate": read_json(out / "4_evaluate" / "evaluation.json"),
+        "evaluate": found,
     }

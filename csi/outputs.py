@@ -3,13 +3,16 @@
 Every file is written under a temporary name in its own folder, flushed to the disk (fsync) and
 then renamed over the final name, so a reader sees the old file or the new one, never half of it.
 Text cells of a CSV that a spreadsheet would run as a formula get a leading apostrophe (OWASP, CSV
-injection). Errors: RunError CY001 where the disk refuses.
+injection). What a killed process left under a temporary name is no result;
+`clear_unfinished` removes it. Errors: RunError CY001 where the disk refuses.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import tempfile
 from contextlib import contextmanager
 from io import BytesIO
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 FORMULA_START = r"^[=+\-@\t\r]"
+ASIDE = ".writing-"
+# What `whole` and `whole_set` call their temporary files and folders.
+UNFINISHED = re.compile(r"\..*\.[a-z0-9_]{8}\.tmp(\.[^.]+)?|\.writing-[a-z0-9_]{8}", re.DOTALL)
 
 
 @contextmanager
@@ -65,13 +71,25 @@ def whole_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         raise _refused(folder / taken[0], IsADirectoryError(0, "a folder has that name"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as aside:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=ASIDE) as aside:
             yield Path(aside)
             for name in names:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
             for name in names:
                 (Path(aside) / name).replace(folder / name)
             _sync(folder)
+    except OSError as error:
+        raise _refused(folder, error) from error
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed process left unfinished in a folder; nobody may be writing there."""
+    try:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if UNFINISHED.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif UNFINISHED.fullmatch(path.name):
+                path.unlink()
     except OSError as error:
         raise _refused(folder, error) from error
 

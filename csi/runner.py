@@ -4,8 +4,14 @@ The only importer of papermill. Every notebook has one pydantic model of its par
 unknown names refused); the model's names must be just those of the notebook's own `parameters`
 cell, so neither can drift. The notebook runs from a copy in the wheel; the executed one is written
 aside, checked to have come to its end, and renamed (papermill writes in place, and a killed run
-leaves valid JSON behind). Errors: CodedError CY101 for wrong parameters, RunError CY102 where a
-cell fails, CY103 where the run did not come to its end, CY104 where the kernel's process died.
+leaves valid JSON behind). `is_whole` tells whether an executed notebook is there and came to its
+end on a given snapshot.
+
+Parameters are text of one line, at most 4,096 characters, that UTF-8 can hold; papermill writes
+them into a cell as Python literals, and quotes, braces and backslashes stay text there.
+
+Errors: CodedError CY101 for wrong parameters (all at once), RunError CY102 where a cell fails,
+CY103 where the run did not come to its end, CY104 where the kernel's process died.
 """
 
 from __future__ import annotations
@@ -15,12 +21,18 @@ import os
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from csi.outputs import whole
-from process_mining.errors import CodedError, ManyCodedErrors, RunError, did_you_mean
+from process_mining.errors import (
+    CodedError,
+    ManyCodedErrors,
+    RunError,
+    did_you_mean,
+    many,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,13 +46,37 @@ KERNEL_QUIET = "--log-level=50"
 CODED = frozenset(kind.__name__ for kind in (CodedError, RunError, ManyCodedErrors))
 
 
+def _plain_text(text: str) -> str:
+    if any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
+        msg = "it holds a line end or another control character"
+        raise ValueError(msg)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        msg = "it holds what UTF-8 cannot"
+        raise ValueError(msg) from error
+    return text
+
+
+PathText = Annotated[str, Field(max_length=4096), AfterValidator(_plain_text)]
+DayText = Annotated[str, Field(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
+Sha256Text = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
 class NotebookParameters(BaseModel):
-    """What every notebook of the cycle takes; an empty `cycle` means the demo data."""
+    """What every notebook of the cycle takes; an empty `cycle` means the demo data.
+
+    `report_date` (ISO 8601) and `register_place` stand in for those of the cycle file. `snapshot`
+    is what a whole run has pinned; empty where a notebook runs alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    cycle: str = ""
-    out: str = ""
+    cycle: PathText = ""
+    out: PathText = ""
+    register_place: PathText = ""
+    report_date: DayText = ""
+    snapshot: Sha256Text = ""
 
 
 def checked(notebook: str, values: Mapping[str, Any]) -> NotebookParameters:
@@ -48,16 +84,25 @@ def checked(notebook: str, values: Mapping[str, Any]) -> NotebookParameters:
     try:
         return NotebookParameters.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        known = NotebookParameters.model_fields
-        hint = (
-            did_you_mean(name, known)
-            if name not in known
-            else f"It is of type {known[name].annotation}"
-        )
-        what = f"notebook {notebook}: parameter '{name}': {first['msg']}"
-        raise CodedError("CY101", what, fix=hint) from error
+        wrong = [_wrong(notebook, ".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+        raise many(wrong) from error
+
+
+def _wrong(notebook: str, name: str, message: str) -> CodedError:
+    known = NotebookParameters.model_fields
+    fix = "It is text" if name in known else did_you_mean(name, known)
+    said = message.removeprefix("Value error, ")
+    return CodedError("CY101", f"notebook {notebook}: parameter '{name}': {said}", fix=fix)
+
+
+def is_whole(executed: Path, snapshot: str) -> bool:
+    """Tell whether a notebook is there that came to its end on this snapshot."""
+    try:
+        told = json.loads(executed.read_text(encoding="utf-8"))["metadata"]["papermill"]
+        same = told["parameters"]["snapshot"] == snapshot
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return bool(same and told.get("end_time") and not told.get("exception"))
 
 
 def run_notebook(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
+from csi.improvement_words import rule_in_words
 from csi.report.page import render
 from csi.report.words import number, percent, range_of_shares
 from csi.statistics import DecisionRule
-from csi.stories import CURRENT, interval_in_words, rule_in_words, value_in_words
+from csi.stories import CURRENT, interval_in_words, value_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

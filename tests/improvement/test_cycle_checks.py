@@ -7,9 +7,11 @@ grows from 2 of 100 to 30 of 100 while the time to resolve stays as it is.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sqlite3
 from contextlib import closing
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -20,7 +22,7 @@ from csi import runner
 from csi.cycle import load_cycle
 from csi.manifest import Manifest
 from csi.register import Register
-from csi.runner import checked, run_notebook
+from csi.runner import NotebookParameters, checked, run_notebook
 from csi.stages import Loop
 from process_mining.errors import CodedError, ManyCodedErrors, RunError
 
@@ -178,7 +180,8 @@ guardrails = ["KPI05", "KPI08"]
 
 
 def test_a_plan_may_name_who_is_not_touched_further_kpis_and_margins(desk: Desk) -> None:
-    plan = load_cycle(desk.cycle(more=PLAIN)).plan
+    plan = load_cycle(desk.cycle(more=PLAIN)).settings.improvement
+    assert plan is not None
     assert (plan.scope, plan.comparison) == ({"priority": ["P1"]}, {"priority": ["P4"]})
     assert (plan.also, plan.margins) == (["KPI03", "reopen-rate"], {"KPI05": 0.02, "KPI08": 1.0})
 
@@ -210,8 +213,6 @@ def test_a_cycle_may_go_on_with_an_entry_or_have_no_improvement(desk: Desk) -> N
     path.write_text(stated, encoding="utf-8")
     settings = load_cycle(path).settings
     assert (settings.improvement, settings.entry) == (None, None)
-    with pytest.raises(CodedError, match="CY209"):
-        _ = load_cycle(path).plan
     path.write_text('entry = "IMP-0003"\n' + stated, encoding="utf-8")
     assert load_cycle(path).settings.entry == "IMP-0003"
     path.write_text('entry = "IMP-0003"\n' + CYCLE, encoding="utf-8")
@@ -230,6 +231,8 @@ def test_names_with_line_ends_or_control_characters_are_refused(
 
 # --- against the files that it names
 
+FINISHED = ["manifest.json", "report.html", "results.json"]
+
 
 def scoped(text: str) -> str:
     return f"[improvement.scope]\n{text}\n"
@@ -239,12 +242,6 @@ MISTAKES = {
     "scope-word": ((), scoped('priority = ["P7"]'), "CY205", ("scope.priority", "'P7'", "P1, P4")),
     "scope-near": ((), scoped('service = ["mial"]'), "CY205", ("'mial'", "Did you mean 'mail'")),
     "scope-blank": ((), scoped('category = ["x"]'), "CY205", ("scope.category", "tells no")),
-    "scope-nobody": (
-        (),
-        scoped('priority = ["P4"]\nservice = ["mail"]'),
-        "CY205",
-        ("priority P4; service mail",),
-    ),
     "kpi": (
         (('"KPI01"', '"median-time-to-resolv"'),),
         "",
@@ -261,16 +258,6 @@ MISTAKES = {
     "register": ((('"register.sqlite"', '"events.ndjson"'),), "", "RG102", ("events.ndjson",)),
     "register-folder": ((('"register.sqlite"', '"no/r.sqlite"'),), "", "RG101", ("no",)),
     "register-is-a-folder": ((('"register.sqlite"', '"my"'),), "", "RG101", ("my",)),
-    "window": (
-        (
-            ("end = 2025-02-01", "end = 2025-01-02"),
-            ("start = 2025-01-01", "start = 2024-12-01"),
-            ("end = 2025-01-02", "end = 2024-12-09"),
-        ),
-        "",
-        "CY203",
-        ("baseline", "2025-01-01"),
-    ),
 }
 
 
@@ -283,6 +270,76 @@ def test_a_mistake_is_named_before_anything_runs(name: str, desk: Desk) -> None:
     assert (ran.code, ran.out, ran.err[:6]) == (2, "", f"{code} ")
     assert [one for one in said if one not in ran.err] == []
     assert sorted(desk.folder.rglob("*")) == before
+
+
+# --- nothing to measure
+
+
+NO_DATA = {
+    "window": (
+        (("end = 2025-02-01", "end = 2024-12-09"), ("start = 2025-01-01", "start = 2024-12-01")),
+        "",
+        {"CY203": ("baseline", "2025-01-01")},
+    ),
+    "scope-nobody": (
+        (),
+        scoped('priority = ["P4"]\nservice = ["mail"]'),
+        {"CY210": ("priority P4; service mail",)},
+    ),
+    "windows": (
+        (
+            ("2025-07-07", "2031-01-01"),
+            ("start = 2025-01-01", "start = 2030-01-01"),
+            ("end = 2025-02-01", "end = 2030-02-01"),
+            ("start = 2025-02-01", "start = 2030-02-01"),
+            ("end = 2025-03-01", "end = 2030-03-01"),
+            ("started = 2025-02-01", "started = 2030-02-01"),
+        ),
+        "",
+        {"CY203": ("baseline", "current")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_DATA)
+def test_nothing_to_measure_is_an_outcome_of_its_own(name: str, desk: Desk) -> None:
+    changes, more, codes = NO_DATA[name]
+    path = desk.cycle(*changes, more=more)
+    ran = in_process("cycle", "run", path, "--out", desk.out)
+    assert (ran.code, ran.err, ran.out[:8]) == (0, "", "No data:")
+    results = json.loads((desk.out / "results.json").read_text("utf-8"))
+    assert (results["outcome"], results["evaluate"]["verdict"]) == ("no data", None)
+    assert {row["code"] for row in results["missing"]} == set(codes)
+    said = " ".join(row["what"] + " " + row["to_do"] for row in results["missing"])
+    assert [word for words in codes.values() for word in words if word not in said] == []
+    page = (desk.out / "report.html").read_text("utf-8")
+    assert "No data" in page
+    assert [row["what"] for row in results["missing"] if escape(row["what"]) not in page] == []
+    assert not desk.register.exists()
+    assert sorted(p.name for p in desk.out.iterdir()) == FINISHED
+    before = {p: p.read_bytes() for p in desk.out.iterdir()}
+    assert in_process("cycle", "run", path, "--out", desk.out).code == 0
+    assert {p: p.read_bytes() for p in desk.out.iterdir()} == before
+
+
+@pytest.mark.parametrize("content", ["", "\n"], ids=["no-bytes", "no-rows"])
+def test_an_empty_log_is_no_data(content: str, desk: Desk) -> None:
+    (desk.folder / "events.ndjson").write_text(content, encoding="utf-8")
+    only = ('["events.ndjson", "tickets.csv"]', '["events.ndjson"]\nsource = "ndjson"')
+    path = desk.cycle(only)
+    ran = in_process("cycle", "run", path, "--out", desk.out)
+    assert (ran.code, ran.err, ran.out[:8]) == (0, "", "No data:")
+
+
+def test_a_mistake_comes_before_the_want_of_data(desk: Desk) -> None:
+    changes, _, _ = NO_DATA["window"]
+    path = desk.cycle(*changes, more=scoped('priority = ["P7"]'))
+    ran = in_process("cycle", "run", path, "--out", desk.out)
+    assert (ran.code, ran.err[:6]) == (2, "CY205 ")
+    assert not desk.out.exists()
+
+
+# --- steps alone
 
 
 @pytest.mark.parametrize("name", ["scope-word", "guardrail", "same", "foreign"])
@@ -445,7 +502,7 @@ def test_a_cell_that_fails_says_our_own_words_once(desk: Desk) -> None:
 
 def a_notebook(folder: Path, line: str) -> None:
     """A folder of notebooks with a single one, which does one thing."""
-    values = "cycle = ''\nout = ''"
+    values = "\n".join(f"{name} = ''" for name in NotebookParameters.model_fields)
     cells = [nbformat.v4.new_code_cell(values, metadata={"tags": ["parameters"]})]
     cells.append(nbformat.v4.new_code_cell(f"import os\n{line}"))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

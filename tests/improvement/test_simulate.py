@@ -916,7 +916,9 @@ def test_the_truth_knows_the_intervention(tmp_path: Path) -> None:
 
 def test_others_read_the_files(tmp_path: Path) -> None:
     write(desk(), tmp_path)
-    assert load_cycle(tmp_path / "cycle.toml").plan.kpi == "KPI01"
+    plan = load_cycle(tmp_path / "cycle.toml").settings.improvement
+    assert plan is not None
+    assert plan.kpi == "KPI01"
     feedback = read_surveys(tmp_path / "surveys.csv")
     assert feedback.responses.num_rows == desk().surveys.num_rows
     assert feedback.rejects.num_rows == 0
