@@ -20,7 +20,7 @@ help:
 	@echo "make bench   speed as ratios, printed and written into docs/benchmarks.md"
 	@echo "make trial   long trials: exactness on 20,000 variants, and the like"
 	@echo "make trial-rules   only that of the rules: 100,000 pairs of a rule and a case, by three judges"
-	@echo "make docs    generated files anew: docs/rules, docs/reference-models.md, the figures of docs/service-level-reconciliation.md, environment.yml"
+	@echo "make docs    generated files anew: docs/rules, docs/reference-models.md, docs/kpis.md, the figures of docs/service-level-reconciliation.md, environment.yml"
 	@echo "make lock    requirements.lock anew from pyproject.toml"
 	@echo "make lab     the four notebooks in JupyterLab"
 
@@ -60,6 +60,7 @@ trial-rules: setup
 docs: setup
 	$(BIN)/trueloop rules docs --out docs/rules
 	$(BIN)/trueloop rules models --out docs/reference-models.md
+	$(BIN)/python -m csi.kpi_page docs/kpis.md
 	$(BIN)/python tests/improvement/reconciled_logs.py docs/service-level-reconciliation.md
 	$(BIN)/pyproject2conda yaml --name trueloop --python 3.12 --channel conda-forge --group dev --dep c-compiler --dep pip --header --output environment.yml --overwrite force
 
