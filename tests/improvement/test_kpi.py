@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -16,6 +16,7 @@ from csi.kpi import Kpi, compare, load_kpis, measure
 from csi.kpi_kinds import BREACHED, KINDS, MET
 from csi.statistics import DecisionRule, Outcome
 from process_mining.errors import CodedError, ManyCodedErrors
+from rules.practice import load_practices
 from rules.service_level import STATUSES, Metric
 from rules.spec import Verdict
 
@@ -344,6 +345,89 @@ def test_a_new_kpi_is_a_new_file(tmp_path: Path) -> None:
     assert kpis.pick(found, "some-share") is found["XYZ01"]
     with pytest.raises(CodedError, match=r"ST110.*'some-share'"):
         kpis.pick(found, "some-shares")
+
+
+def test_the_catalogue_covers_every_practice_and_level() -> None:
+    types = {one.case_type for one in load_practices().values()}
+    assert {kpi.case_type for kpi in KPIS.values()} == types
+    assert {kpi.level for kpi in KPIS.values()} == {"strategic", "tactical", "operational"}
+    assert len({kpi.title for kpi in KPIS.values()}) == len(KPIS)
+    used = {kpi.kind for kpi in KPIS.values()}
+    assert used == set(KINDS), "a kind that no KPI uses"
+
+
+def test_guardrails_can_be_measured_where_their_kpi_can() -> None:
+    for kpi in KPIS.values():
+        assert kpi.guardrails, kpi.code
+        assert {KPIS[code].case_type for code in kpi.guardrails} == {kpi.case_type}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        (
+            {'case_type = "incident"': 'case_type = "incidents"'},
+            "ST112",
+            "Did you mean 'incident'?",
+        ),
+        ({'case_type = "incident"': 'case_type = "major_incident"'}, "ST112", "is no practice"),
+        ({'kind = "': 'only = "emergency_change"\nkind = "'}, "ST112", "is no kind of incident"),
+        ({'kind = "': 'only = ""\nkind = "'}, "ST103", "only in XYZ01"),
+        (
+            {"share_of_rule": "share_of_kind", 'rule = "INC001"': 'practice = "major"'},
+            "ST112",
+            "Known: major_incident",
+        ),
+        (
+            {
+                "share_of_rule": "share_with_step",
+                'rule = "INC001"': 'step = "Cancell"\namong = "closed"',
+            },
+            "ST113",
+            "Did you mean 'Cancel'?",
+        ),
+        (
+            {
+                "share_of_rule": "share_with_step",
+                'rule = "INC001"': 'step = "Fulfil"\namong = "closed"',
+            },
+            "ST113",
+            "is no step of incident",
+        ),
+        (
+            {
+                "share_of_rule": "share_with_step",
+                'rule = "INC001"': 'step = "cancel"\namong = "closed"',
+            },
+            "ST106",
+            "params.step",
+        ),
+        ({'rule = "INC001"': 'rule = "INC001"\ncounts = "both"'}, "ST106", "params.counts"),
+        ({"share_of_rule": "share\\u001b[2J"}, "ST105", r"share\x1b[2J"),
+        ({'rule = "INC001"': '"ru\\u001ble" = "x"\nrule = "INC001"'}, "ST106", r"ru\x1ble"),
+    ],
+)
+def test_what_the_practice_does_not_know_is_refused(
+    tmp_path: Path, changes: dict[str, str], code: str, text: str
+) -> None:
+    changed = GOOD
+    for old, new in changes.items():
+        assert changed.count(old) == 1
+        changed = changed.replace(old, new)
+    with pytest.raises(CodedError) as caught:
+        load_kpis([_folder(tmp_path, XYZ01_some_share=changed)])
+    assert caught.value.code == code
+    assert text in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_kpis_may_be_about_practices_of_ones_own(tmp_path: Path) -> None:
+    ours = load_practices()
+    own = {**ours, "parking": replace(ours["incident"], name="parking")}
+    folder = _folder(tmp_path, XYZ01_some_share=GOOD.replace('"incident"', '"parking"'))
+    assert load_kpis([folder], practices=own)["XYZ01"].case_type == "parking"
+    with pytest.raises(CodedError, match="ST112"):
+        load_kpis([folder])
 
 
 def test_every_mistake_of_every_file_is_named_at_once(tmp_path: Path) -> None:
