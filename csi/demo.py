@@ -46,7 +46,8 @@ def run_demo(
     desk = out / "desk"
     step("simulating a desk")
     write(simulate(Request(seed=seed, tickets=tickets, effect="improved")), desk)
-    (desk / "register.sqlite").unlink(missing_ok=True)
+    for name in ("register.sqlite", "register.sqlite.seal"):
+        (desk / name).unlink(missing_ok=True)
     logs, targets = (desk / "events.ndjson", desk / "tickets.csv"), desk / "targets.toml"
     surveys = desk / "surveys.csv"
     step("auditing it")

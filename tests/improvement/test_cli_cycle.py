@@ -185,7 +185,8 @@ def test_a_notebook_runs_alone_in_an_empty_folder(
     notebook: str, demo: Demo, tmp_path: Path
 ) -> None:
     desk = shutil.copytree(demo.desk, tmp_path / "desk")
-    (desk / "register.sqlite").unlink()
+    for path in desk.glob("register.sqlite*"):
+        path.unlink()
     values = {"cycle": str(desk / "cycle.toml"), "out": str(tmp_path / "out")}
     run_notebook(notebook, checked(notebook, values), tmp_path / f"{notebook}.ipynb")
     left = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
