@@ -98,6 +98,11 @@ class CycleEvidence:
         return pa.concat_tables([CLOCKS.empty_table(), *parts]).combine_chunks()
 
     @property
+    def log_sha256(self) -> str:
+        """The fingerprint of the log as it was read."""
+        return str(self.audit.log.meta.sha256)
+
+    @property
     def windows(self) -> dict[str, Window]:
         """The two windows by name."""
         return self.cycle.windows

@@ -74,21 +74,6 @@ def before_after(sides: Mapping[str, Sampled], *, title: str, unit: str) -> Pict
     return _drawn(lambda axes: _values(axes, sides, unit), title=title, height=1.8)
 
 
-def offences(found: pd.DataFrame) -> Picture:
-    """Draw the most frequent offences, the longest bar on top."""
-    shown = found.head(MOST_BARS).iloc[::-1]
-
-    def bars(axes: Axes) -> None:
-        places = np.arange(len(shown))
-        axes.barh(places, shown["violates"], color=COLOURS[CURRENT], height=0.6)
-        axes.set_yticks(places, _labels(shown))
-        for place, n in zip(places, shown["violates"], strict=True):
-            axes.annotate(f" {n:,}", (n, place), va="center")
-        axes.set_xlabel("tickets")
-
-    return _drawn(bars, title="Offences of the current window", height=0.8 + 0.32 * len(shown))
-
-
 def rates(rules: pd.DataFrame) -> Picture:
     """Draw the conformance rate of every rule that is violated, with its interval."""
     worst = pareto(rules)["code"].head(MOST_BARS)

@@ -17,6 +17,7 @@ run, and before anything is registered where a notebook runs alone (codes: `csi.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,10 +34,12 @@ from csi.audit_outputs import summary_of
 from csi.cycle import Cycle, load_cycle
 from csi.cycle_checks import PlanChecks, require_tickets
 from csi.cycle_evidence import CycleEvidence
+from csi.effects import causes_of, effects_of, pareto_picture
 from csi.evidence import view
 from csi.manifest import Manifest
+from csi.opportunities import opportunities_of
 from csi.outputs import read_json, write_json, write_parquet, write_text
-from csi.pictures import Picture, before_after, offences, process_picture, rates
+from csi.pictures import Picture, before_after, process_picture, rates
 from csi.register import Register
 from csi.service_levels.attained import attained_by
 from csi.service_levels.causes import BREACHES, Causes, breach_causes
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
 DEMO_TICKETS: Final = 1500
 DEMO_SEED: Final = 7
 PICTURE: Final = "picture.svg"
+TEAMS_PICTURE: Final = "teams.svg"
 CASES: Final = "cases.parquet"
 WAITS_SHOWN: Final = 15
 
@@ -78,16 +82,21 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
-    """What weighs most."""
+    """What weighs most, what goes with it, and what could be done."""
 
     story: Story
     pareto: pd.DataFrame
+    effects: pd.DataFrame
+    causes: pd.DataFrame
     waits: pd.DataFrame
     opportunities: pd.DataFrame
+    candidates: pd.DataFrame
+    teams: pd.DataFrame
     breach_causes: pd.DataFrame
     pauses: pd.DataFrame
     process_map: Picture
     picture: Picture
+    teams_picture: Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,29 +218,47 @@ class Loop:
         )
 
     def analyse(self) -> Analysed:
-        """Rank the offences of the current window, the waits, and what could be done about them."""
+        """Say what weighs most in the current window, what goes with it, and what could be done."""
         self._after("1_measure", self.measure)
-        rules = pd.DataFrame(read_json(self.out / "1_measure" / "rules.json"))
-        pareto = stories.pareto(rules)
-        main = self.tickets.audit.practices[0]
+        tickets, window = self.tickets, self.cycle.windows["current"]
+        main = tickets.audit.practices[0]
         log, leave_out = main.translation.log, main.practice.outside_model
         waits = stories.in_hours(waiting(log, leave_out=leave_out).head(WAITS_SHOWN))
-        opportunities = self._opportunities(pareto)
-        picture = offences(pareto)
+        found = effects_of(
+            tickets.known["current"], window=window, catalogue=tickets.audit.catalogue
+        )
+        causes = causes_of(tickets.audit, found.pareto)
+        could = opportunities_of(tickets.audit, window, losses=stories.losses(found.pareto))
+        picture = pareto_picture(found.pareto)
         with self.manifest.step("2_analyse") as folder:
-            write_parquet(folder / "pareto.parquet", pa.Table.from_pandas(pareto))
-            write_parquet(folder / "waits.parquet", pa.Table.from_pandas(waits))
-            write_json(folder / "opportunities.json", opportunities.to_dict(orient="records"))
+            for name, frame in (
+                ("pareto", found.pareto),
+                ("effects", found.effects),
+                ("waits", waits),
+                ("candidates", could.candidates.frame),
+                ("teams", could.teams.frame),
+            ):
+                write_parquet(folder / f"{name}.parquet", pa.Table.from_pandas(frame))
+            rows = could.ranked.frame.to_json(orient="records", double_precision=6)
+            write_json(folder / "opportunities.json", json.loads(rows))
+            write_json(folder / "drafts.json", stories.drafts_json(could, tickets.log_sha256))
+            write_json(folder / "sentences.json", stories.analysis_sentences(found, causes, could))
             write_text(folder / PICTURE, picture.svg)
+            write_text(folder / TEAMS_PICTURE, could.teams.picture)
         return Analysed(
-            story=Story(stories.analyse_story(pareto, waits)),
-            pareto=pareto,
+            story=Story(stories.analyse_story(found, causes, could)),
+            pareto=found.pareto,
+            effects=found.effects,
+            causes=stories.causes_frame(causes),
             waits=waits,
-            opportunities=opportunities,
+            opportunities=could.ranked.frame,
+            candidates=could.candidates.frame,
+            teams=could.teams.frame,
             breach_causes=stories.in_hours(self._breach_causes()),
             pauses=self._pauses(),
             process_map=process_picture(process_map(log, leave_out=leave_out)),
             picture=picture,
+            teams_picture=Picture(could.teams.picture),
         )
 
     def improve(self) -> Improved:
@@ -372,14 +399,6 @@ class Loop:
             "windows": {n: w.model_dump(mode="json") for n, w in self.cycle.windows.items()},
             "quality": summary_of(self.tickets.audit)["quality"],
         }
-
-    def _opportunities(self, pareto: pd.DataFrame) -> pd.DataFrame:
-        """The remedy of each offence of the current window, the weightiest first."""
-        remedies = {rule.code: (rule.remedy, rule.owner) for rule in self._rules()}
-        frame = pareto[["code", "title", "severity", "violates"]].copy()
-        frame["remedy"] = [remedies[code][0] for code in frame["code"]]
-        frame["owner"] = [remedies[code][1] for code in frame["code"]]
-        return frame
 
     def _others(self) -> list[dict[str, Any]]:
         """Every KPI in both windows and by how much it differs: no verdict rests on it."""

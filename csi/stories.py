@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from csi.effects import Cause, Effects
     from csi.kpi import Measurement
+    from csi.opportunities import Opportunities
     from rules.spec import Rule
 
 BASELINE: Final = "baseline"
@@ -137,21 +139,53 @@ def measure_story(found: Mapping[str, Sequence[Measurement]], rules: pd.DataFram
     return "\n".join([*moved[:3], rest])
 
 
-def analyse_story(found: pd.DataFrame, waits: pd.DataFrame) -> str:
-    """Say what weighs most."""
-    if found.empty:
-        said = "No rule was violated in the current window."
-    else:
-        first = found.iloc[0]
-        said = (
-            f"Most frequent offence: {first['title']} ({first['code']}), "
-            f"{plural(int(first['violates']), 'ticket')}, {percent(first['share'])} of all."
-        )
-    if len(waits):
-        most = waits.iloc[0]
-        said += (
-            f"\nLongest waiting in all: from {most['source']} to {most['target']}, "
-            f"{percent(most['share'])} of all time between steps "
-            f"(median {value_in_words(most['median_h'], 'h')}, n = {number(int(most['n']))})."
-        )
-    return said
+def analyse_story(
+    found: Effects, causes: Sequence[Cause], could: Opportunities, *, most: int = 4
+) -> str:
+    """Say what weighs most, what goes with it, and what is worth doing first."""
+    said = [
+        *found.sentences[:most],
+        *(cause.sentence for cause in causes),
+        *could.ranked.sentences[:most],
+    ]
+    return "\n".join(said)
+
+
+def analysis_sentences(
+    found: Effects, causes: Sequence[Cause], could: Opportunities
+) -> dict[str, list[str]]:
+    """Everything that the analysis says, by what it is about."""
+    return {
+        "effects": list(found.sentences),
+        "causes": [cause.sentence for cause in causes],
+        "opportunities": list(could.ranked.sentences),
+        "candidates": list(could.candidates.sentences),
+        "teams": list(could.teams.sentences),
+    }
+
+
+def losses(pareto: pd.DataFrame) -> pd.DataFrame:
+    """The adjusted time lost of each rule, as `csi.opportunities` reads it."""
+    names = {
+        "code": "rule",
+        "time_lost_h": "hours_lost",
+        "time_lost_low_h": "low",
+        "time_lost_high_h": "high",
+        "violates": "n",
+    }
+    return pareto[list(names)].rename(columns=names)
+
+
+def causes_frame(causes: Sequence[Cause]) -> pd.DataFrame:
+    """The attributes that go with the weightiest offences, one row a group."""
+    frames = [cause.to_pandas() for cause in causes]
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def drafts_json(could: Opportunities, log_sha256: str) -> dict[str, Any]:
+    """The ranked opportunities as drafts of the register, in the form of an audit's."""
+    return {
+        "log_sha256": log_sha256,
+        "opportunities": [{"fingerprint": one["code"], **one} for one in could.ranked.drafts],
+    }

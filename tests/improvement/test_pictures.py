@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from csi.kpi_kinds import Durations, Hits, Missing
-from csi.pictures import Picture, before_after, offences, rates
+from csi.pictures import Picture, before_after, rates
 
 HOSTILE = "<script>alert('$x_1$')</script> & \"quoted\" \N{RIGHT-TO-LEFT OVERRIDE}"
 
@@ -56,12 +56,11 @@ def drawn() -> dict[str, Picture]:
             title="Nothing",
             unit="points",
         ),
-        "offences": offences(frame[frame["window"] == "current"]),
         "rates": rates(frame),
     }
 
 
-@pytest.mark.parametrize("name", ["times", "shares", "nothing", "offences", "rates"])
+@pytest.mark.parametrize("name", ["times", "shares", "nothing", "rates"])
 def test_a_chart_is_one_inert_element(name: str) -> None:
     svg = drawn()[name].svg
     root = ET.fromstring(svg)  # noqa: S314 - made by us a line ago
