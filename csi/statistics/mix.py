@@ -106,12 +106,12 @@ def _ranked(words: pd.Series) -> Ints:
 def _pooled(words: Ints, n_baseline: int) -> Ints:
     """Code levels 0, 1, ...: those that are rare on a side become one.
 
-    Where that one is rare too, it joins the commonest.
+    Where that one is rare too, it joins the commonest of the rest.
     """
     others = int(words.max(initial=0)) + 1
     for last in (False, True):
         counts = np.bincount(words, minlength=others + 1)
-        pool = int(np.argmax(counts)) if last else others
+        pool = int(np.argmax(counts[:others])) if last else others
         words = np.where(_rare(words, n_baseline)[words], pool, words)
     _, codes = np.unique(words, return_inverse=True)
     return codes.astype(np.int64)
