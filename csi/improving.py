@@ -15,7 +15,7 @@ from csi import kpi as kpis
 from csi.evaluation import EvaluationPlan, Guardrail, Known, Question, judge_question, plan
 from csi.evidence import Scope
 from csi.improvement_words import answer_in_words
-from csi.register import Evaluation, Improvement
+from csi.register import Baseline, Evaluation, Improvement
 from csi.statistics import DecisionRule
 from csi.stories import Story
 
@@ -80,6 +80,22 @@ def question_of(improvement: Improvement) -> Question:
 def planned(improvement: Improvement, baseline: Known) -> EvaluationPlan:
     """Choose the design from the baseline alone, and work out how long it takes."""
     return plan(question_of(improvement), baseline)
+
+
+def baseline_of(improvement: Improvement, given: EvaluationPlan, log_sha256: str) -> Baseline:
+    """Return what the register keeps of where an improvement began."""
+    found = given.baseline
+    return Baseline(
+        kpi=improvement.kpi,
+        window=Days(*given.baseline_window).iso,
+        value=found["value"],
+        low=found["low"],
+        high=found["high"],
+        unit=found["unit"],
+        n=found["n"],
+        method=found["method"],
+        log_sha256=log_sha256,
+    )
 
 
 @dataclass(frozen=True)

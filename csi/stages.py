@@ -267,7 +267,9 @@ class Loop:
         self._after("2_analyse", self.analyse)
         proposed = None if self._plan is None else self._plan.improvement
         entry_id = self.improvements.own_entry(proposed)
-        entry = self.improvements.begun(entry_id) if entry_id else None
+        entry = None
+        if entry_id:
+            entry = self.improvements.begun(entry_id, in_effect=proposed is not None)
         frozen = {
             "entry": entry_id,
             "plan": dict(entry.plan) if entry else {},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from csi import kpi as kpis
 from csi.evaluation import Known
 from csi.evidence import matched_follow_up
-from csi.improving import answered, planned, windows_of
+from csi.improving import answered, baseline_of, planned, windows_of
 from csi.register import Register
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from csi.register import Entry, Improvement
 
 EVALUATOR: Final = "trueloop cycle"
+AFTERWARDS: Final = (
+    "Entered by a cycle whose report is later than the start: the rule was fixed before the "
+    "evaluation, but not before the data were there. A plan that is registered first proves more."
+)
 
 
 class UnderWay:
@@ -50,21 +54,36 @@ class UnderWay:
             key=f"{self.cycle.identity}/add",
         )
 
-    def begun(self, entry_id: str) -> Entry:
-        """The entry, started: its rule and its plan, made from the baseline alone, are frozen."""
-        register = self.register
+    def begun(self, entry_id: str, *, in_effect: bool = False) -> Entry:
+        """The entry, started: what decides and its plan, from the baseline alone, are frozen.
+
+        What the register has not been told yet is told: that it is pursued, its baseline, and
+        that it is carried out where it is `in_effect`.
+        """
+        register, baseline = self.register, self.tickets.window("baseline")
         entry = register.show(entry_id)
         if entry.started_at:
             return entry
-        plan = planned(entry.improvement, self.tickets.window("baseline"))
+        plan = planned(entry.improvement, baseline)
         started = entry.improvement.planned_start or self.cycle.windows["current"].start.isoformat()
-        register.start(
-            entry_id,
-            at=_midnight(started),
-            actor=entry.improvement.owner,
-            key=f"{self.cycle.identity}/start/{entry_id}",
-            plan=plan.to_dict(),
+        owner, at = entry.improvement.owner, _midnight(started)
+        key = f"{self.cycle.identity}/{{}}/{entry_id}"
+        if not entry.assessed_at:
+            why = f"Pursued by the cycle that ends on {self.cycle.windows['current'].end}"
+            register.assess(entry_id, "pursue", why, at=at, actor=owner, key=key.format("assess"))
+        measured = baseline_of(entry.improvement, plan, self.tickets.log_sha256)
+        register.record_baseline(
+            entry_id, measured, at=at, actor=EVALUATOR, key=key.format("baseline")
         )
+        register.start(entry_id, at=at, actor=owner, key=key.format("start"), plan=plan.to_dict())
+        if in_effect:
+            done = f"In effect from {started}, as the cycle file says"
+            register.implement(entry_id, done, at=at, actor=owner, key=key.format("implement"))
+        told = _midnight(self.cycle.settings.report_date.isoformat())
+        if told > at:
+            register.note(
+                entry_id, AFTERWARDS, at=told, actor=EVALUATOR, key=key.format("afterwards")
+            )
         return register.show(entry_id)
 
     def answers(self, own: str) -> list[Answer]:
