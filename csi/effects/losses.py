@@ -133,12 +133,12 @@ def _cost(one: Effect, lost: Estimate | None, rate: float) -> tuple[tuple[float 
     """Return cost and limits, and why it is nought or not told; less time than others is nought."""
     if lost is None or one.standing in {Standing.NOT_ESTIMATED, Standing.BY_DEFINITION}:
         return (None, None, None), f"cost not told: {one.why}"
-    if one.standing is not Standing.ASSOCIATION:
+    if one.standing not in {Standing.ASSOCIATION, Standing.NOT_RULED_OUT}:
         return (0.0, 0.0, 0.0), f"costs nothing here: {one.why}"
     if one.found is None or (one.found.value or 0.0) <= 1:
         return (0.0, 0.0, 0.0), "costs nothing here: violating tickets took less time"
     ends = (lost.value, lost.low, lost.high)
-    return tuple(None if end is None else max(0.0, end) * rate for end in ends), ""
+    return tuple(None if end is None else max(0.0, end) * rate for end in ends), one.why
 
 
 def lost_by(tickets: Tickets, code: str, costing: Costing) -> tuple[Estimate | None, str]:

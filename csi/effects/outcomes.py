@@ -26,12 +26,12 @@ import pandas as pd
 
 from csi.evidence import OPENED, to_us
 from csi.kpi_kinds import BREACHED, MET
-from csi.statistics.adjusted import ODDS, POINTS, TIMES
+from csi.statistics.adjusted import NOT_GIVEN, ODDS, POINTS, TIMES
+from csi.statistics.bootstrap import cluster_codes
 from process_mining import schema as s
 
 if TYPE_CHECKING:
     from csi.evidence import Evidence
-    from csi.statistics.adjusted import Words
     from csi.statistics.bootstrap import Bools, Floats, Ints
 
 TIME: Final = "time to resolve"
@@ -45,7 +45,6 @@ MONTH: Final = "month"
 THURSDAY: Final = 3  # 1970-01-01
 WEEK: Final = 7
 NEAR_DAYS: Final = 7
-NOBODY: Final = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +119,11 @@ def _plain(values: Floats) -> Observed:
     return Observed(known, np.where(known, values, 0.0), np.zeros(len(values), dtype=bool))
 
 
-def groups_of(evidence: Evidence) -> dict[str, Words]:
-    """Return what alike tickets share: priority, category, team, month of opening."""
-    found = {name: _words(evidence.cases[name]) for name in ALIKE}
+def groups_of(evidence: Evidence) -> dict[str, Ints]:
+    """Return what alike tickets share: priority, category, team, month of opening, as codes."""
+    found = {name: _coded(evidence.cases[name]) for name in ALIKE}
     opened = pd.to_datetime(evidence.cases[OPENED].astype("Int64"), unit="us")
-    return {**found, MONTH: _words(opened.dt.strftime("%Y-%m"))}
+    return {**found, MONTH: _coded(opened.dt.strftime("%Y-%m"))}
 
 
 def weeks_of(evidence: Evidence) -> Ints:
@@ -138,20 +137,19 @@ def days_of(evidence: Evidence) -> Ints:
     return np.asarray(opened // s.US_PER_DAY)
 
 
-def just_before(evidence: Evidence) -> Ints:
-    """Return for each ticket the row of the alike one opened last before it; NOBODY for none."""
+def just_before(evidence: Evidence) -> tuple[Ints, Ints]:
+    """Return pairs of rows: a ticket, and the alike one opened last before it."""
     cases = evidence.cases
     opened = cases[OPENED].to_numpy(dtype=np.int64)
-    keys = cases[["case_type", *ALIKE]].astype(object)
-    cell = keys.groupby(list(keys.columns), dropna=False, sort=True).ngroup().to_numpy()
-    ids = cases["case_id"].astype(str).to_numpy()
-    order = np.lexsort((ids, opened, cell))
-    found = np.full(len(cases), NOBODY, dtype=np.int64)
+    cell = np.zeros(len(cases), dtype=np.int64)
+    for name in ("case_type", *ALIKE):
+        code = _coded(cases[name])
+        cell = cluster_codes(cell * (int(code.max(initial=0)) + 1) + code)
+    order = np.lexsort((cases["case_id"].astype(str).to_numpy(), opened, cell))
     earlier, later = order[:-1], order[1:]
     gap = opened[later] - opened[earlier]
     near = (cell[later] == cell[earlier]) & (gap <= NEAR_DAYS * s.US_PER_DAY)
-    found[later[near]] = earlier[near]
-    return found
+    return later[near], earlier[near]
 
 
 def _column(evidence: Evidence, name: str) -> Floats:
@@ -164,5 +162,7 @@ def _places(evidence: Evidence, ids: pd.Series) -> Ints:
     return np.asarray(pd.Index(evidence.cases["case_id"]).get_indexer(ids), dtype=np.int64)
 
 
-def _words(column: pd.Series) -> Words:
-    return np.asarray(column.astype(object).where(column.notna(), None), dtype=object)
+def _coded(column: pd.Series) -> Ints:
+    """Codes in the order of the words; what is not given is a word."""
+    words = column.astype(object).where(column.notna(), NOT_GIVEN).astype(str)
+    return cluster_codes(words.to_numpy(dtype=str))

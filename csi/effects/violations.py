@@ -24,6 +24,9 @@ Standing:
                     above `LEVEL`, the interval holds no difference, or the matched tickets lie on
                     the other side
     SHARED_CAUSE    the negative control differs too
+    NOT_RULED_OUT   an association, but the negative control is too uncertain to tell (there is
+                    none, or its interval holds the difference itself, so a shared cause could
+                    explain all of it)
     ASSOCIATION     what is left
 
 Not checked: causes that are not recorded and not shared with the ticket before; that the violation
@@ -40,7 +43,6 @@ import numpy as np
 
 from csi.effects.definitions import part_of
 from csi.effects.outcomes import (
-    NOBODY,
     OUTCOMES,
     UNITS,
     days_of,
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
 
     from csi.effects.outcomes import Observed
     from csi.evidence import Evidence
-    from csi.statistics.adjusted import Adjusted, Words
+    from csi.statistics.adjusted import Adjusted
     from csi.statistics.bootstrap import Bools, Ints
     from csi.statistics.matched import Matched
     from rules.practice import Practice
@@ -88,6 +90,7 @@ class Standing(StrEnum):
     """How a row is to be read."""
 
     ASSOCIATION = "association"
+    NOT_RULED_OUT = "association, shared cause not ruled out"
     SHARED_CAUSE = "shared cause, not an effect"
     NOT_SHOWN = "not shown"
     NOT_ESTIMATED = "not estimated"
@@ -118,10 +121,10 @@ class Tickets:
 
     verdicts: Mapping[str, np.ndarray[tuple[int], np.dtype[np.int8]]]
     outcomes: Mapping[str, Observed]
-    alike: Mapping[str, Words]
+    alike: Mapping[str, Ints]
     clusters: Ints
     cluster_words: str
-    before: Ints
+    before: tuple[Ints, Ints]
     asked: Bools
 
     @classmethod
@@ -195,14 +198,12 @@ def _effect(
 
 def _control(tickets: Tickets, code: str, outcome: str, decided: Bools) -> Adjusted:
     """Return the same difference in the outcome of the ticket before."""
-    seen, before = tickets.outcomes[outcome], tickets.before
-    rows = np.flatnonzero(decided & (before != NOBODY))
-    rows = rows[seen.known[before[rows]]]
-    earlier = before[rows]
+    seen, (rows, earlier) = tickets.outcomes[outcome], tickets.before
+    told = decided[rows] & seen.known[earlier]
+    rows, earlier = rows[told], earlier[told]
     marked = tickets.marked(code, rows)
-    own = np.full(len(rows), "not asked", dtype=object)
-    own[tickets.others(code)[earlier]] = "keeps the rule"
-    own[tickets.violates(code)[earlier]] = "breaks the rule"
+    # of the earlier ticket: keeps the rule, was not asked, breaks it
+    own = 1 - tickets.others(code)[earlier].astype(np.int64) + tickets.violates(code)[earlier]
     groups = {**marked.alike, BEFORE: own}
     return _adjusted(outcome, seen.of(earlier), replace(marked, alike=groups))
 
@@ -235,17 +236,40 @@ def _read(one: Effect, adjusted_p: float | None) -> Effect:
     found = one.found
     if adjusted_p is None or found is None:
         return one
-    one = replace(one, adjusted_p=adjusted_p)
-    if not found.differs:
-        return replace(one, why="the interval holds no difference")
-    if adjusted_p > LEVEL:
-        return replace(one, why="not shown once all rules of the outcome are allowed for")
-    if _turns(found, one.matched):
-        return replace(one, why="tickets matched exactly lie on the other side")
-    if one.control is not None and one.control.differs:
-        why = "the ticket opened just before differs as well"
-        return replace(one, standing=Standing.SHARED_CAUSE, why=why)
-    return replace(one, standing=Standing.ASSOCIATION)
+    # the first that holds says how the row is to be read
+    asked = (
+        (not found.differs, Standing.NOT_SHOWN, "the interval holds no difference"),
+        (
+            adjusted_p > LEVEL,
+            Standing.NOT_SHOWN,
+            "not shown once all rules of the outcome are allowed for",
+        ),
+        (
+            _turns(found, one.matched),
+            Standing.NOT_SHOWN,
+            "tickets matched exactly lie on the other side",
+        ),
+        (
+            one.control is not None and one.control.differs,
+            Standing.SHARED_CAUSE,
+            "the ticket opened just before differs as well",
+        ),
+        (
+            _could_explain(found, one.control),
+            Standing.NOT_RULED_OUT,
+            "the negative control is too uncertain to rule out a shared cause",
+        ),
+    )
+    plain = (Standing.ASSOCIATION, "")
+    standing, why = next(((said, why) for holds, said, why in asked if holds), plain)
+    return replace(one, adjusted_p=adjusted_p, standing=standing, why=why)
+
+
+def _could_explain(found: Adjusted, control: Adjusted | None) -> bool:
+    """Whether the control leaves open that as much is shared as was found."""
+    if control is None or control.low is None or control.high is None or found.value is None:
+        return True
+    return control.low <= found.value <= control.high
 
 
 def _turns(found: Adjusted, matched: Matched | None) -> bool:

@@ -62,7 +62,7 @@ def sentence(one: Effect) -> str:
 
 def story(found: Sequence[Effect], pareto: pd.DataFrame, costing: Costing) -> tuple[str, ...]:
     """Say what weighs most, what goes with what, and how much is not told."""
-    told = (Standing.ASSOCIATION, Standing.SHARED_CAUSE)
+    told = (Standing.ASSOCIATION, Standing.NOT_RULED_OUT, Standing.SHARED_CAUSE)
     rows = [sentence(one) for kind in told for one in found if one.standing is kind]
     return (*_weightiest(pareto, costing), *rows, *_rest(found))
 
@@ -178,12 +178,14 @@ def _control(one: Effect) -> str:
     found = one.control
     if found is None or found.value is None:
         why = "" if found is None else f": {found.why_not}"
-        return f"There is no negative control{why}."
+        return f"There is no negative control{why}; a cause that is shared is not ruled out."
     value = _signed(found.value) if one.outcome == SATISFACTION else _times(found.value)
     does = "differs too" if found.differs else "is not shown to differ"
+    unsure = one.standing is Standing.NOT_RULED_OUT
+    rest = "; that is too uncertain to rule out that a shared cause explains it" if unsure else ""
     return (
         f"The ticket opened just before in the same priority, category and team {does} "
-        f"({value}; {_range(found)}; n = {number(found.n)} against {number(found.n_others)})."
+        f"({value}; {_range(found)}; n = {number(found.n)} against {number(found.n_others)}){rest}."
     )
 
 

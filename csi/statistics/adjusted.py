@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from csi.statistics.bootstrap import Bools, Floats, Ints
 
-    Words = npt.NDArray[np.object_]
+    Words = npt.NDArray[np.object_] | npt.NDArray[np.int64]
 
 CONFIDENCE: Final = 0.95
 SMALLEST: Final = 20
@@ -84,7 +84,10 @@ NONE: Final = {TIMES: 1.0, ODDS: 1.0, POINTS: 0.0}
 
 @dataclass(frozen=True, eq=False)
 class Marked:
-    """Cases, one entry each: which are marked, their groups by name (None: not given), clusters."""
+    """Cases, one entry each: which are marked, their groups by name, clusters.
+
+    A group holds words (None: not given) or codes.
+    """
 
     mark: Bools
     alike: Mapping[str, Words]
@@ -365,10 +368,12 @@ class Levels:
 
     @classmethod
     def of(cls, words: Words) -> Levels:
-        """Read a group; None is a level of its own."""
-        known = np.array([NOT_GIVEN if one is None else str(one) for one in words], dtype=str)
+        """Read a group; None is a level of its own, and codes stand for themselves."""
+        known: npt.NDArray[np.generic] = words
+        if words.dtype == object:
+            known = np.array([NOT_GIVEN if one is None else str(one) for one in words], dtype=str)
         names, codes, n = np.unique(known, return_inverse=True, return_counts=True)
-        return cls(tuple(names.tolist()), n.astype(np.int64), codes.astype(np.int64))
+        return cls(tuple(map(str, names)), n.astype(np.int64), codes.astype(np.int64))
 
     def pooled(self, least: int) -> Levels:
         """Put levels of fewer cases than that together.
