@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.stats import binom
 
-from csi.opportunities.gain import Range, monthly, whole_weeks
+from csi.opportunities.gain import Range, monthly, share_of, whole_weeks
 from csi.opportunities.tickets import MONDAY
-from csi.statistics import Estimate, censored_quantile, proportion, quantile
+from csi.statistics import Estimate, censored_quantile, quantile
 from csi.statistics.association import Table, adjusted, p_value
 from process_mining import schema as s
 
@@ -243,7 +243,7 @@ class _Practice:
     def _slots(self, found: list[Bools]) -> list[tuple[Estimate, str]]:
         """Say for each kind in which slot most of its occasions lie, and whether that is chance."""
         if not len(self.occasions):
-            return [(proportion(0, 0), "")] * len(found)
+            return [(share_of(0, 0), "")] * len(found)
         asked = [self._slot(rows) for rows in found]
         p_values = adjusted([p for _, _, p in asked])
         return [
@@ -259,7 +259,7 @@ class _Practice:
         # the rarest; of equals the fullest, then the first
         best = int(np.lexsort((np.arange(SLOTS), -counts, chance))[0])
         return (
-            proportion(int(counts[best]), len(mine)),
+            share_of(int(counts[best]), len(mine)),
             _slot_words(best),
             min(1.0, float(chance[best]) * SLOTS),
         )
@@ -288,12 +288,12 @@ class _Practice:
             net=self._median(self.net, rows),
             desk_net=self.desk_net,
             touch=quantile(touch) if len(touch) else hours,
-            reopened=proportion(int(self.reopened[rows].sum()), n),
-            commonest=proportion(int(ways.max()), n),
-            simple=proportion(int(self.simple[rows].sum()), n),
-            high_priority=proportion(int(self.high[rows].sum()), n),
-            article=_share_of(mine["article"]),
-            machine=_share_of(_by_machine(mine["channel"])),
+            reopened=share_of(int(self.reopened[rows].sum()), n),
+            commonest=share_of(int(ways.max()), n),
+            simple=share_of(int(self.simple[rows].sum()), n),
+            high_priority=share_of(int(self.high[rows].sum()), n),
+            article=_known_share(mine["article"]),
+            machine=_known_share(_by_machine(mine["channel"])),
             regular=regular,
             slot=slot,
             contrasts=contrasts,
@@ -315,7 +315,7 @@ def _table(hit: Bools, known: Bools, rows: Bools) -> Table:
 
 
 def _contrast(table: Table, p: float) -> Contrast:
-    return Contrast(proportion(table.k, table.n), proportion(table.k_rest, table.n_rest), p)
+    return Contrast(share_of(table.k, table.n), share_of(table.k_rest, table.n_rest), p)
 
 
 def _occasions(frame: pd.DataFrame) -> Ints:
@@ -342,9 +342,9 @@ def _same(column: pd.Series) -> str | None:
     return str(values[0]) if len(values) == 1 and column.notna().all() else None
 
 
-def _share_of(column: pd.Series) -> Estimate | None:
+def _known_share(column: pd.Series) -> Estimate | None:
     known = column.dropna()
-    return proportion(int(known.sum()), len(known)) if len(known) else None
+    return share_of(int(known.sum()), len(known)) if len(known) else None
 
 
 def _by_machine(channel: pd.Series) -> pd.Series:

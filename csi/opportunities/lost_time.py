@@ -89,12 +89,13 @@ def _of_wait(
 ) -> Proposal:
     practice, state = part.practice, str(row["source"])
     mine = desk.marks(set(visited))
+    code = "WAIT-" + digest("wait", practice.name, state)
     per_ticket = len(visited) / max(int(mine.sum()), 1)
     visits = times(desk.a_month(mine), per_ticket)
     stay = Range(*(_hours(row[f"median{side}_us"]) for side in ("", "_low", "_high")))
     return Proposal(
         source="wait",
-        code="WAIT-" + digest("wait", practice.name, state),
+        code=code,
         title=f"Shorten the wait {sort} of {practice.case_type} tickets: {state}",
         seen=(
             f"{plural(int(mine.sum()), 'ticket')} ({practice.title}) were in '{state}', waiting "
@@ -110,7 +111,7 @@ def _of_wait(
         tickets=desk.a_month(mine),
         hours=times(visits, stay, desk.given.waits),
         kpi=desk.kpi_named.get(MEDIANS.get(practice.case_type, "")),
-        evidence=(f"{practice.name}: {state}",),
+        evidence=(code,),
     )
 
 
@@ -143,6 +144,7 @@ def _of_breach(
 ) -> Proposal:
     target, agreement, metric, cause = names
     mine = desk.marks(set(own[s.CASE_ID]))
+    code = "LATE-" + digest("breach", *names)
     per_ticket = len(own) / max(int(mine.sum()), 1)
     clocks = times(desk.a_month(mine), per_ticket)
     over = quantile(own["over_us"].to_numpy(dtype=np.float64) / s.US_PER_HOUR)
@@ -150,19 +152,24 @@ def _of_breach(
     told = part.practice.case_type == "incident"
     return Proposal(
         source="breach cause",
-        code="LATE-" + digest("breach", *names),
+        code=code,
         title=f"Keep {target}: shorten {WORDS[cause]}",
         seen=(
             f"{plural(len(own), 'broken clock')} of {target} ({agreement}, {metric}), "
             f"{percent(share)} of the broken ones, spent most of their time on: {WORDS[cause]}. "
             f"Half of them were over the limit by at least {span(over, hours)}."
         ),
-        hypothesis=f"If less time goes into it ({WORDS[cause]}), more clocks of {target} will be kept.",
-        how=f"clocks a month x median time over the limit, {assumed(desk.given.waits, of='of it')} won back",
+        hypothesis=(
+            f"If less time goes into it ({WORDS[cause]}), more clocks of {target} will be kept."
+        ),
+        how=(
+            "clocks a month x median time over the limit, "
+            f"{assumed(desk.given.waits, of='of it')} won back"
+        ),
         owner=part.practice.owner,
         mine=mine,
         tickets=desk.a_month(mine),
         hours=times(clocks, over, desk.given.waits),
         kpi=desk.kpi_named.get(name) if told else None,
-        evidence=(f"{target}: {cause}",),
+        evidence=(code,),
     )

@@ -46,7 +46,8 @@ class Proposal:
 
     `tickets`: tickets a month that it is about; `hours`: hours to resolve a month that could be
     saved; `relieved`: tickets a month that would not come, or would be settled at first contact
-    (`relief` says which). `mine`: one mark a row of the tickets' table. `kpi` is a KPI's code, None where none shows it.
+    (`relief` says which). `mine`: one mark a row of the tickets' table. `kpi` is a KPI's code,
+    None where none shows it.
     """
 
     source: str

@@ -37,10 +37,11 @@ from csi.opportunities.candidates import CASE_TYPES
 from csi.opportunities.definitions import SMALLEST_GROUP
 from csi.opportunities.funnel import funnel_of
 from csi.opportunities.funnel_picture import draw_funnel
+from csi.opportunities.gain import share_of
 from csi.opportunities.standardised import CONFIDENCE, REPLICATES, SEED, Desk
 from csi.opportunities.team_words import team_sentences
 from csi.opportunities.tickets import opened_of
-from csi.statistics import bootstrap, proportion
+from csi.statistics import bootstrap
 from process_mining import schema as s
 from process_mining.columnar import segments
 from process_mining.organisation import handovers
@@ -168,7 +169,7 @@ def _shares(
     found: dict[str, float | None] = {}
     for name, column in asked.items():
         known = column.dropna().to_numpy(dtype=bool)
-        one = proportion(int(known.sum()), len(known))
+        one = share_of(int(known.sum()), len(known))
         found |= _three(name, one if len(known) >= SMALLEST_GROUP else None)
     return found
 
