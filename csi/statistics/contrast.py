@@ -18,7 +18,8 @@ multiplied by Student's t: percentile intervals of a dozen clusters are too shor
 the side with fewer clusters, the lower bound of Welch's: what is claimed errs on the safe side. The
 standard error is read off the 5th and 95th percentile, so that a few replicates in which a quantile
 was never reached do no harm. With under FEW_HITS hits (or others) on a side the clusters cannot
-show how shares vary: then the interval is never shorter than Newcombe's.
+show how shares vary: then the interval is never shorter than Newcombe's (of two changes: put
+together by MOVER). Other values that do not vary at all give no verdict.
 
 The second key: the clusters are relabelled at random (weeks: baseline or current; teams: touched or
 not), the numbers on both sides kept, and everything is computed anew;
@@ -33,6 +34,7 @@ are independent; that the comparison group would have gone the same way.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -73,6 +75,8 @@ class Spread:
 
     def p_value(self, difference: float) -> float:
         """Return the two-sided p-value of a difference of 0."""
+        if self.error <= CLOSE:
+            return 1.0 if abs(difference) <= CLOSE else 0.0
         return float(2 * student.sf(abs(difference) / self.error, self.freedom))
 
 
@@ -128,16 +132,15 @@ class _Contrast:
     def judged(self) -> Comparison:
         """Estimate, test and judge by the rule."""
         sides = tuple(_estimate(side, self.measure, self.rule) for side in self.pairs[0])
-        obstacle = self._obstacle()
-        effect = None
+        found: Effect | str = ""
         if all(len(side.each) for pair in self.pairs for side in pair):
-            effect = self._effect()
+            found = self._effect()
         return judge(
-            effect,
+            None if isinstance(found, str) else found,
             rule=self.rule,
             better=self.measure.better,
             sides=(sides[0], sides[1]),
-            obstacle=obstacle,
+            obstacle=self._obstacle() or (found if isinstance(found, str) else ""),
         )
 
     def _obstacle(self) -> str:
@@ -151,17 +154,22 @@ class _Contrast:
             return ""
         return f"a side has tickets of {few[0]}, and the rule asks for {self.rule.min_clusters}"
 
-    def _effect(self) -> Effect | None:
+    def _effect(self) -> Effect | str:
+        """Return the effect, or why there is none; "" where too few have ended."""
         groups = [Group.of(*pair) for pair in self._marked()]
         seen = _change(groups, _everything(groups), self.measure)
         value, spread = float(seen.difference[0]), self._spread(groups)
+        if seen.nothing:
+            return f"the {self._what} of a side is 0, of which there is no relative change"
         if spread is None or not np.isfinite(value):
-            return None
-        p_value = max(spread.p_value(value), self._relabelled(value, groups))
+            return ""
         down = up = spread.width(self.rule.confidence)
-        if self.measure.unit == "share" and len(self.pairs) == 1 and _hardly_any(self.pairs[0]):
-            least = _newcombe_widths(self.pairs[0], self.rule.confidence)
+        if self.measure.unit == "share" and any(_hardly_any(pair) for pair in self.pairs):
+            least = _newcombe_widths(self.pairs, self.rule.confidence)
             down, up = max(down, least[0]), max(up, least[1])
+        if max(down, up) <= CLOSE:
+            return f"the {self._what} is the same whichever {self.clusters}s are drawn"
+        p_value = max(spread.p_value(value), self._relabelled(value, groups))
         low, said, high = (self.measure.effect(one) for one in (value - down, value, value + up))
         return Effect(said, low, high, self.measure.effect_unit, self._method(groups), p_value)
 
@@ -188,9 +196,9 @@ class _Contrast:
         ]
         whole = _error(np.concatenate([one.difference for one in found])) ** 2
         part = _error(np.concatenate([one.after if weeks else one.touched for one in found])) ** 2
-        if not np.isfinite(whole) or not np.isfinite(part) or whole <= 0:
-            return None
         units = _units(groups, self.clusters)
+        if not np.isfinite(whole) or not np.isfinite(part) or min(units) < 2:  # noqa: PLR2004 - one has no spread
+            return None
         parts = (max(whole - part, 0.0) * _widening(units[0]), part * _widening(units[1]))
         return Spread(float(np.sqrt(sum(parts))), min(units) - 1)
 
@@ -205,13 +213,16 @@ class _Contrast:
             far += int(np.sum(~(np.abs(change) < abs(value) - CLOSE)))
         return (1 + far) / (1 + self.rule.replicates)
 
+    @property
+    def _what(self) -> str:
+        return "mean" if self.measure.q is None else _quantile_name(self.measure.q)
+
     def _method(self, groups: list[Group]) -> str:
-        what = "mean" if self.measure.q is None else _quantile_name(self.measure.q)
         design = "before and after" if len(self.pairs) == 1 else "difference in differences"
         mixed = ", baseline weighted to the current mix" if groups[0].mix.levels else ""
         counts = " and ".join(str(len(np.unique(side.clusters))) for side in self.pairs[0])
         return (
-            f"{what}, {design}{mixed}; whole {self.clusters}s drawn ({counts}), t interval, "
+            f"{self._what}, {design}{mixed}; whole {self.clusters}s drawn ({counts}), t interval, "
             "permutation test"
         )
 
@@ -221,11 +232,13 @@ class _Change:
     """The contrast, one entry a replicate, and parts of it that vary by themselves.
 
     `after`: its part from the current window; `touched`: that from those who were touched.
+    `nothing`: whether any f is the logarithm of 0.
     """
 
     difference: Floats
     after: Floats
     touched: Floats
+    nothing: bool
 
 
 def _change(groups: list[Group], drawn: list[tuple[Floats, Floats]], measure: Measure) -> _Change:
@@ -235,7 +248,8 @@ def _change(groups: list[Group], drawn: list[tuple[Floats, Floats]], measure: Me
         difference, now = changes[0], parts[0][1]
         for (_, after), change in zip(parts[1:], changes[1:], strict=True):
             difference, now = difference - change, now - after
-    return _Change(difference, now, changes[0])
+    nothing = any(bool(np.isneginf(side).any()) for pair in parts for side in pair)
+    return _Change(difference, now, changes[0], nothing)
 
 
 def _everything(groups: list[Group]) -> list[tuple[Floats, Floats]]:
@@ -386,12 +400,17 @@ def _hardly_any(pair: tuple[Side, Side]) -> bool:
     return any(min(k, n - k) < FEW_HITS for k, n in counts)
 
 
-def _newcombe_widths(pair: tuple[Side, Side], confidence: float) -> tuple[float, float]:
-    """Return how far Newcombe's limits lie below and above the difference of the shares."""
-    baseline, current = (Share(int(side.each.sum()), len(side.each)) for side in pair)
-    value = current.k / current.n - baseline.k / baseline.n
-    low, high = newcombe(baseline, current, confidence=confidence)
-    return value - low, high - value
+def _newcombe_widths(pairs: list[tuple[Side, Side]], confidence: float) -> tuple[float, float]:
+    """Return how far Newcombe's limits lie below and above the change, or the first less others."""
+    below, above = [], []
+    for place, pair in enumerate(pairs):
+        baseline, current = (Share(int(side.each.sum()), len(side.each)) for side in pair)
+        value = current.k / current.n - baseline.k / baseline.n
+        low, high = newcombe(baseline, current, confidence=confidence)
+        widths = (value - low, high - value)
+        below.append(widths[0 if place == 0 else 1])
+        above.append(widths[1 if place == 0 else 0])
+    return math.hypot(*below), math.hypot(*above)
 
 
 def _estimate(side: Side, measure: Measure, rule: DecisionRule) -> Estimate:
