@@ -113,9 +113,9 @@ class KpiSeries:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Each point in words: "week of 2025-03-03", or the day."""
+        """Each point in words: "the week of 2025-03-03", or the day."""
         days = self.frame["start"].dt.strftime("%Y-%m-%d")
-        return tuple(f"week of {day}" if self.step == "week" else day for day in days)
+        return tuple(f"the week of {day}" if self.step == "week" else day for day in days)
 
     @property
     def said(self) -> int:

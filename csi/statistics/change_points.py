@@ -77,15 +77,23 @@ class ChangePoint:
 
 
 def change_points(
-    values: npt.ArrayLike, *, scale: Scale = "none", confidence: float = CONFIDENCE
+    values: npt.ArrayLike,
+    *,
+    scale: Scale = "none",
+    least_sigma: float = 0.0,
+    confidence: float = CONFIDENCE,
 ) -> tuple[ChangePoint, ...]:
-    """Find where the level changed; NaN is no value, and under `FEWEST` values tell nothing."""
+    """Find where the level changed; NaN is no value, and under `FEWEST` values tell nothing.
+
+    `least_sigma` is what chance alone gives on the scale: moving ranges of shares that are mostly 0
+    or 1, or of small counts, may be shorter by luck.
+    """
     given = np.asarray(values, dtype=np.float64)
     places = np.flatnonzero(~np.isnan(given))
     x = to_scale(given[places], scale)
     if len(x) < FEWEST:
         return ()
-    sigma = mean_moving_range(x) / D2
+    sigma = max(mean_moving_range(x) / D2, least_sigma)
     if not sigma > 0:
         return ()
     ends = _ends(x / sigma)

@@ -49,6 +49,7 @@ points rest on equally many cases.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -73,6 +74,8 @@ WARNING: Final = 2.0
 RUN: Final = 9
 RULES: Final[tuple[Rule, ...]] = ("beyond", "one side", "two of three")
 FEWEST: Final = 2
+TRIALS: Final = 500
+SEED: Final = 20_240_106
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,21 @@ def signals_of(z: Floats, *, labels: Sequence[str] | None = None) -> tuple[Signa
         for rule, side, at in found
     ]
     return tuple(sorted(made, key=lambda s: (s.points[-1], RULES.index(s.rule), s.side)))
+
+
+@lru_cache
+def chance_of_signal(points: int, baseline: int) -> float:
+    """Return the share of charts with a signal where nothing changed, the limits from the first.
+
+    Simulated on `TRIALS` series of independent normal values with a fixed seed.
+    """
+    rng = np.random.default_rng(SEED)
+    first = np.arange(points) < baseline
+    fired = [
+        bool(individuals(rng.standard_normal(points), baseline=first).signals)
+        for _ in range(TRIALS)
+    ]
+    return sum(fired) / TRIALS
 
 
 def to_scale(values: Floats, scale: Scale) -> Floats:

@@ -93,7 +93,7 @@ def test_weeks_begin_on_monday_utc_and_partial_ones_are_left_out_and_told() -> N
     found = weekly(KPIS["KPI20"], known, Days(MONDAY - 3 * DAY, MONDAY + 24 * DAY))
     starts = found.frame["start"].dt.strftime("%Y-%m-%d %H:%M").tolist()
     assert starts == ["2025-01-06 00:00", "2025-01-13 00:00", "2025-01-20 00:00"]
-    assert found.labels[0] == "week of 2025-01-06"
+    assert found.labels[0] == "the week of 2025-01-06"
     assert found.told[:2] == (
         "Left out: 2025-01-03 up to, not including, 2025-01-06, no whole week of the log",
         "Left out: 2025-01-27 up to, not including, 2025-01-30, no whole week of the log",
