@@ -79,11 +79,6 @@ class UnderWay:
         if in_effect:
             done = f"In effect from {started}, as the cycle file says"
             register.implement(entry_id, done, at=at, actor=owner, key=key.format("implement"))
-        told = _midnight(self.cycle.settings.report_date.isoformat())
-        if told > at:
-            register.note(
-                entry_id, AFTERWARDS, at=told, actor=EVALUATOR, key=key.format("afterwards")
-            )
         return register.show(entry_id)
 
     def answers(self, own: str) -> list[Answer]:

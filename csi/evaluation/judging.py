@@ -14,7 +14,8 @@ metric alone. A guardrail is
 A guardrail that is breached overrules everything; one that is not told turns "improved" into
 "inconclusive", because a gain that may have been paid for elsewhere is not proven.
 
-Everything is judged on tickets that were opened in whole windows and followed for equally long.
+A before-and-after claim that a trend could make alone, which the baseline does not rule out, is
+told to be one. Everything is judged on tickets that were opened in whole windows and followed for equally long.
 Interrupted time series use whole weeks, at least FEWEST_WEEKS before and FEWEST_WEEKS_AFTER after.
 """
 
@@ -28,13 +29,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
-from csi.evaluation.design import FEWEST_WEEKS, FEWEST_WEEKS_AFTER, Design
+from csi.evaluation.design import FEWEST_WEEKS, FEWEST_WEEKS_AFTER, WEEK_US, Design
 from csi.evaluation.question import measure_of, rounded, side_of, teams_of
 from csi.evaluation.series import series_of
 from csi.kpi_kinds import Missing
 from csi.statistics.contrast import before_after, difference_in_differences
-from csi.statistics.decision import CLAIMS, Effect, Outcome, judge, not_comparable
-from csi.statistics.interrupted import interrupted
+from csi.statistics.decision import (
+    CLAIMS,
+    Effect,
+    Outcome,
+    effect_in_words,
+    judge,
+    not_comparable,
+)
+from csi.statistics.interrupted import interrupted, trend
 
 if TYPE_CHECKING:
     from csi.evaluation.design import EvaluationPlan
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     from csi.statistics import Comparison, DecisionRule
     from csi.statistics.sides import Side
 
+FEWEST_SLOPE: Final = 4
+NO_TREND_KNOWN: Final = "The baseline is too short to tell whether a trend would do it alone."
 UNASKED: Final = "not asked: the metric itself claims nothing"
 
 
@@ -134,7 +144,7 @@ def judge_question(
         guardrails=guards,
         also=_corrected(question.also, further, primary),
         design=plan.design,
-        sentence=" ".join([primary.sentence, *more, *_time(weeks)]),
+        sentence=" ".join([primary.sentence, *more, *_time(weeks), *ask.caveat(question, primary)]),
         weeks_needed=weeks,
     )
 
@@ -170,6 +180,25 @@ class _Asked:
             clusters=self.plan.clusters,
         )
         return _rounded(both)
+
+    def caveat(self, question: Question, primary: Comparison) -> list[str]:
+        """Say where a trend that the baseline does not rule out would make the whole effect."""
+        if self.plan.design is not Design.BEFORE_AFTER or primary.verdict not in CLAIMS:
+            return []
+        series = series_of(question.kpi, question.scope, self.baseline)
+        if len(series.weeks) < FEWEST_SLOPE or primary.effect is None:
+            return [NO_TREND_KNOWN]
+        slope = trend(series.f, at=series.weeks)
+        measure = measure_of(question.kpi, self.current.sampled(question.kpi, question.scope))
+        steepest = slope.low if primary.effect < 0 else slope.high
+        drift = measure.effect(steepest * _weeks_apart(self.baseline, self.current))
+        if drift * primary.effect <= 0 or abs(drift) < abs(primary.effect):
+            return []
+        a_week = effect_in_words(measure.effect(steepest), primary.unit)
+        return [
+            f"The baseline of {len(series.weeks)} weeks does not rule out a trend of {a_week} a "
+            "week, which alone would do it; a comparison group or a longer baseline would."
+        ]
 
     def _sides(self, kpi: Kpi, scope: Scope) -> tuple[Side, Side] | str | None:
         """Return both windows; None for a total, a reason where there is nothing to compare."""
@@ -220,6 +249,12 @@ class _Asked:
     def _untold(self, kpi: Kpi, scope: Scope, reason: str) -> Comparison:
         sides = (self.baseline.estimate(kpi, scope), self.current.estimate(kpi, scope))
         return not_comparable(reason, rule=self.rule, better=kpi.better, sides=sides)
+
+
+def _weeks_apart(baseline: Known, current: Known) -> float:
+    """Return how far the middles of two windows lie apart, in weeks."""
+    middles = [(one.window.start_us + one.window.end_us) / 2 for one in (baseline, current)]
+    return (middles[1] - middles[0]) / WEEK_US
 
 
 def _few_weeks(before: int, after: int) -> str:

@@ -660,7 +660,7 @@ OFFENCES: Final = (
         ("CSI005",),
         ("Implement", "Evaluate"),
         script="achieved",
-        edits=(taking("Evaluate", days(95, 110)),),
+        edits=(taking("Evaluate", days(125, 140)),),
     ),
     Kind(
         "left unassessed",

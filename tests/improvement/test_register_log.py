@@ -5,55 +5,76 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from shutil import copy
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from improvement.register_story import AT, BASELINE, DRAFT, WHO, evaluation
 
 from csi.cli import cli
-from csi.register import Evaluation, Improvement, Register
+from csi.register import Register
 from csi.register_log import register_log
-from csi.statistics import DecisionRule, Share, compare_proportions
+from csi.statistics import DecisionRule
 from process_mining.errors import CodedError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-AT = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
-WHO = "improvement manager"
-RULE = DecisionRule(minimum_effect=0.1)
-DRAFT = Improvement(
-    title="Ask for the error text at once",
-    opportunity="Half of the waiting is for the customer",
-    hypothesis="A form field for the error text saves one question",
-    kpi="KPI01",
-    owner="Service desk lead",
-    decision_rule=RULE,
-)
-FOUND = Evaluation.of(compare_proportions(Share(100, 200), Share(160, 200), rule=RULE), kpi="KPI01")
-JUDGED = replace(FOUND, baseline=("2024-01-01", "2024-02-01"))
+OLD = Path(__file__).parents[1] / "data" / "register" / "before-seals.sqlite"
+LEAD = "Service desk lead"
+WIDER = DecisionRule(minimum_effect=0.2)
+KEPT = ("assess", "baseline", "start", "implement", "evaluate")
+ACTS: dict[str, Callable[[Register, str, dt.datetime], None]] = {
+    "assess": lambda r, e, at: r.assess(e, "pursue", "worth it", at=at, actor=WHO),
+    "postpone": lambda r, e, at: r.assess(e, "postpone", "later", at=at, actor=WHO),
+    "baseline": lambda r, e, at: r.record_baseline(e, BASELINE, at=at, actor=WHO),
+    "start": lambda r, e, at: r.start(e, at=at, actor=WHO),
+    "restart": lambda r, e, at: r.start(
+        e, at=at, actor=WHO, decision_rule=WIDER, reason="too small"
+    ),
+    "implement": lambda r, e, at: r.implement(e, "The form asks", at=at, actor=LEAD),
+    "evaluate": lambda r, e, at: r.record_evaluation(e, evaluation(), at=at, actor=WHO),
+    "evaluate again": lambda r, e, at: r.record_evaluation(e, evaluation(WIDER), at=at, actor=WHO),
+    "lead evaluates": lambda r, e, at: r.record_evaluation(e, evaluation(), at=at, actor=LEAD),
+    "evaluate nothing": lambda r, e, at: r.record_evaluation(
+        e, replace(evaluation(), baseline=("", "")), at=at, actor=WHO
+    ),
+    "note": lambda r, e, at: r.note(e, "seen", at=at, actor=WHO),
+    "close": lambda r, e, at: r.close(e, "over", at=at, actor=WHO),
+    "cancel": lambda r, e, at: r.close(e, "not wanted", at=at, actor=WHO, cancelled=True),
+}
 
 
 def keep(register: Register, *acts: str) -> str:
-    """Add an improvement and do this with it, a day after each other."""
-    entry = register.add(DRAFT, at=AT, actor=WHO)
-    for day, act in enumerate(acts, start=1):
-        at = AT + dt.timedelta(days=day)
-        if act == "start":
-            register.start(entry, at=at, actor=WHO)
-        elif act == "restart":
-            rule = DecisionRule(minimum_effect=0.2)
-            register.start(entry, at=at, actor=WHO, decision_rule=rule, reason="too small")
-        elif act == "evaluate":
-            register.record_evaluation(entry, JUDGED, at=at, actor=WHO)
-        elif act == "evaluate without baseline":
-            register.record_evaluation(entry, FOUND, at=at, actor=WHO)
-        elif act == "note":
-            register.note(entry, "seen", at=at, actor=WHO)
-        else:
-            register.close(entry, act, at=at, actor=WHO)
+    """Add an improvement and do this with it, ten days after each other; "wait" is 120."""
+    entry, at = register.add(DRAFT, at=AT, actor=WHO), AT
+    for act in acts:
+        at += dt.timedelta(days=120 if act == "wait" else 10)
+        if act != "wait":
+            ACTS[act](register, entry, at)
     return entry
+
+
+def words_of(register: Register) -> dict[str, list[str]]:
+    log = register_log(register)
+    of_case: dict[str, list[str]] = {}
+    columns = (log.events[name].to_pylist() for name in ("case_id", "activity"))
+    for case, word in zip(*columns, strict=True):
+        of_case.setdefault(case, []).append(word)
+    return of_case
+
+
+def audited(register: Path, out: Path, *more: str) -> tuple[int, dict[str, Any], set[Any]]:
+    """Return exit code, rules by code, and which rule found which case."""
+    args = ["register", "audit", str(register), "--out", str(out), *more]
+    code = CliRunner().invoke(cli, args, catch_exceptions=False).exit_code
+    summary = json.loads((out / "summary.json").read_text())
+    found = pq.read_table(out / "findings.parquet").to_pylist()
+    rules = {rule["code"]: rule for rule in summary["rules"]}
+    return code, rules, {(row["rule"], row["case_id"]) for row in found}
 
 
 @pytest.fixture
@@ -61,21 +82,26 @@ def register(tmp_path: Path) -> Register:
     return Register.open(tmp_path / "register.sqlite")
 
 
-def test_every_record_is_a_step_in_the_registers_order(register: Register) -> None:
-    keep(register, "start", "note", "evaluate", "evaluate", "restart", "close")
+def test_every_record_is_told_in_the_words_of_the_model(register: Register) -> None:
+    keep(register, *KEPT, "note", "baseline", "restart", "close")
+    keep(register, "postpone", "assess", "start", "evaluate", "cancel")
     keep(register, "close")
-    log = register_log(register)
-    of_case = dict.fromkeys(log.events["case_id"].to_pylist(), ())
-    for case, word in zip(
-        *(log.events[c].to_pylist() for c in ("case_id", "activity")), strict=True
-    ):
-        of_case[case] = (*of_case[case], word)
-    assert of_case == {
-        "IMP-0001": (
-            *("add", "start", "note", "measure baseline", "evaluate", "evaluate"),
+    keep(register, "postpone", "close")
+    keep(register, "assess", "close")
+    keep(register, "assess", "baseline", "start", "cancel")
+    assert words_of(register) == {
+        "IMP-0001": [
+            *("add", "assess", "measure baseline", "start", "implement", "evaluate"),
             *("restart", "close"),
-        ),
-        "IMP-0002": ("add", "withdraw"),
+        ],
+        "IMP-0002": [
+            *("add", "assess", "postpone", "assess", "start", "measure baseline", "evaluate"),
+            "withdraw",
+        ],
+        "IMP-0003": ["add", "assess", "withdraw"],
+        "IMP-0004": ["add", "assess", "postpone", "assess", "withdraw"],
+        "IMP-0005": ["add", "assess", "withdraw"],
+        "IMP-0006": ["add", "assess", "measure baseline", "start", "withdraw"],
     }
 
 
@@ -84,47 +110,98 @@ def test_an_empty_register_is_an_error(register: Register) -> None:
         register_log(register)
 
 
-def test_the_audit_finds_what_was_skipped(register: Register, tmp_path: Path) -> None:
-    kept = keep(register, "start", "note", "evaluate", "close")
-    no_baseline = keep(register, "start", "evaluate without baseline", "close")
-    not_evaluated = keep(register, "start", "close")
-    withdrawn, still_open = keep(register, "close"), keep(register, "start")
-    out = tmp_path / "out"
-    args = ["register", "audit", str(tmp_path / "register.sqlite"), "--out", str(out)]
-    done = CliRunner().invoke(cli, [*args, "--fail-on", "low"], catch_exceptions=False)
-    assert done.exit_code == 1
-    summary = json.loads((out / "summary.json").read_text())
-    rules = {rule["code"]: rule for rule in summary["rules"]}
-    model = rules["CSI001"]
-    assert (model["conforms"], model["violates"], model["pending"]) == (2, 2, 1)
-    found = pq.read_table(out / "findings.parquet").to_pylist()
-    assert {(row["rule"], row["case_id"]) for row in found} == {
-        ("CSI001", no_baseline),
-        ("CSI001", not_evaluated),
-        ("CSI002", no_baseline),
-    }
-    assert not {kept, withdrawn, still_open} & {row["case_id"] for row in found}
-    told = {row["case_id"]: row["message"] for row in found if row["rule"] == "CSI001"}
-    assert "Measure baseline was skipped" in told[no_baseline]
-    assert "Evaluate was skipped" in told[not_evaluated]
-    assert WHO in {row["actor"] for row in found}
+WELL_KEPT = (
+    (*KEPT, "close"),
+    ("assess", "start", "baseline", "implement", "evaluate", "evaluate", "close"),
+    ("postpone", "assess", "note", "baseline", "start", "implement", "note", "evaluate", "close"),
+    (*KEPT, "restart", "implement", "evaluate again", "baseline", "close"),
+    ("assess", "baseline", "start", "implement", "cancel"),
+    ("assess", "baseline", "start", "cancel"),
+    ("close",),
+    ("postpone", "close"),
+    ("assess",),
+    KEPT,
+)
 
 
-def test_what_the_register_does_not_record_is_unknown_and_no_offence(
+def test_a_register_that_was_kept_well_has_no_finding(register: Register, tmp_path: Path) -> None:
+    for acts in WELL_KEPT:
+        keep(register, *acts)
+    code, rules, found = audited(tmp_path / "register.sqlite", tmp_path / "out", "--fail-on", "low")
+    assert (code, found) == (0, set())
+    assert rules["CSI001"]["conforms"] == len(WELL_KEPT) - 2
+    own = [rule for name, rule in rules.items() if name.startswith("CSI")]
+    assert len(own) == 7
+    assert all(rule["unknown"] == 0 for rule in own)
+    assert all(rule["conforms"] > 0 for rule in own)
+
+
+# Each rule that our records can break; CSI007 they cannot: an entry without a KPI is refused.
+BROKEN = {
+    "nobody assessed it": (
+        ("baseline", "start", "implement", "evaluate", "close"),
+        {"CSI001", "CSI006"},
+    ),
+    "never carried out": (("assess", "baseline", "start", "evaluate", "close"), {"CSI001"}),
+    "compared with nothing": (
+        ("assess", "start", "implement", "evaluate nothing", "close"),
+        {"CSI001", "CSI002"},
+    ),
+    "never evaluated": (
+        ("assess", "baseline", "start", "implement", "close"),
+        {"CSI001", "CSI003", "CSI005"},
+    ),
+    "evaluated by who did it": (
+        ("assess", "baseline", "start", "implement", "lead evaluates", "close"),
+        {"CSI004"},
+    ),
+    "evaluated too late": (
+        ("assess", "baseline", "start", "implement", "wait", "evaluate", "close"),
+        {"CSI005"},
+    ),
+    "assessed too late": (("wait", *KEPT, "close"), {"CSI006"}),
+    "changed before it was evaluated": (
+        ("assess", "baseline", "start", "restart", "implement", "evaluate again", "close"),
+        {"CSI001"},
+    ),
+}
+
+
+def test_each_rule_that_records_can_break_is_found(register: Register, tmp_path: Path) -> None:
+    expected = set()
+    for acts, rules in BROKEN.values():
+        entry = keep(register, *acts)
+        expected |= {(rule, entry) for rule in rules}
+    code, _, found = audited(tmp_path / "register.sqlite", tmp_path / "out", "--fail-on", "high")
+    assert (code, found) == (1, expected)
+
+
+def test_a_finding_says_what_was_left_out(register: Register, tmp_path: Path) -> None:
+    keep(register, *BROKEN["never carried out"][0])
+    audited(tmp_path / "register.sqlite", tmp_path / "out")
+    (row,) = pq.read_table(tmp_path / "out" / "findings.parquet").to_pylist()
+    assert "Implement was skipped" in row["message"]
+    assert row["actor"] == WHO
+
+
+def test_records_of_the_same_moment_are_in_the_registers_order(
     register: Register, tmp_path: Path
 ) -> None:
-    """It tells no assessment and no carrying out; it never takes an entry without a KPI."""
-    keep(register, "start", "evaluate", "close")
-    keep(register, "start")
-    out = tmp_path / "out"
-    args = ["register", "audit", str(tmp_path / "register.sqlite"), "--out", str(out)]
-    as_of = ["--as-of", "2025-03-01T12:00:00Z"]  # a year later no deadline is left
-    assert CliRunner().invoke(cli, [*args, *as_of], catch_exceptions=False).exit_code == 0
-    rules = {one["code"]: one for one in json.loads((out / "summary.json").read_text())["rules"]}
-    assert {code for code, one in rules.items() if one["unknown"] == 2} == {
-        *("CSI003", "CSI004", "CSI005", "CSI006"),
-        *("FBK012", "FBK014"),  # no entry names a feedback, and no feedback is here to name one
+    """As a cycle writes them: all on its report date, two evaluations alike."""
+    entry = register.add(DRAFT, at=AT, actor=WHO)
+    for act in (*KEPT, "evaluate", "close"):
+        ACTS[act](register, entry, AT)
+    _, rules, found = audited(tmp_path / "register.sqlite", tmp_path / "out")
+    assert found == set()
+    assert (rules["CSI001"]["conforms"], rules["CSI001"]["unknown"]) == (1, 0)
+
+
+def test_an_old_register_lacks_what_was_not_recorded_then(tmp_path: Path) -> None:
+    copy(OLD, tmp_path / "old.sqlite")
+    _, rules, found = audited(tmp_path / "old.sqlite", tmp_path / "out")
+    # the second entry was withdrawn without a reason, so nothing stands for its assessment
+    assert found == {
+        *(("CSI001", "IMP-0001"), ("CSI006", "IMP-0001")),
+        ("CSI001", "IMP-0002"),
     }
-    decided = {code: (one["conforms"], one["pending"]) for code, one in rules.items()}
-    assert decided["CSI002"] == decided["CSI007"] == (1, 1)
-    assert all(one["violates"] == 0 for one in rules.values())
+    assert rules["CSI002"]["conforms"] == 1

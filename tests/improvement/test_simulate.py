@@ -709,7 +709,7 @@ def improvement_rules(rows: list[Event], ticket: Ticket, seen: Seen) -> dict[str
         "CSI002": came_early(rows, "Evaluate", "Measure baseline"),
         "CSI003": complete(rows) and "Implement" in words and "Evaluate" not in words,
         "CSI004": same_person(rows, "Implement", "Evaluate"),
-        "CSI005": late("Implement", ("Evaluate", "Cancel"), 90),
+        "CSI005": late("Implement", ("Evaluate", "Cancel"), 120),
         "CSI006": late("Register", ("Assess", "Cancel"), 30),
         "CSI007": complete(rows) and not ticket["kpi"],
     }
