@@ -15,7 +15,8 @@ A guardrail that is breached overrules everything; one that is not told turns "i
 "inconclusive", because a gain that may have been paid for elsewhere is not proven.
 
 A before-and-after claim that a trend could make alone, which the baseline does not rule out, is
-told to be one. Everything is judged on tickets that were opened in whole windows and followed for equally long.
+told to be one. Everything is judged on tickets that were opened in whole windows and followed for
+equally long.
 Interrupted time series use whole weeks, at least FEWEST_WEEKS before and FEWEST_WEEKS_AFTER after.
 """
 
@@ -195,10 +196,11 @@ class _Asked:
         if drift * primary.effect <= 0 or abs(drift) < abs(primary.effect):
             return []
         a_week = effect_in_words(measure.effect(steepest), primary.unit)
-        return [
+        doubt = (
             f"The baseline of {len(series.weeks)} weeks does not rule out a trend of {a_week} a "
             "week, which alone would do it; a comparison group or a longer baseline would."
-        ]
+        )
+        return [doubt]
 
     def _sides(self, kpi: Kpi, scope: Scope) -> tuple[Side, Side] | str | None:
         """Return both windows; None for a total, a reason where there is nothing to compare."""
