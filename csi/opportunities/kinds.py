@@ -9,14 +9,18 @@ Of each repeated kind: n, tickets a month, time to resolve (median, Kaplan-Meier
 open), shares with Wilson limits; and against the other tickets of its practice, by Fisher's exact
 test: took longer than the desk's median, less waits for the customer or others (Mood's median test;
 open tickets that have not yet taken so long do not count), was handed over, was resolved at first
-contact. The p-values of all kinds and questions are adjusted together (Benjamini & Hochberg).
+contact. Tickets of one day can share an outage, so Fisher's p is not enough: a score test whose
+variance comes from whole days of opening has to agree (the sum of the kind's outcomes less the
+others' share, by day, against its own root sum of squares: Liang & Zeger 1986, Biometrika 73,
+13-22, under the null), and the greater p counts. The p-values of all kinds and questions are
+adjusted together (Benjamini & Hochberg).
 
-*Regular* is a kind whose occasions (hours of days on which such tickets were opened, several in one
-hour being one) fall for the greater part into one hour of the day or onto one day of the week, and
-more so than the desk's occasions do: binomial test, multiplied by the 31 slots that were looked at
-(Bonferroni), adjusted over all kinds.
+*Regular* is a kind whose occasions fall for the greater part into one hour of the day (an occasion
+is then an hour in which such tickets were opened, however many) or onto one day of the week (then
+it is a day), and more so than the desk's occasions do: binomial test, multiplied by the 31 slots
+that were looked at (Bonferroni), adjusted over all kinds.
 
-Tickets are taken to be independent; that a kind needs many days is what guards against an outage.
+Medians take tickets to be independent; that a kind needs many days guards them against an outage.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from csi.opportunities.gain import Range, monthly, share_of, whole_weeks
 from csi.opportunities.tickets import MONDAY
@@ -183,7 +187,8 @@ class _Practice:
         one_team = ~self.handed & self.handed_known if teams_told else np.ones(len(frame), bool)
         few_steps = frame["steps"].to_numpy() <= given.steps
         self.simple = one_team & few_steps & ~self.reopened & ~self.running
-        self.occasions = _occasions(frame)
+        self.day = frame["day"].to_numpy(dtype=np.int64)
+        self.hour = self.day * HOURS + frame["hour"].to_numpy(dtype=np.int64)
         self.whole = whole_weeks(tickets.first_day, tickets.first_day + tickets.days)
 
     def kinds(self) -> Iterator[Kind]:
@@ -198,12 +203,11 @@ class _Practice:
         frame, given = self.frame, self.given
         keys = ["subject"] if frame["resolution"].isna().all() else ["subject", "resolution"]
         groups = frame.groupby(keys, sort=True, dropna=True).indices
-        day = frame["day"].to_numpy()
         for key in sorted(groups, key=str):
             rows = np.sort(groups[key])
             if len(rows) < given.least:
                 continue
-            _, each = np.unique(day[rows], return_counts=True)
+            _, each = np.unique(self.day[rows], return_counts=True)
             spread = len(each) >= given.days and each.max() <= given.one_day * len(rows)
             if spread and len(rows) >= given.a_month * self.tickets.months:
                 yield rows
@@ -232,8 +236,13 @@ class _Practice:
             (self.handed, self.handed_known),
             (self.contact, self.contact_known),
         )
-        tables = [_table(hit, known, rows) for rows in found for hit, known in asked]
-        p_values = adjusted([p_value(table) for table in tables])
+        sides = [(hit, known, rows) for rows in found for hit, known in asked]
+        tables = [_table(*side) for side in sides]
+        keys = [
+            max(p_value(table), _by_days(*side, self.day))
+            for table, side in zip(tables, sides, strict=True)
+        ]
+        p_values = adjusted(keys)
         made = [_contrast(table, p) for table, p in zip(tables, p_values, strict=True)]
         step = len(QUESTIONS)
         return [
@@ -242,8 +251,6 @@ class _Practice:
 
     def _slots(self, found: list[Bools]) -> list[tuple[Estimate, str]]:
         """Say for each kind in which slot most of its occasions lie, and whether that is chance."""
-        if not len(self.occasions):
-            return [(share_of(0, 0), "")] * len(found)
         asked = [self._slot(rows) for rows in found]
         p_values = adjusted([p for _, _, p in asked])
         return [
@@ -252,17 +259,24 @@ class _Practice:
         ]
 
     def _slot(self, rows: Bools) -> tuple[Estimate, str, float]:
-        mine, others = (np.unique(self.occasions[side]) for side in (rows, ~rows))
-        counts, base = _in_slots(mine), _in_slots(others)
-        usual = (base + 1) / (len(others) + 2)  # never 0: a slot that nobody else uses is rare
-        chance = np.asarray(binom.sf(counts - 1, len(mine), usual), dtype=np.float64)
+        (counts, n), (base, of) = (self._in_slots(side) for side in (rows, ~rows))
+        usual = (base + 1) / (of + 2)  # never 0: a slot that nobody else uses is rare
+        chance = np.asarray(binom.sf(counts - 1, n, usual), dtype=np.float64)
         # the rarest; of equals the fullest, then the first
         best = int(np.lexsort((np.arange(SLOTS), -counts, chance))[0])
         return (
-            share_of(int(counts[best]), len(mine)),
+            share_of(int(counts[best]), int(n[best])),
             _slot_words(best),
             min(1.0, float(chance[best]) * SLOTS),
         )
+
+    def _in_slots(self, rows: Bools) -> tuple[Ints, Ints]:
+        """Count occasions in each slot (hours, then weekdays from Monday), and all of its sort."""
+        hours, days = np.unique(self.hour[rows]), np.unique(self.day[rows])
+        by_hour = np.bincount(hours % HOURS, minlength=HOURS)
+        by_weekday = np.bincount((days + MONDAY) % len(WEEKDAYS), minlength=len(WEEKDAYS))
+        totals = np.repeat([len(hours), len(days)], [HOURS, len(WEEKDAYS)])
+        return np.concatenate([by_hour, by_weekday]), totals
 
     def _kind(
         self, rows: Bools, contrasts: dict[str, Contrast], regular: Estimate, slot: str
@@ -314,20 +328,19 @@ def _table(hit: Bools, known: Bools, rows: Bools) -> Table:
     )
 
 
+def _by_days(hit: Bools, known: Bools, rows: Bools, day: Ints) -> float:
+    """Return the p-value of the score test with whole days as clusters; 1 where nothing is told."""
+    inside, outside = known & rows, known & ~rows
+    if not inside.any() or not outside.any():
+        return 1.0
+    _, which = np.unique(day[inside], return_inverse=True)
+    scores = np.bincount(which, hit[inside] - hit[outside].mean())
+    spread = float((scores**2).sum())
+    return float(2 * norm.sf(abs(scores.sum()) / spread**0.5)) if spread else 1.0
+
+
 def _contrast(table: Table, p: float) -> Contrast:
     return Contrast(share_of(table.k, table.n), share_of(table.k_rest, table.n_rest), p)
-
-
-def _occasions(frame: pd.DataFrame) -> Ints:
-    """The hour since 1970 in which each ticket was opened."""
-    return (frame["day"] * HOURS + frame["hour"]).to_numpy(dtype=np.int64)
-
-
-def _in_slots(occasions: Ints) -> Ints:
-    """Count occasions in each hour of the day, then on each day of the week from Monday."""
-    by_hour = np.bincount(occasions % HOURS, minlength=HOURS)
-    weekday = (occasions // HOURS + MONDAY) % len(WEEKDAYS)
-    return np.concatenate([by_hour, np.bincount(weekday, minlength=len(WEEKDAYS))])
 
 
 def _slot_words(slot: int) -> str:

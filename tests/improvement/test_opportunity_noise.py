@@ -23,6 +23,7 @@ FIRST = 20_094  # 2025-01-06, a Monday
 WEEKS = 12
 KINDS = 24
 TICKETS = 1200
+BURSTS = 40
 
 
 def desk(seed: int, *, outages: bool = False, weeks_differ: bool = False) -> Tickets:
@@ -30,14 +31,17 @@ def desk(seed: int, *, outages: bool = False, weeks_differ: bool = False) -> Tic
     rng = np.random.default_rng(seed)
     kind = rng.integers(KINDS, size=TICKETS)
     day = FIRST + rng.integers(WEEKS * 7, size=TICKETS)
-    if outages:  # a third of the tickets come in ten bursts of one kind on one day
-        burst = rng.integers(10, size=TICKETS // 3)
-        kind[: TICKETS // 3] = rng.integers(KINDS, size=10)[burst]
-        day[: TICKETS // 3] = FIRST + rng.integers(WEEKS * 7, size=10)[burst]
     hours = np.exp(rng.normal(np.log(20), 1.3, TICKETS))
     if weeks_differ:
         hours *= np.exp(rng.normal(0, 0.5, WEEKS))[(day - FIRST) // 7]
     handed = rng.random(TICKETS) < 0.4
+    if outages:  # a third of the tickets: bursts of one kind on one day that all go the same way
+        burst = rng.integers(BURSTS, size=TICKETS // 3)
+        struck = slice(0, TICKETS // 3)
+        kind[struck] = rng.integers(KINDS, size=BURSTS)[burst]
+        day[struck] = FIRST + rng.integers(WEEKS * 7, size=BURSTS)[burst]
+        hours[struck] *= np.exp(rng.normal(0, 1, BURSTS))[burst]
+        handed[struck] = (rng.random(BURSTS) < 0.4)[burst]
     running = rng.random(TICKETS) < 0.05
     hour = rng.choice(24, size=TICKETS, p=office_hours())
     subject = np.array([f"category {k // 3}" for k in kind], dtype=object)
