@@ -333,6 +333,7 @@ RUNS = {
     Close
 + Register Assess Postpone Assess Postpone Assess Cancel
 + Register Assess Start Measure_baseline Implement Cancel
++ Register Assess Start Measure_baseline Cancel
 + Register Assess Start Measure_baseline Implement Evaluate Restart Implement Cancel
 - Register Assess Start Implement Evaluate Close
 - Register Assess Start Measure_baseline Implement Close

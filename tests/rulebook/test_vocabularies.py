@@ -128,11 +128,14 @@ knowledge jira
 - To Do, In Progress, Done
 - To Do, Done, Canceled
 continual_improvement register
-+ add, start, note, measure baseline, evaluate, note, close
-+ add, start, measure baseline, evaluate, evaluate, restart, evaluate, close
-+ add, withdraw
-- add, start, evaluate, close
-- add, start, close
++ add, assess, start, measure baseline, implement, evaluate, evaluate, close
++ add, assess, start, measure baseline, implement, evaluate, restart, implement, evaluate, close
++ add, assess, postpone, assess, withdraw
++ add, assess, measure baseline, start, withdraw
+- add, start, measure baseline, implement, evaluate, close
+- add, assess, start, measure baseline, evaluate, close
+- add, assess, start, implement, evaluate, close
+- add, assess, start, measure baseline, implement, close
 continual_improvement jira
 + To Do, In Progress, Done
 - To Do, Done
