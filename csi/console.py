@@ -289,6 +289,14 @@ def cycle_lines(results: dict[str, Any], out: Path) -> list[str]:
     if results["outcome"] == "no data":
         missing = [f"{row['what']}. {row['to_do']}." for row in results["missing"]]
         return ["No data: nothing was measured.", *missing, "", f"Look at {out / 'report.html'}"]
+    lines = [line for one in found["improvements"] for line in _judged_lines(one)]
+    if not lines:
+        lines = ["No improvement was judged; every KPI and rule was measured."]
+    return [*lines, "", f"Look at {out / 'report.html'}"]
+
+
+def _judged_lines(found: dict[str, Any]) -> list[str]:
+    """Say what became of one improvement."""
     lines = [
         f"{found['improvement']}: {found['verdict']}.",
         f"{found['title']}. {found['sentence']}",
@@ -296,12 +304,7 @@ def cycle_lines(results: dict[str, Any], out: Path) -> list[str]:
     if found["guardrails"]:
         said = ", ".join(f"{code} {verdict}" for code, verdict in found["guardrails"].items())
         lines.append(f"Guardrails: {said}.")
-    return [
-        *lines,
-        f"Entry {found['entry']} of the register.",
-        "",
-        f"Look at {out / 'report.html'}",
-    ]
+    return [*lines, f"Entry {found['entry']} of the register."]
 
 
 def kept_lines(notebooks: Sequence[str]) -> list[str]:

@@ -16,9 +16,9 @@ Errors: CY201 for a cycle file that cannot be read, CY202 for what it states wro
 at once). What shows only against the files that it names is found by `csi.stages.Loop.check`,
 before anything runs or is registered: CY203 a window without tickets, CY204 an input that cannot
 be read, CY205 a scope that matches no ticket, CY206 the metric as its own guardrail, CY207 a KPI of
-which the log holds no ticket, CY208 a log that ends too early, CY209 an entry that
-cannot be evaluated on this log, CY210 a scope of which neither window holds a ticket, CY211 a report date that cannot be,
-CY212 a register's URL with a password where it would be kept.
+which the log holds no ticket, CY208 a log that ends too early, CY209 an entry that cannot be
+evaluated on this log, CY210 a scope of which neither window holds a ticket, CY211 a report date
+that cannot be, CY212 a register's URL with a password where it would be kept.
 
 That there is nothing to measure (yet) is no mistake: `NO_DATA` names the codes that
 `csi.cycle_run` turns into an outcome of its own.

@@ -17,7 +17,7 @@ data" and says what is missing. Nothing is registered.
 they are replaced together or not at all. `failed.json` says why the last run failed, and is gone
 when one has succeeded.
 
-Exit code: 1 where the verdict is "worse" or "guardrail breached", else 0.
+Exit code: 1 where a verdict is "worse" or "guardrail breached", else 0.
 """
 
 from __future__ import annotations
@@ -27,8 +27,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from csi.cycle import NO_DATA, Cycle, load_cycle
+from csi.cycle_compare import compare, side_of
+from csi.cycle_history import (
+    add_to_history,
+    definitions_of,
+    earlier_than,
+    place_of,
+    read_history,
+    turn_of,
+)
+from csi.cycle_status import FAILED
 from csi.locks import Holder, folder_lock, register_lock
-from csi.manifest import RESULTS, Manifest
+from csi.manifest import RESULTS, Manifest, sha256_of
 from csi.outputs import clear_unfinished, read_json, to_json, whole_set, write_json
 from csi.register import Register
 from csi.report.cycle_page import cycle_page
@@ -43,8 +53,8 @@ if TYPE_CHECKING:
 
     Step = Callable[[str], None]
 
+NOTHING: Final = "no data"
 ALARMING: Final = ("worse", "guardrail breached")
-FAILED: Final = "failed.json"
 WRITES_REGISTER: Final = ("3_improve", "4_evaluate")
 
 
@@ -58,8 +68,9 @@ class CycleOutcome:
 
     @property
     def exit_code(self) -> int:
-        """1 where things got worse."""
-        return int(self.results["evaluate"]["verdict"] in ALARMING)
+        """1 where things got worse, by the verdict on any improvement."""
+        judged = self.results["evaluate"].get("improvements", [])
+        return int(any(one["verdict"] in ALARMING for one in judged))
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,7 @@ def run(
     cycle = load_cycle(path.resolve(), report_date, register_place)
     folder = (out or cycle.default_out).resolve()
     Register.preflight(cycle.register)
+    read_history(place_of(cycle))  # a damaged one is told before anything runs
     holder = Holder.me(cycle.path)
     with ExitStack() as held:
         held.enter_context(register_lock(cycle.register, holder))
@@ -132,7 +144,7 @@ def _checked(this: _Run, manifest: Manifest) -> list[CodedError]:
         if all(one.code in NO_DATA for one in found):
             return found
         raise
-    manifest.pin_log(loop.tickets.audit.log.meta.sha256)
+    manifest.pin_log(loop.manifest.log)
     return []
 
 
@@ -166,7 +178,9 @@ def _finished(this: _Run, snapshot: str, kept: tuple[str, ...]) -> CycleOutcome:
     this.step("report")
     loop = this.loop(snapshot)
     results = results_of(loop)
+    results["earlier"] = earlier_of(this.cycle, results)
     _write(this, results, cycle_page(results, this.out))
+    _remember(this, results)
     loop.manifest.finish()
     return CycleOutcome(this.out, results, kept)
 
@@ -174,8 +188,9 @@ def _finished(this: _Run, snapshot: str, kept: tuple[str, ...]) -> CycleOutcome:
 def _no_data(this: _Run, manifest: Manifest, missing: list[CodedError]) -> CycleOutcome:
     """Say what is missing and what to do, as a result of its own."""
     this.step("no data")
-    results = no_data_results(this.cycle, missing)
+    results = no_data_results(manifest, missing)
     _write(this, results, no_data_page(results))
+    _remember(this, results)
     manifest.finish()
     return CycleOutcome(this.out, results)
 
@@ -185,6 +200,24 @@ def _write(this: _Run, results: dict[str, Any], page: str) -> None:
         (aside / RESULTS[0]).write_text(to_json(results), encoding="utf-8", newline="")
         (aside / RESULTS[1]).write_text(page, encoding="utf-8", newline="")
     (this.out / FAILED).unlink(missing_ok=True)
+
+
+def _remember(this: _Run, results: dict[str, Any]) -> None:
+    """Enter the cycle where later ones find it."""
+    written = sha256_of(this.out / RESULTS[0])
+    turn = turn_of(results, name=this.cycle.path.name, results_sha256=written)
+    add_to_history(place_of(this.cycle), turn)
+
+
+def earlier_of(cycle: Cycle, results: dict[str, Any]) -> dict[str, Any]:
+    """Return what earlier cycles of the register found, and this one against the newest of them."""
+    this = turn_of(results, name=cycle.path.name, results_sha256="")
+    earlier = earlier_than(this.current.end, read_history(place_of(cycle)))
+    newest = next((one for one in earlier if one.outcome != NOTHING), None)
+    against = None if newest is None else compare(newest, this).to_dict()
+    if against is not None:
+        del against["b"]  # it is this cycle
+    return {"cycles": [side_of(one) for one in earlier], "against": against}
 
 
 def _registered(this: _Run) -> bool:
@@ -204,16 +237,19 @@ def _registered(this: _Run) -> bool:
     return True
 
 
-def no_data_results(cycle: Cycle, missing: list[CodedError]) -> dict[str, Any]:
+def no_data_results(manifest: Manifest, missing: list[CodedError]) -> dict[str, Any]:
     """Put together results.json of a cycle that had nothing to measure."""
+    cycle = manifest.cycle
     return {
-        "outcome": "no data",
+        "outcome": NOTHING,
+        "pinned": manifest.snapshot,
         "window": cycle.window_days,
         "report_date": cycle.settings.report_date.isoformat(),
         "cycle_sha256": cycle.sha256,
         "missing": [{"code": e.code, "what": e.what, "to_do": e.fix} for e in missing],
         "kpis": {name: [] for name in cycle.windows},
         "rules": [],
+        "definitions": definitions_of(cycle, [], []),
         "evaluate": {"verdict": None, "sentence": "There was nothing to measure."},
     }
 
@@ -222,14 +258,22 @@ def results_of(loop: Loop) -> dict[str, Any]:
     """Put together what results.json holds, from what the four steps left."""
     out, settings = loop.out, loop.cycle.settings
     found = read_json(out / "4_evaluate" / "evaluation.json")
+    kpis = read_json(out / "1_measure" / "kpis.json")
+    rules = read_json(out / "1_measure" / "rules.json")
     return {
-        "outcome": "evaluated" if found.get("verdict") else "measured",
+        "outcome": "evaluated" if found["verdict"] else "measured",
+        "pinned": loop.manifest.snapshot,
         "window": loop.cycle.window_days,
         "report_date": settings.report_date.isoformat(),
         "cycle_sha256": loop.cycle.sha256,
         "snapshot": read_json(out / "1_measure" / "snapshot.json"),
-        "kpis": read_json(out / "1_measure" / "kpis.json"),
-        "rules": read_json(out / "1_measure" / "rules.json"),
+        "kpis": kpis,
+        "rules": rules,
+        "definitions": definitions_of(
+            loop.cycle,
+            [row["kpi"] for row in kpis["current"]],
+            [row["code"] for row in rules],
+        ),
         "opportunities": read_json(out / "2_analyse" / "opportunities.json"),
         "register": read_json(out / "4_evaluate" / "register.json"),
         "others": read_json(out / "4_evaluate" / "others.json"),

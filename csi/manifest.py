@@ -62,6 +62,7 @@ class _Stored(BaseModel):
     report_date: str
     register_given: str
     snapshot: str
+    window: dict[str, dict[str, str]]
     log: str
     steps: dict[str, dict[str, str]]
     results: dict[str, str]

@@ -47,6 +47,45 @@ def cycle_run(ctx: click.Context, /, cycle_file: Path, **options: Any) -> None:
     ctx.exit(outcome.exit_code)
 
 
+@cycle.command("status")
+@click.argument("place", type=IN_FILE, default=Path(), metavar="[CYCLE.toml | OUT]")
+@click.option("--out", type=OUT_DIR, help="The cycle's folder, where it is not the default one.")
+@click.option("--json", "as_json", is_flag=True)
+def cycle_status(place: Path, out: Path | None, *, as_json: bool) -> None:
+    """Say how far a cycle is: notebooks done, what is next or failed and why, who runs it now.
+
+    \b
+    Example:
+      trueloop cycle status desk/cycle.toml
+    """
+    from csi.cycle_status import status_of
+    from csi.cycle_words import status_lines
+
+    found = status_of(place, out)
+    echo_result(found.to_dict(), status_lines(found), as_json=as_json)
+
+
+@cycle.command("compare")
+@click.argument("a", type=IN_FILE)
+@click.argument("b", type=IN_FILE)
+@click.option("--json", "as_json", is_flag=True)
+def cycle_compare(a: Path, b: Path, *, as_json: bool) -> None:
+    """Put the current windows of two cycles side by side: every KPI, every rule, what changed.
+
+    A and B are folders that `cycle run` has left, or their results.json.
+
+    \b
+    Example:
+      trueloop cycle compare cycle-2025-07-07 cycle-2025-10-06
+    """
+    from csi.cycle_compare import compare
+    from csi.cycle_history import turn_at
+    from csi.cycle_words import compared_lines
+
+    found = compare(turn_at(a), turn_at(b))
+    echo_result(found.to_dict(), compared_lines(found), as_json=as_json)
+
+
 def _absolute(register: str) -> str:
     """Return a path as seen from here; the notebooks run elsewhere. A URL stays as it is."""
     return register if not register or "://" in register else str(Path(register).resolve())

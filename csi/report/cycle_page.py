@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
+from csi.evaluation.design import Design
 from csi.improvement_words import rule_in_words
+from csi.report.earlier_section import EarlierSection, earlier_section
 from csi.report.page import render
 from csi.report.words import number, percent, range_of_shares
 from csi.statistics import DecisionRule
@@ -33,18 +35,28 @@ STEPS: Final = {
 }
 
 
+CAUTION: Final = (
+    " A comparison of before and after cannot tell an improvement from a season or from something "
+    "else that changed at the same time."
+)
+NOT_JUDGED: Final = {
+    "improvement": "no improvement",
+    "verdict": "Nothing was judged",
+    "class": "none",
+    "sentence": "The cycle file states no improvement, and the register has none under way whose "
+    "windows this log holds. What was measured stands below.",
+    "method": "",
+}
+
+
 @dataclass(frozen=True)
 class CyclePage:
     """The words of the page, in reading order; lists hold one dict a row."""
 
     scope: str
-    improvement: str
-    verdict: str
-    verdict_class: str
-    verdict_sentence: str
-    method: str
+    verdicts: Sequence[dict[str, str]]
     figures: Sequence[dict[str, str]]
-    rule: Sequence[tuple[str, str]]
+    rules_of: Sequence[dict[str, Any]]
     evaluate_pictures: Sequence[dict[str, str]]
     windows: str
     kpis: Sequence[dict[str, str]]
@@ -53,6 +65,7 @@ class CyclePage:
     rules: Sequence[dict[str, str]]
     register_note: str
     register: Sequence[dict[str, Any]]
+    earlier: EarlierSection
     quality: Sequence[dict[str, str]]
     files: Sequence[dict[str, str]]
     provenance: Sequence[tuple[str, str]]
@@ -65,22 +78,17 @@ def cycle_page(results: Mapping[str, Any], folder: Path) -> str:
 
 
 def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
-    found = results["evaluate"]
+    judged = results["evaluate"]["improvements"]
     windows = {name: f"{w['start']} to {w['end']}" for name, w in results["window"].items()}
     return CyclePage(
         scope=f"Baseline {windows['baseline']}, current {windows['current']} (end excluded, UTC).",
-        improvement=f"{found['entry']}: {found['improvement']}",
-        verdict=found["verdict"].capitalize(),
-        verdict_class=VERDICT_CLASS[found["verdict"]],
-        verdict_sentence=f"{found['title']}: {found['sentence']}",
-        method=f"Method: {found['method']}; n = {number(found['n_baseline'])} before, "
-        f"{number(found['n_current'])} now. A comparison of before and after cannot tell an "
-        "improvement from a season or from something else that changed at the same time.",
+        verdicts=[_verdict(one) for one in judged] or [NOT_JUDGED],
         figures=_figures(results),
-        rule=_rule(results),
+        rules_of=[{"title": f"{one['entry']}", "rows": _rule(one)} for one in judged],
         evaluate_pictures=[
             _picture(folder, "4_evaluate", "The metric in both windows, open tickets as censored.")
-        ],
+        ]
+        * bool(judged),
         windows="Tickets count in the window in which they were opened, and both windows are "
         "followed for equally long. Intervals are 95 %.",
         kpis=[_kpi(*pair) for pair in zip(*results["kpis"].values(), strict=True)],
@@ -92,6 +100,7 @@ def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
         rules=_rules(results["rules"]),
         register_note="Every entry of the register that this cycle names, as it stands now.",
         register=[row | {"verdict": row["verdict"] or "none yet"} for row in results["register"]],
+        earlier=earlier_section(results),
         quality=[_defect(row) for row in results["snapshot"]["quality"]],
         files=_files(),
         provenance=[
@@ -120,8 +129,20 @@ def _figures(results: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _rule(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = results["evaluate"]
+def _verdict(one: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "improvement": f"{one['entry']}: {one['improvement']}",
+        "verdict": one["verdict"].capitalize(),
+        "class": VERDICT_CLASS[one["verdict"]],
+        "sentence": f"{one['title']}: {one['sentence']}",
+        "method": f"Design: {one['design']}. {one['design_why']} Method: {one['method']}; "
+        f"n = {number(one['n_baseline'])} before, {number(one['n_current'])} now."
+        + CAUTION
+        * (one["design"] == Design.BEFORE_AFTER.value),
+    }
+
+
+def _rule(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     guards = ", ".join(f"{code}: {verdict}" for code, verdict in found["guardrails"].items())
     effect, (low, high) = found["effect"], found["interval"]
     said = (
