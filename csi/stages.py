@@ -36,6 +36,8 @@ from csi.cycle_checks import PlanChecks, require_tickets
 from csi.cycle_evidence import CycleEvidence
 from csi.effects import causes_of, effects_of, pareto_picture
 from csi.evidence import view
+from csi.improving import Days
+from csi.kpi_charts import charts_of
 from csi.manifest import Manifest
 from csi.opportunities import opportunities_of
 from csi.outputs import read_json, write_json, write_parquet, write_text
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
     from csi.improving import Answer
     from csi.kpi import Measurement
+    from csi.kpi_charts import KpiCharts
     from csi.register import Entry
     from rules.spec import Rule
 
@@ -78,6 +81,9 @@ class Measured:
     service_levels: pd.DataFrame
     service_levels_by_month: pd.DataFrame
     picture: Picture
+    signals: pd.DataFrame
+    changes: pd.DataFrame
+    charts: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +205,7 @@ class Loop:
         require_tickets(self.cycle, self.tickets.evidence.cases)
         found, rows = self._measured, self._rule_rows()
         frame = pd.DataFrame(rows)
-        picture = rates(frame)
+        picture, charts = rates(frame), self._charts()
         with self.manifest.step("1_measure") as folder:
             write_json(folder / "snapshot.json", self._snapshot())
             plain = {name: [one.to_dict() for one in side] for name, side in found.items()}
@@ -207,14 +213,26 @@ class Loop:
             write_json(folder / "rules.json", rows)
             write_parquet(folder / CASES, pa.Table.from_pandas(self.tickets.evidence.cases))
             write_parquet(folder / "findings.parquet", self.tickets.audit.result.findings)
+            for name, table in (
+                ("series", charts.series),
+                ("signals", charts.signals),
+                ("changes", charts.changes),
+            ):
+                write_parquet(folder / f"{name}.parquet", pa.Table.from_pandas(table))
+            write_json(folder / "sentences.json", {"charts": list(charts.sentences)})
             write_text(folder / PICTURE, picture.svg)
+            for place, chart in enumerate(charts.pictures, 1):
+                write_text(folder / f"chart_{place}.svg", chart.svg)
         return Measured(
-            story=Story(stories.measure_story(found, frame)),
+            story=Story(stories.measure_story(found, frame, charts)),
             kpis=stories.kpi_frame(found),
             rules=frame,
             service_levels=attained_by(self.tickets.clocks, "target").to_pandas(),
             service_levels_by_month=attained_by(self.tickets.clocks, "target", "month").to_pandas(),
             picture=picture,
+            signals=charts.signals,
+            changes=charts.changes,
+            charts=charts.pictures,
         )
 
     def analyse(self) -> Analysed:
@@ -325,6 +343,13 @@ class Loop:
         return answer
 
     # --- parts of the steps
+
+    def _charts(self) -> KpiCharts:
+        """Every KPI by week over both windows, against what was usual in the baseline."""
+        windows = self.cycle.windows
+        span = Days(windows["baseline"].start_us, windows["current"].end_us)
+        every, known = self.tickets.catalogue.values(), self.tickets.evidence
+        return charts_of(every, known, span, baseline=windows["baseline"])
 
     def _breach_causes(self) -> pd.DataFrame:
         """Where the time of the promises went that were broken, by target."""

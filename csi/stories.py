@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from csi.effects import Cause, Effects
     from csi.kpi import Measurement
+    from csi.kpi_charts import KpiCharts
     from csi.opportunities import Opportunities
     from rules.spec import Rule
 
@@ -125,8 +126,14 @@ def pareto(rules: pd.DataFrame) -> pd.DataFrame:
     return now[columns].reset_index(drop=True)
 
 
-def measure_story(found: Mapping[str, Sequence[Measurement]], rules: pd.DataFrame) -> str:
-    """Say where we stand."""
+def measure_story(
+    found: Mapping[str, Sequence[Measurement]],
+    rules: pd.DataFrame,
+    charts: KpiCharts,
+    *,
+    most: int = 3,
+) -> str:
+    """Say where we stand, and what changed its level or left its limits."""
     said = measured_in_words
     moved = [
         f"{after.title}: {said(before.to_dict())} before, {said(after.to_dict())} now."
@@ -136,7 +143,12 @@ def measure_story(found: Mapping[str, Sequence[Measurement]], rules: pd.DataFram
     now = rules[rules["window"] == CURRENT]
     broken = int((now["violates"] > 0).sum())
     rest = f"{plural(broken, 'rule')} of {len(now)} violated in the current window."
-    return "\n".join([*moved[:3], rest])
+    changed = [f"{sentence}." for sentence in charts.changes["sentence"].head(most)]
+    signals = (
+        f"{plural(len(charts.signals), 'signal')} in {plural(len(charts.charts), 'control chart')}. "
+        "A signal says where to look."
+    )
+    return "\n".join([*moved[:most], *changed, signals, rest])
 
 
 def analyse_story(
