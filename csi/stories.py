@@ -145,7 +145,7 @@ def measure_story(
     rest = f"{plural(broken, 'rule')} of {len(now)} violated in the current window."
     changed = [f"{sentence}." for sentence in charts.changes["sentence"].head(most)]
     signals = (
-        f"{plural(len(charts.signals), 'signal')} in {plural(len(charts.charts), 'control chart')}. "
+        f"{plural(len(charts.signals), 'signal')} in {len(charts.charts)} control charts. "
         "A signal says where to look."
     )
     return "\n".join([*moved[:most], *changed, signals, rest])
