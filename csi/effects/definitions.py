@@ -19,7 +19,7 @@ never from the data:
     satisfaction
         a rule of the feedback practice, or one that names a step of feedback or the score
 
-A ticket is done at `DONE`, or at a step outside the model (feedback).
+A ticket is done at a step of `DONE`; steps of `FEEDBACK` come afterwards.
 
 Not told: what is a part of the outcome by habit and not by definition. A ticket that stays open for
 long has more time to be passed around; the sentences of such rules say so (`needs_time`). A rule
@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from csi.effects.outcomes import BREACH, REOPENING, SATISFACTION, TIME
+from csi.effects.outcomes import BREACH, REOPENING, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 RESOLVE: Final = "Resolve"
 REOPEN: Final = "Reopen"
 DONE: Final = frozenset({RESOLVE, "Close", "Cancel"})
+FEEDBACK: Final = frozenset({"Ask feedback", "Receive feedback", "Contact customer"})
 # where in its parameters a template that measures time says at which step it begins; "" is opening
 TIMED: Final = {
     "meets_target": "",
@@ -61,14 +62,14 @@ SCORE: Final = "score"
 def part_of(rule: Rule, outcome: str, practices: Mapping[str, Practice]) -> str:
     """Say why a rule's violation is by definition a part of an outcome; "" where it is not."""
     practice = practices.get(rule.case_type)
-    outside = frozenset(() if practice is None else practice.outside_model)
-    asked = {
-        TIME: _of_time,
-        BREACH: _of_time,
-        REOPENING: _of_reopening,
-        SATISFACTION: _of_satisfaction,
-    }
-    return asked[outcome](rule, outside, practice)
+    # in a case of feedback its steps are the work itself
+    own = frozenset(() if practice is None else practice.activities)
+    afterwards = DONE | FEEDBACK - own
+    if outcome in {TIME, BREACH}:
+        return _of_time(rule, afterwards)
+    if outcome == REOPENING:
+        return _of_reopening(rule, afterwards, practice)
+    return _of_satisfaction(rule)
 
 
 def needs_time(rule: Rule) -> bool:
@@ -76,20 +77,20 @@ def needs_time(rule: Rule) -> bool:
     return rule.template in COUNTING or rule.template in TIMED
 
 
-def _of_time(rule: Rule, outside: frozenset[str], _: Practice | None) -> str:
+def _of_time(rule: Rule, afterwards: frozenset[str]) -> str:
     begin = TIMED.get(rule.template)
     if begin is not None:
         step = _value(rule, begin) if begin else ""
-        if step not in DONE | outside:
+        if step not in afterwards:
             return "the rule measures a time that is part of the time to resolve"
     if rule.template in COUNTING and _value(rule, "activity") in {REOPEN, RESOLVE}:
         return "the rule counts reopenings, and a reopening makes the time to resolve longer"
-    if _work_after_done(rule, outside):
+    if _work_after_done(rule, afterwards):
         return "the rule is about work after the ticket was done, which takes the resolution back"
     return _resolved_at_all(rule)
 
 
-def _of_reopening(rule: Rule, outside: frozenset[str], practice: Practice | None) -> str:
+def _of_reopening(rule: Rule, afterwards: frozenset[str], practice: Practice | None) -> str:
     activity = _value(rule, "activity")
     asked = (
         (REOPEN in _steps(rule), "the rule names Reopen"),
@@ -98,7 +99,7 @@ def _of_reopening(rule: Rule, outside: frozenset[str], practice: Practice | None
             "the rule counts resolutions, and all but the first follow a reopening",
         ),
         (
-            _work_after_done(rule, outside),
+            _work_after_done(rule, afterwards),
             "the rule is about work after the ticket was done, which is a reopening",
         ),
         (
@@ -119,20 +120,20 @@ def _of_reopening(rule: Rule, outside: frozenset[str], practice: Practice | None
     return next((why for holds, why in asked if holds), "") or _resolved_at_all(rule)
 
 
-def _of_satisfaction(rule: Rule, outside: frozenset[str], _: Practice | None) -> str:
+def _of_satisfaction(rule: Rule) -> str:
     if rule.practice == "feedback":
         return "the rule is about the feedback itself"
     where = _value(rule, "where")
-    if _steps(rule) & outside or (where is not None and where.attribute == SCORE):
+    if _steps(rule) & FEEDBACK or (where is not None and where.attribute == SCORE):
         return "the rule names a step of feedback, or the score"
     return ""
 
 
-def _work_after_done(rule: Rule, outside: frozenset[str]) -> bool:
+def _work_after_done(rule: Rule, afterwards: frozenset[str]) -> bool:
     """Whether the rule forbids a step of work once the ticket is done."""
     if rule.template != "never_follows" or _value(rule, "activity") not in DONE:
         return False
-    return _value(rule, "then") not in DONE | outside
+    return _value(rule, "then") not in afterwards
 
 
 def _resolved_at_all(rule: Rule) -> str:

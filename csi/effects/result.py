@@ -135,7 +135,7 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
             numbers = column.astype(np.float64)
             column = numbers.map(lambda one: float(f"{one:.{DIGITS}g}"))
         else:
-            column = column.fillna("").astype(object)
+            column = column.astype(object).where(column.notna(), "")
         shown[name] = column
     return pd.DataFrame(shown)
 
