@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from csi import improvement_words, stories
+from csi import analysis_tables, improvement_words, stories
 from csi import kpi as kpis
 from csi.audit_outputs import summary_of
 from csi.cycle import Cycle, load_cycle
@@ -53,7 +53,7 @@ from process_mining.errors import CodedError
 from rules.service_level import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -88,7 +88,10 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
-    """What weighs most, what goes with it, and what could be done."""
+    """What weighs most, what goes with it, and what could be done.
+
+    `tables` are for reading, by name; the frames of the same names hold every figure.
+    """
 
     story: Story
     pareto: pd.DataFrame
@@ -103,6 +106,7 @@ class Analysed:
     process_map: Picture
     picture: Picture
     teams_picture: Picture
+    tables: Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,6 +281,13 @@ class Loop:
             process_map=process_picture(process_map(log, leave_out=leave_out)),
             picture=picture,
             teams_picture=Picture(could.teams.picture),
+            tables={
+                "pareto": analysis_tables.pareto_table(found.pareto),
+                "effects": analysis_tables.effects_table(found.effects),
+                "opportunities": analysis_tables.opportunities_table(could.ranked.frame),
+                "candidates": analysis_tables.candidates_table(could.candidates.frame),
+                "teams": analysis_tables.teams_table(could.teams.frame),
+            },
         )
 
     def improve(self) -> Improved:
