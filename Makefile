@@ -10,7 +10,7 @@ STAMP := $(VENV)/.trueloop-setup
 UV = $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 DEMO_OUT ?= demo-out
 
-.PHONY: help setup demo test lint bench trial trial-rules docs lock lab clean
+.PHONY: help setup demo test lint bench trial trial-rules trial-statistics docs lock lab clean
 
 help:
 	@echo "make setup   everything into .venv; then .venv/bin/trueloop is the command"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   speed as ratios, printed and written into docs/benchmarks.md"
 	@echo "make trial   long trials: exactness on 20,000 variants, and the like"
 	@echo "make trial-rules   only that of the rules: 100,000 pairs of a rule and a case, by three judges"
+	@echo "make trial-statistics   only that of the evaluation: 2,000 cycles of each kind in which nothing happens, 1,000 with an effect or a harm; writes docs/statistics-trial.md"
 	@echo "make docs    generated files anew: docs/rules, docs/reference-models.md, docs/kpis.md, the figures of docs/service-level-reconciliation.md, environment.yml"
 	@echo "make lock    requirements.lock anew from pyproject.toml"
 	@echo "make lab     the four notebooks in JupyterLab"
@@ -56,6 +57,9 @@ trial: setup
 
 trial-rules: setup
 	$(BIN)/python -m pytest -m trial --override-ini addopts= --import-mode=importlib -s tests/properties/test_rule_trial.py
+
+trial-statistics: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m trial --override-ini addopts= --import-mode=importlib -s tests/properties/test_statistics_trial.py --trial-docs docs/statistics-trial.md
 
 docs: setup
 	$(BIN)/trueloop rules docs --out docs/rules

@@ -87,8 +87,8 @@ class World:
     `per_week`: mean tickets a week of one team. `teams`, `others`: speeds of the touched teams and
     of those of the comparison group. `week_sd`, `team_week_sd`: shocks of the log time.
     `shock`, `team_shock`: half widths of the uniform shocks of chances. `persistence`: correlation
-    of the shocks of neighbouring weeks. `trend`: change of the log time a week; `trend_of_shares`:
-    of the chances. `common`: what happens to everybody at the intervention.
+    of the shocks of neighbouring weeks. `trend`: change of the log time a week; `trend_of_met`:
+    of the chance to be met. `common`: what happens to everybody at the intervention.
     """
 
     per_week: float = 15.0
@@ -108,7 +108,7 @@ class World:
     team_shock: float = 0.06
     volume_shape: float = 40.0
     trend: float = 0.0
-    trend_of_shares: float = 0.0
+    trend_of_met: float = 0.0
     common: Planted = NOTHING
     follow: int = 5
 
@@ -250,9 +250,8 @@ class _Draw:
         hours *= np.exp(self.shocks.time[week, team] + self.world.trend * week)
         cancelled = self.rng.random(n) < CANCELLED
         hours = np.where(cancelled, hours * self.rng.random(n), hours)
-        more = self.world.trend_of_shares * week
 
-        def happens(base: Floats, shock: Floats, name: str) -> Bools:
+        def happens(base: Floats, shock: Floats, name: str, more: Floats | float = 0.0) -> Bools:
             chance = base[category] + shock[week, team] + more + effect[name]
             if n and not (chance.min() >= 0 and chance.max() <= 1):
                 msg = f"chances of {name} from {chance.min():.2f} to {chance.max():.2f}"
@@ -260,9 +259,9 @@ class _Draw:
             return np.asarray(self.rng.random(n) < chance)
 
         def scores() -> Floats:
-            mean = SCORE[category] + self.shocks.score[week, team] + more + effect["score"] / 4
+            mean = SCORE[category] + self.shocks.score[week, team] + effect["score"] / 4
             person = self.rng.beta(mean * AGREEMENT, (1 - mean) * AGREEMENT)
-            return 1.0 + self.rng.binomial(4, person)
+            return np.asarray(1.0 + self.rng.binomial(4, person), dtype=np.float64)
 
         at = MONDAY_US + (week * 7 + weekday) * s.US_PER_DAY
         return Tickets(
@@ -272,7 +271,7 @@ class _Draw:
             priority=priority,
             team=team,
             cancelled=cancelled,
-            met=happens(MET, self.shocks.met, "met"),
+            met=happens(MET, self.shocks.met, "met", self.world.trend_of_met * week),
             reopened=happens(REOPENED, self.shocks.reopened, "reopened"),
             asked=self.rng.random(n) < ASKED,
             answered=self.rng.random(n) < ANSWERED,

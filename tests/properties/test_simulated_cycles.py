@@ -191,7 +191,7 @@ def test_planted_differences_of_chances_and_points_are_exact() -> None:
 
 def test_a_trend_runs_through_both_windows() -> None:
     slope, flat = 0.01, tickets(STILL, NOTHING)
-    steep = tickets(replace(STILL, trend=slope, trend_of_shares=-0.002), NOTHING)
+    steep = tickets(replace(STILL, trend=slope, trend_of_met=-0.002), NOTHING)
     assert steep.hours == pytest.approx(flat.hours * np.exp(slope * week_of(flat)))
     week = week_of(flat) - WEEKS
     fewer = np.bincount(week, flat.met & ~steep.met) / np.bincount(week)
