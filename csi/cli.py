@@ -7,7 +7,6 @@ error. Modules are imported inside the commands, so that `--help` stays quick.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import os
 import sys
@@ -20,7 +19,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from csi.commands.cycle import cycle
-from csi.commands.shared import IN_FILE, OUT_DIR, echo_result, on_lines, printable
+from csi.commands.register import register
+from csi.commands.shared import (
+    IN_FILE,
+    OUT_DIR,
+    SEVERITIES,
+    echo_result,
+    moment,
+    on_lines,
+    printable,
+)
 from process_mining.errors import CodedError, ManyCodedErrors, RunError
 
 if TYPE_CHECKING:
@@ -31,8 +39,6 @@ if TYPE_CHECKING:
     from process_mining.sources import ReadOptions
 
 MIN_KEY_BYTES = 16
-OLDEST_YEAR, NEWEST_YEAR = 1970, 2199
-SEVERITIES = click.Choice(["low", "medium", "high", "critical"])
 
 
 class _Finite(click.FloatRange):
@@ -57,6 +63,7 @@ def cli() -> None:
 
 
 cli.add_command(cycle)
+cli.add_command(register)
 
 
 def main() -> None:
@@ -107,24 +114,6 @@ def _wrong_usage(error: click.ClickException) -> CodedError:
     return CodedError("CL002", error.format_message(), fix=fix)
 
 
-def _moment(_: click.Context, option: click.Parameter, value: str | None) -> dt.datetime | None:
-    """Read an ISO date (its midnight, UTC) or an ISO time with a zone."""
-    if value is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(value)
-    except (ValueError, OverflowError) as error:
-        msg = f"'{value}' is not an ISO date such as 2025-06-30 or 2025-06-30T18:00:00+02:00"
-        raise click.BadParameter(msg, param=option) from error
-    if moment.tzinfo is None and len(value) > len("2025-06-30"):
-        msg = f"'{value}' has no zone; write it as {value}Z or with an offset"
-        raise click.BadParameter(msg, param=option)
-    if not OLDEST_YEAR <= moment.year <= NEWEST_YEAR:
-        msg = f"'{value}' is outside the years {OLDEST_YEAR} to {NEWEST_YEAR}"
-        raise click.BadParameter(msg, param=option)
-    return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
 def _duration(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
     """Read a duration such as 90m, 4h or 2d, in microseconds."""
     from rules.durations import parse_duration
@@ -161,7 +150,7 @@ def ready_options(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--model", type=IN_FILE, help="Reference model (BPMN, PNML) instead of ours."),
         click.option("--process", help="The process of --model, where its file holds several."),
         click.option("--targets", type=IN_FILE, help="Service-level targets (TOML)."),
-        click.option("--as-of", callback=_moment, help="Judge open cases at this time."),
+        click.option("--as-of", callback=moment, help="Judge open cases at this time."),
         click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140."),
     ]
     for option in reversed(options):
@@ -242,7 +231,7 @@ def read_key(path: Path) -> bytes:
 @log_options
 @judge_options
 @click.option("--out", type=OUT_DIR, default=Path("audit-out"), show_default=True)
-@click.option("--report-date", callback=_moment, help="Date on the report; default: --as-of.")
+@click.option("--report-date", callback=moment, help="Date on the report; default: --as-of.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.pass_context
 def audit_command(ctx: click.Context, /, **options: Any) -> None:
@@ -274,7 +263,7 @@ def audit_command(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--practice", help="Read the log in the words of this practice.")
 @click.option("--ends", multiple=True, help="An activity that ends a case, e.g. Closed.")
 @click.option("--costs", type=IN_FILE, help="Costs of moves by activity (TOML).")
-@click.option("--as-of", callback=_moment, help="Show open cases as of this time.")
+@click.option("--as-of", callback=moment, help="Show open cases as of this time.")
 @click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140.")
 @click.option("--fail-under", type=SHARE, help="Exit 1 under this log fitness.")
 @click.option("--out", type=OUT_DIR, default=Path("conform-out"), show_default=True)
@@ -320,8 +309,8 @@ def conform_command(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--practice", help="Read the log in the words of this practice, e.g. incident.")
 @click.option("--keep-share", type=SHARE, default=0.9, show_default=True)
 @click.option("--top-activities", type=click.IntRange(1), default=25, show_default=True)
-@click.option("--from", "begin", callback=_moment, help="Only cases from this time on.")
-@click.option("--to", "end", callback=_moment, help="Only cases before this time.")
+@click.option("--from", "begin", callback=moment, help="Only cases from this time on.")
+@click.option("--to", "end", callback=moment, help="Only cases before this time.")
 @click.option("--window", type=click.Choice(["inside", "begins"]), default="inside")
 @click.option("--slower-than", callback=_duration, help="Mark slower lines, e.g. 4h or 2d.")
 @click.option("--waiting", multiple=True, help="A step in which nobody works on the case.")
@@ -369,7 +358,7 @@ def mine_command(**options: Any) -> None:
 @log_options
 @click.option("--practice", help="Read the logs in the words of this practice, e.g. incident.")
 @click.option("--ends", multiple=True, help="An activity that ends a case, e.g. Closed.")
-@click.option("--split-at", callback=_moment, help="One log: cases begun before this day are A.")
+@click.option("--split-at", callback=moment, help="One log: cases begun before this day are A.")
 @click.option("--column", help="One log: groups by a case column, first_team, last_team, variant.")
 @click.option("--a", help="Value of the column that makes a case one of A.")
 @click.option("--b", help="The same for B; without it B is every other value.")
@@ -421,11 +410,11 @@ def compare_command(**options: Any) -> None:
 @click.option("--what-if", type=IN_FILE, help="Other targets, to see what would change (TOML).")
 @click.option("--tool-rows", type=IN_FILE, help="What the ticket tool's own SLA rows are (TOML).")
 @click.option("--practice", help="Judge the tickets that name this practice or none.")
-@click.option("--as-of", callback=_moment, help="Judge open tickets at this time.")
+@click.option("--as-of", callback=moment, help="Judge open tickets at this time.")
 @click.option("--allow", multiple=True, help="Accept a defect of the log, e.g. QG140.")
 @click.option("--fail-on", type=click.Choice(["missed"]), help="Exit 1 where an objective is.")
 @click.option("--out", type=OUT_DIR, default=Path("sla-out"), show_default=True)
-@click.option("--report-date", callback=_moment, help="Date on the reports; default: --as-of.")
+@click.option("--report-date", callback=moment, help="Date on the reports; default: --as-of.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.pass_context
 def sla_command(ctx: click.Context, /, **options: Any) -> None:
@@ -473,7 +462,7 @@ def sla_command(ctx: click.Context, /, **options: Any) -> None:
 @click.option("--answer-within", callback=_duration, help="Later answers do not count, e.g. 14d.")
 @click.option("--targets", type=IN_FILE, help="Service-level targets (TOML).")
 @click.option("--register", type=IN_FILE, help="Improvement register: what answers led to.")
-@click.option("--as-of", callback=_moment, help="Judge what became of low scores at this time.")
+@click.option("--as-of", callback=moment, help="Judge what became of low scores at this time.")
 @click.option("--show-comments", is_flag=True, help="Show comments, their addresses masked.")
 @click.option("--out", type=OUT_DIR, default=Path("feedback-out"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print feedback.json.")
@@ -839,107 +828,6 @@ def demo(out: Path, tickets: int, seed: int) -> None:
     lines = ["The desk, audited", *audit_lines(found.summary, out / "audit"), ""]
     lines += ["One turn of the loop", *cycle_lines(found.results, out / "cycle"), ""]
     click.echo(on_lines([*lines, f"Start here: {out / 'report.html'}"]))
-
-
-@cli.group()
-def register() -> None:
-    """The improvement register: an append-only file, its records chained by their hashes."""
-
-
-REGISTER = click.argument("path", type=IN_FILE, metavar="REGISTER")
-
-
-@register.command("list")
-@REGISTER
-@click.option("--json", "as_json", is_flag=True)
-def register_list(path: Path, *, as_json: bool) -> None:
-    """List every improvement: state, metric, owner, verdict.
-
-    \b
-    Example:
-      trueloop register list desk/register.sqlite
-    """
-    from csi.console import table_lines
-    from csi.register import Register
-
-    found = Register.open(path, create=False)
-    found.require_intact()
-    frame = found.to_pandas()
-    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-    shown = ("id", "title", "kpi", "owner", "state", "verdict")
-    cells = [[row[name] or "" for name in shown] for row in rows]
-    echo_result(rows, table_lines(shown, cells), as_json=as_json)
-
-
-@register.command("show")
-@REGISTER
-@click.argument("entry")
-def register_show(path: Path, entry: str) -> None:
-    """Show one improvement with its history.
-
-    \b
-    Example:
-      trueloop register show desk/register.sqlite IMP-0001
-    """
-    from csi.console import entry_lines
-    from csi.register import Register
-
-    opened = Register.open(path, create=False)
-    opened.require_intact()
-    found = opened.show(entry)
-    click.echo(on_lines(entry_lines(found)))
-
-
-@register.command("verify")
-@REGISTER
-def register_verify(path: Path) -> None:
-    """Walk the chain of hashes; exit 3 where it is broken.
-
-    \b
-    Example:
-      trueloop register verify desk/register.sqlite
-    """
-    from csi.register import Register
-
-    opened = Register.open(path, create=False)
-    opened.require_intact()
-    found = opened.verify()
-    click.echo(f"{found.records} records, the chain holds; head {found.head}")
-
-
-@register.command("audit")
-@REGISTER
-@click.option("--as-of", callback=_moment, help="Judge open improvements at this time.")
-@click.option("--fail-on", type=SEVERITIES, help="Exit 1 from this severity on.")
-@click.option("--out", type=OUT_DIR, default=Path("register-audit-out"), show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
-@click.pass_context
-def register_audit(ctx: click.Context, /, path: Path, **options: Any) -> None:
-    """Judge how improvements were kept by the reference model of continual improvement.
-
-    \b
-    Example:
-      trueloop register audit desk/register.sqlite --out register-audit-out
-    """
-    from csi.audit import AuditRequest, audit_log, judged_at
-    from csi.audit_outputs import summary_of, write_audit
-    from csi.console import audit_lines
-    from csi.register import Register
-    from csi.register_log import PRACTICE, register_log
-    from rules.spec import Severity
-
-    fail_on = options["fail_on"]
-    log = register_log(Register.open(path, create=False))
-    request = AuditRequest(
-        logs=(),
-        practice=PRACTICE,
-        fail_on=Severity[fail_on.upper()] if fail_on else None,
-    )
-    result = audit_log(log, request, as_of_us=judged_at(log, options["as_of"]))
-    summary = summary_of(result)
-    write_audit(result, summary, options["out"], None)
-    echo_result(summary, audit_lines(summary, options["out"]), as_json=options["as_json"])
-    ctx.exit(result.exit_code)
 
 
 @cli.command()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from csi.register import Entry
-
     Step = Callable[[str], None]
 
 WORST_SHOWN = 5
@@ -312,23 +310,6 @@ def kept_lines(notebooks: Sequence[str]) -> list[str]:
     if len(notebooks) == N_NOTEBOOKS:
         return ["Nothing to do: this cycle is complete.", ""]
     return [f"Done already: {', '.join(notebooks)}.", ""] if notebooks else []
-
-
-def entry_lines(entry: Entry) -> list[str]:
-    """Lay out one improvement and its history."""
-    plan = entry.improvement
-    verdict = entry.verdict.value if entry.verdict else "none yet"
-    lines = [
-        f"{entry.id} {plan.title}",
-        f"state {entry.state}, verdict {verdict}, owner {plan.owner}, metric {plan.kpi}",
-        f"opportunity: {plan.opportunity}",
-        f"hypothesis: {plan.hypothesis}",
-        f"minimum effect {plan.minimum_effect:g}, decision rule version {entry.rule_version}",
-        "",
-    ]
-    return lines + [
-        f"{r.seq:>4}  {r.at}  {r.kind:<9} {r.actor}  {r.hash[:12]}" for r in entry.history
-    ]
 
 
 def explain_lines(told: dict[str, Any]) -> list[str]:

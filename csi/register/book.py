@@ -282,14 +282,11 @@ class Register:
 
         With a `head` that was kept outside, records that were cut off are found too.
         """
-        found, heads = self._store.examine()
-        if found.ok and head is not None and head not in {GENESIS, *heads}:
-            return replace(found, ok=False, why="the record with the given head is not there")
-        return found
+        return _verified(self._store, head)
 
-    def require_intact(self) -> Verification:
+    def require_intact(self, *, head: str | None = None) -> Verification:
         """Return what `verify` found; RunError RG116 where that is damage."""
-        return _require_intact(self._store)
+        return _require_intact(self._store, head)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row an entry."""
@@ -346,8 +343,15 @@ def _store(place: str | Path, busy_seconds: float) -> Store:
     return SqliteStore(Path(path), busy_seconds)
 
 
-def _require_intact(store: Store) -> Verification:
-    found, _ = store.examine()
+def _verified(store: Store, head: str | None) -> Verification:
+    found, heads = store.examine()
+    if found.ok and head is not None and head not in {GENESIS, *heads}:
+        return replace(found, ok=False, why="the record with the given head is not there")
+    return found
+
+
+def _require_intact(store: Store, head: str | None = None) -> Verification:
+    found = _verified(store, head)
     if not found.ok:
         raise damage(store.place, found.why)
     return found
