@@ -19,6 +19,7 @@ Between the limits no order of teams means anything: that is what the picture is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -45,7 +46,10 @@ DRAWN_IN: Final = 0.1
 
 @dataclass(frozen=True)
 class Point:
-    """One team in the funnel: n tickets, its share of slow ones (adjusted), z by chance alone."""
+    """One team in the funnel: n tickets, its share of slow ones, z by chance alone.
+
+    The share is adjusted (p0 * O / E), so it can be a little above 1.
+    """
 
     team: str
     n: int
@@ -63,15 +67,15 @@ class Funnel:
 
     def limits(self, n: float, level: float) -> tuple[float, float]:
         """Return the limits for n tickets, cut to 0 and 1."""
-        off = (
-            float(norm.isf((1 - level) / 2)) * (self.phi * self.share * (1 - self.share) / n) ** 0.5
-        )
+        off = self._off(n, level)
         return max(0.0, self.share - off), min(1.0, self.share + off)
 
     def apart(self, one: Point) -> bool:
-        """Whether a team lies outside the outer limits."""
-        low, high = self.limits(one.n, OUTER)
-        return not low <= one.share <= high
+        """Whether a team lies outside the outer limits, which are not cut for this."""
+        return abs(one.share - self.share) > self._off(one.n, OUTER)
+
+    def _off(self, n: float, level: float) -> float:
+        return float(norm.isf((1 - level) / 2)) * sqrt(self.phi * self.share * (1 - self.share) / n)
 
 
 def funnel_of(desk: Desk, teams: Mapping[str, Bools], *, least: int) -> Funnel | None:

@@ -156,7 +156,7 @@ def _no_resolution(frame: pd.DataFrame) -> pd.Series:
 def is_high(priority: pd.Series) -> Bools:
     """Tell tickets of the two highest priorities: by a number of 1 or 2, else by the word."""
     table = {word: _is_high(word) for word in priority.dropna().unique()}
-    return priority.map(table).fillna(value=False).to_numpy(dtype=bool)
+    return np.array([table.get(word, False) for word in priority], dtype=bool)
 
 
 def _is_high(word: str) -> bool:

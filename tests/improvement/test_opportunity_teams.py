@@ -146,6 +146,7 @@ def test_funnel_limits_are_those_of_a_share() -> None:
     wide = Funnel(0.4, 4.0, ())
     assert wide.limits(100, INNER)[1] - 0.4 == pytest.approx(2 * off)
     assert wide.limits(1, INNER) == (0.0, 1.0)
+    assert not wide.apart(Point("few tickets", 8, 1.1, 2.0))  # above the cut limit, not the limit
 
 
 def teams_of(seed: int, teams: int, *, slow: str = "", spread: float = 0.0) -> Funnel:
