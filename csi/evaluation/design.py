@@ -3,9 +3,9 @@
 The design is chosen before anything of the current window is known, by these rules in this order,
 and frozen with the decision rule (a design that is chosen after looking proves nothing):
 
-    1. tickets that the change does not touch are named -> difference in differences
+    1. the KPI is a total, no sample of tickets -> interrupted time series
+    2. tickets that the change does not touch are named -> difference in differences
        (clusters: teams where both groups have at least FEWEST_TEAMS and share none, else weeks)
-    2. the KPI is a total, no sample of tickets -> interrupted time series
     3. the baseline has a trend of its own (p below TREND_LEVEL over at least FEWEST_WEEKS whole
        weeks, each weighted to the mix of all; a lenient level, because a trend that is missed
        passes for an effect) -> interrupted time series
@@ -32,6 +32,7 @@ from scipy.stats import t as student
 
 from csi.evaluation.question import measure_of, rounded, side_of, teams_of
 from csi.evaluation.series import series_of
+from csi.kpi_kinds import Missing
 from csi.statistics.contrast import spread_of
 from csi.statistics.decision import effect_in_words
 from csi.statistics.interrupted import level_error, residual_spread, trend
@@ -69,10 +70,11 @@ class EvaluationPlan:
 
     `needed_weeks`: whole weeks of the current window after which an effect of the minimum would be
     found at the rule's power, guardrails included; None where no number of weeks would do.
-    `needed_n`: cases in them. `detectable`: the effect that a current window as long as the
-    baseline would find at that power, None where it cannot be told. `guardrail_weeks`: the weeks
-    that each guardrail needs by itself. `baseline`: the metric then (value, low, high, n, unit);
-    `baseline_window`: its first microsecond and the first one after it.
+    `needed_n`: cases in them, None for a total, of which none are drawn (`cases_per_week` 0).
+    `detectable`: the effect that a current window as long as the baseline would find at that power,
+    None where it cannot be told. `guardrail_weeks`: the weeks that each guardrail needs by itself.
+    `baseline`: the metric then (value, low, high, n, unit); `baseline_window`: its first
+    microsecond and the first one after it.
     """
 
     design: Design
@@ -113,10 +115,9 @@ class EvaluationPlan:
                 "this baseline: a longer baseline, a wider scope or a larger minimum is needed."
             )
         else:
-            said += (
-                f" About {self.needed_weeks} whole weeks are needed ({self.needed_n} cases at "
-                f"{self.cases_per_week:.0f} a week)."
-            )
+            cases = f" ({self.needed_n} cases at {self.cases_per_week:.0f} a week)"
+            said += f" About {self.needed_weeks} whole weeks are needed"
+            said += "." if self.needed_n is None else f"{cases}."
         if self.detectable is None:
             return said
         least = effect_in_words(self.detectable, self.effect_unit)
@@ -128,24 +129,22 @@ def plan(question: Question, baseline: Known) -> EvaluationPlan:
     design, clusters, why = _chosen(question, baseline)
     estimate = baseline.estimate(question.kpi, question.scope)
     metric = _foreseen(question.kpi, design, question, baseline)
-    weeks = _needed(metric, question.rule.minimum_effect, question.rule)
-    guards = {
-        one.kpi.code: _needed(
-            _foreseen(one.kpi, design, question, baseline), one.margin, question.rule
-        )
-        for one in question.guardrails
-    }
+    weeks = _needed(metric, metric.good(question.rule.minimum_effect), question.rule)
+    guards = {}
+    for one in question.guardrails:
+        guard = _foreseen(one.kpi, design, question, baseline)
+        guards[one.kpi.code] = _needed(guard, guard.harm(one.margin), question.rule)
     every = [weeks, *guards.values()]
     told = [one for one in every if one is not None]
     needed = max(told) if len(told) == len(every) else None
     span = (baseline.window.end_us - baseline.window.start_us) / WEEK_US
-    per_week = estimate.n / span
+    per_week = 0.0 if metric.measure.total else estimate.n / span
     return EvaluationPlan(
         design=design,
         why=why,
         clusters=clusters,
         needed_weeks=needed,
-        needed_n=None if needed is None else math.ceil(needed * per_week),
+        needed_n=None if needed is None or not per_week else math.ceil(needed * per_week),
         cases_per_week=rounded(per_week),
         detectable=_detectable(metric, span, question.rule),
         effect_unit=metric.measure.effect_unit,
@@ -160,12 +159,14 @@ def plan(question: Question, baseline: Known) -> EvaluationPlan:
 
 def _chosen(question: Question, baseline: Known) -> tuple[Design, Clusters, str]:
     found = baseline.sampled(question.kpi, question.scope)
+    if side_of(found, baseline) is None and not isinstance(found, Missing):
+        why = "the metric is a total, no sample of tickets"
+        return Design.INTERRUPTED, "week", why
     if question.comparison is not None:
         why = "tickets that the change does not touch are named"
         return Design.DIFFERENCE, _clusters(question, baseline), why
-    if side_of(found, baseline) is None:
-        why = "the metric is a total, no sample of tickets"
-        return Design.INTERRUPTED, "week", why
+    if isinstance(found, Missing):
+        return Design.BEFORE_AFTER, "week", f"the baseline does not tell the metric: {found.reason}"
     series = series_of(question.kpi, question.scope, baseline)
     weeks = len(series.weeks)
     if weeks >= FEWEST_WEEKS:
@@ -188,7 +189,7 @@ def _clusters(question: Question, baseline: Known) -> Clusters:
     ]
     if any(one is None for one in teams):
         return "week"
-    ours, others = (set(one.tolist()) for one in teams if one is not None)
+    ours, others = (set(one) for one in teams if one is not None)
     enough = min(len(ours), len(others)) >= FEWEST_TEAMS
     return "team" if enough and not ours & others else "week"
 
@@ -214,11 +215,19 @@ class _Foreseen:
         sign = -1.0 if self.measure.better == "lower" else 1.0
         return abs(self.measure.difference(sign * min(effect, MOST_EFFECT)))
 
+    def harm(self, margin: float) -> float:
+        """Return the difference of f that a harm of this size stands for.
 
-def _needed(metric: _Foreseen, effect: float, rule: DecisionRule) -> int | None:
-    """Return the fewest weeks in which an effect is found; None where none are enough."""
+        Of a time that is log(1 + margin), less than log(1 - margin) of a gain.
+        """
+        sign = 1.0 if self.measure.better == "lower" else -1.0
+        return abs(self.measure.difference(max(sign * margin, -MOST_EFFECT)))
+
+
+def _needed(metric: _Foreseen, difference: float, rule: DecisionRule) -> int | None:
+    """Return the fewest weeks in which a difference of f is found; None where none are enough."""
     weeks = range(metric.fewest, LONGEST + 1)
-    return next((n for n in weeks if metric.least(n, rule) <= metric.good(effect)), None)
+    return next((n for n in weeks if metric.least(n, rule) <= difference), None)
 
 
 def _detectable(metric: _Foreseen, weeks: float, rule: DecisionRule) -> float | None:
@@ -235,8 +244,11 @@ def _foreseen(kpi: Kpi, design: Design, question: Question, baseline: Known) -> 
     side, measure = side_of(found, baseline), measure_of(kpi, found)
     if design is Design.INTERRUPTED or side is None:
         series = series_of(kpi, question.scope, baseline)
-        sure = _sure_of_series(series) if len(series.weeks) >= FEWEST_WEEKS else None
-        return _Foreseen(measure, sure, FEWEST_WEEKS_AFTER)
+        enough = len(series.weeks) >= FEWEST_WEEKS
+        sigma = residual_spread(series.f, at=series.weeks) if enough else 0.0
+        if sigma > 0 or side is None or not enough:
+            sure = _sure_of_series(series, sigma) if sigma > 0 else None
+            return _Foreseen(measure, sure, FEWEST_WEEKS_AFTER)
     others = None
     if question.comparison is not None:
         others = side_of(baseline.sampled(kpi, question.comparison), baseline)
@@ -256,8 +268,7 @@ def _sure_of_spread(spread: Spread) -> Callable[[int], tuple[float, int]]:
     return sure
 
 
-def _sure_of_series(series: Series) -> Callable[[int], tuple[float, int]]:
-    sigma = residual_spread(series.f, at=series.weeks)
+def _sure_of_series(series: Series, sigma: float) -> Callable[[int], tuple[float, int]]:
     start = float(series.weeks[-1]) + 1
 
     def sure(weeks: int) -> tuple[float, int]:

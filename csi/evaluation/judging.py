@@ -6,7 +6,8 @@ Scandinavian Journal of Statistics 6, 65-70): serial gatekeeping (Westfall & Kri
 of Statistical Planning and Inference 99, 25-40), so the chance of any false claim stays that of the
 metric alone. A guardrail is
 
-    breached    its whole interval lies on the worse side, and its p-value agrees
+    breached    its whole interval lies on the worse side, its p-value agrees, and there are as many
+                cases and weeks as the rule asks for
     held        harm of its margin is ruled out, and the interval is short enough to tell (half of
                 it at most the margin)
     not told    anything else
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from csi.evidence import Scope
     from csi.kpi import Kpi
     from csi.statistics import Comparison, DecisionRule
+    from csi.statistics.contrast import Clusters
     from csi.statistics.sides import Side
 
 FEWEST_SLOPE: Final = 4
@@ -173,13 +175,8 @@ class _Asked:
         others = self._sides(kpi, comparison)
         if others is None or isinstance(others, str):
             return self._untold(kpi, scope, others or "the comparison group has no tickets")
-        both = difference_in_differences(
-            self._by_cluster(sides, kpi, scope),
-            self._by_cluster(others, kpi, comparison),
-            measure=measure,
-            rule=self.rule,
-            clusters=self.plan.clusters,
-        )
+        pairs, clusters = self._clustered(kpi, [(scope, sides), (comparison, others)])
+        both = difference_in_differences(*pairs, measure=measure, rule=self.rule, clusters=clusters)
         return _rounded(both)
 
     def caveat(self, question: Question, primary: Comparison) -> list[str]:
@@ -212,14 +209,32 @@ class _Asked:
         after = side_of(found[1], self.current)
         return None if before is None or after is None else (before, after)
 
-    def _by_cluster(self, sides: tuple[Side, Side], kpi: Kpi, scope: Scope) -> tuple[Side, Side]:
+    def _clustered(
+        self, kpi: Kpi, groups: list[tuple[Scope, tuple[Side, Side]]]
+    ) -> tuple[list[tuple[Side, Side]], Clusters]:
+        """Return both groups by team where that was planned, else by week.
+
+        By week too where by now a ticket has no team, or a team has tickets in both groups.
+        """
+        pairs = [pair for _, pair in groups]
         if self.plan.clusters == "week":
-            return sides
-        marked = []
-        for side, known in zip(sides, (self.baseline, self.current), strict=True):
-            teams = teams_of(known.sampled(kpi, scope), known)
-            marked.append(side if teams is None else replace(side, clusters=teams))
-        return marked[0], marked[1]
+            return pairs, "week"
+        teams = [
+            teams_of(known.sampled(kpi, scope), known)
+            for scope, _ in groups
+            for known in (self.baseline, self.current)
+        ]
+        told = [one for one in teams if one is not None]
+        if len(told) < len(teams) or {*told[0], *told[1]} & {*told[2], *told[3]}:
+            return pairs, "week"
+        # numbered together: the logs of the two windows need not have the same teams
+        numbers = {team: i for i, team in enumerate(sorted({t for one in told for t in one}))}
+        codes = [np.array([numbers[team] for team in one], dtype=np.int64) for one in told]
+        marked = [
+            replace(side, clusters=own)
+            for side, own in zip([side for pair in pairs for side in pair], codes, strict=True)
+        ]
+        return [(marked[0], marked[1]), (marked[2], marked[3])], "team"
 
     def _interrupted(self, kpi: Kpi, scope: Scope) -> Comparison:
         """Judge the change of level of the weekly series at the start of the current window."""
@@ -238,6 +253,10 @@ class _Asked:
         )
         level = fit.level
         if level.error <= 0:
+            sides = self._sides(kpi, scope)
+            if sides is not None and not isinstance(sides, str):
+                # no trend to allow for: the same share every week
+                return _rounded(before_after(*sides, measure=measure, rule=self.rule))
             why = "the weekly values do not vary"
             return not_comparable(why, rule=self.rule, better=kpi.better, sides=estimates)
         low, value, high = (measure.effect(one) for one in (level.low, level.value, level.high))
@@ -246,7 +265,15 @@ class _Asked:
             f"Newey-West errors of {fit.lags} lags"
         )
         effect = Effect(value, low, high, measure.effect_unit, method, level.p_value)
-        return _rounded(judge(effect, rule=self.rule, better=kpi.better, sides=estimates))
+        return _rounded(
+            judge(
+                effect,
+                rule=self.rule,
+                better=kpi.better,
+                sides=estimates,
+                total=measure.total,
+            )
+        )
 
     def _untold(self, kpi: Kpi, scope: Scope, reason: str) -> Comparison:
         sides = (self.baseline.estimate(kpi, scope), self.current.estimate(kpi, scope))
@@ -270,24 +297,32 @@ def _few_weeks(before: int, after: int) -> str:
 
 def _guarded(guardrail: Guardrail, found: Comparison) -> Guarded:
     """Say whether a guardrail was breached, held, or cannot be told."""
-    status = GuardrailStatus.NOT_TOLD
-    if found.low is not None and found.high is not None:
-        harm = (-found.high, -found.low) if found.better == "higher" else (found.low, found.high)
-        agrees = found.p_value is None or found.p_value <= 1 - found.rule.confidence
-        if harm[0] > 0 and agrees:
-            status = GuardrailStatus.BREACHED
-        elif harm[1] < guardrail.margin and (harm[1] - harm[0]) / 2 <= guardrail.margin:
-            status = GuardrailStatus.HELD
-    kpi = guardrail.kpi
+    status, kpi = _status(guardrail.margin, found), guardrail.kpi
+    name = f"{kpi.code} ({kpi.title.lower()})"
+    if found.effect is None:
+        why = found.sentence.removeprefix(f"{found.verdict.value.capitalize()}: ")
+    else:
+        least = effect_in_words(guardrail.margin, found.unit).removeprefix("+")
+        why = f"harm of {least} is not ruled out."
     said = {
-        GuardrailStatus.HELD: f"Guardrail {kpi.code} ({kpi.title.lower()}) held.",
-        GuardrailStatus.BREACHED: f"Guardrail {kpi.code} ({kpi.title.lower()}) was breached.",
-        GuardrailStatus.NOT_TOLD: (
-            f"Whether guardrail {kpi.code} ({kpi.title.lower()}) held cannot be told: harm of "
-            f"{guardrail.margin:g} is not ruled out."
-        ),
+        GuardrailStatus.HELD: f"Guardrail {name} held.",
+        GuardrailStatus.BREACHED: f"Guardrail {name} was breached.",
+        GuardrailStatus.NOT_TOLD: f"Whether guardrail {name} held cannot be told: {why}",
     }
     return Guarded(guardrail, found, status, said[status])
+
+
+def _status(margin: float, found: Comparison) -> GuardrailStatus:
+    if found.low is None or found.high is None:
+        return GuardrailStatus.NOT_TOLD
+    harm = (-found.high, -found.low) if found.better == "higher" else (found.low, found.high)
+    agrees = found.p_value is None or found.p_value <= 1 - found.rule.confidence
+    # an interval that lies wholly on one side is inconclusive only where cases or weeks are too few
+    if harm[0] > 0 and agrees and found.verdict is not Outcome.INCONCLUSIVE:
+        return GuardrailStatus.BREACHED
+    if harm[1] < margin and (harm[1] - harm[0]) / 2 <= margin:
+        return GuardrailStatus.HELD
+    return GuardrailStatus.NOT_TOLD
 
 
 def _overall(primary: Comparison, guards: tuple[Guarded, ...]) -> tuple[Outcome, list[str]]:

@@ -92,15 +92,12 @@ def side_of(found: Sampled, known: Known) -> Side | None:
     return Side(found.each.astype(np.float64), weeks, words)
 
 
-def teams_of(found: Sampled, known: Known) -> Ints | None:
-    """Return the team of each ticket as a number, None where any ticket has none."""
+def teams_of(found: Sampled, known: Known) -> list[str] | None:
+    """Return the team of each ticket, None where any ticket has none."""
     if not isinstance(found, Durations | Scores | Hits):
         return None
-    teams = known.evidence.cases["team"]
-    if teams.iloc[found.rows].isna().any():
-        return None
-    _, codes = np.unique(teams.fillna("").to_numpy(dtype=str), return_inverse=True)
-    return codes[found.rows].astype(np.int64)
+    teams = known.evidence.cases["team"].iloc[found.rows]
+    return None if teams.isna().any() else [str(team) for team in teams]
 
 
 def rounded(value: float) -> float:

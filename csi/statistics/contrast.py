@@ -104,7 +104,9 @@ def spread_of(
 ) -> Spread | None:
     """Return how sure f of a window is by itself, whole weeks drawn: what a plan rests on.
 
-    With `others`, of the difference of the two groups. None where it cannot be told.
+    With `others`, of the difference of the two groups. None where it cannot be told. With under
+    FEW_HITS hits (or others), a share is never surer than Agresti & Coull (1998, The American
+    Statistician 52, 119-126) let it be.
     """
     sides = [Sorted.alone(side) for side in (baseline, others) if side is not None]
     weeks = np.unique(np.concatenate([side.labels for side in sides]))
@@ -117,6 +119,9 @@ def spread_of(
         parts = [side.f(counts[:, side.among(weeks)], measure) for side in sides]
         found.append(parts[0] - (parts[1] if len(parts) > 1 else 0.0))
     error = _error(np.concatenate(found)) * np.sqrt(_widening(len(weeks)))
+    shares = [side for side in (baseline, others) if side is not None]
+    if measure.unit == "share" and any(_hardly_any(one) for one in shares):
+        error = max(error, math.hypot(*(_agresti_coull_error(one) for one in shares)))
     return Spread(float(error), len(weeks) - 1) if np.isfinite(error) and error > 0 else None
 
 
@@ -164,7 +169,8 @@ class _Contrast:
         if spread is None or not np.isfinite(value):
             return ""
         down = up = spread.width(self.rule.confidence)
-        if self.measure.unit == "share" and any(_hardly_any(pair) for pair in self.pairs):
+        few = any(_hardly_any(side) for pair in self.pairs for side in pair)
+        if self.measure.unit == "share" and few:
             least = _newcombe_widths(self.pairs, self.rule.confidence)
             down, up = max(down, least[0]), max(up, least[1])
         if max(down, up) <= CLOSE:
@@ -394,10 +400,17 @@ def _widening(units: int) -> float:
     return units / (units - 1) if units > 1 else float("inf")
 
 
-def _hardly_any(pair: tuple[Side, Side]) -> bool:
+def _hardly_any(side: Side) -> bool:
     """Tell whether a side has too few hits, or too few others, for weeks to show how they vary."""
-    counts = [(float(side.each.sum()), len(side.each)) for side in pair]
-    return any(min(k, n - k) < FEW_HITS for k, n in counts)
+    k, n = float(side.each.sum()), len(side.each)
+    return min(k, n - k) < FEW_HITS
+
+
+def _agresti_coull_error(side: Side) -> float:
+    """Return the standard error of a share with two hits and two others more (95 %)."""
+    n = len(side.each) + 4
+    share = (float(side.each.sum()) + 2) / n
+    return math.sqrt(share * (1 - share) / n)
 
 
 def _newcombe_widths(pairs: list[tuple[Side, Side]], confidence: float) -> tuple[float, float]:

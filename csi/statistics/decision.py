@@ -160,23 +160,25 @@ class Effect:
     p_value: float | None = None
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what was found, and what it is judged by
     effect: Effect | None,
     *,
     rule: DecisionRule,
     better: Direction,
     sides: tuple[Estimate, Estimate],
     obstacle: str = "",
+    total: bool = False,
 ) -> Comparison:
     """Apply the rule to `sides`, baseline and current.
 
-    `obstacle` is a reason other than n why nothing can be decided, whatever the numbers.
+    `obstacle` is a reason other than n why nothing can be decided, whatever the numbers. The n of a
+    `total` are no cases drawn: none are asked for, and more of them would settle nothing.
     """
     if effect is None or not math.isfinite(effect.value):
         reason = obstacle or "the effect cannot be computed: too few cases have ended"
         return not_comparable(reason, rule=rule, better=better, sides=sides)
     baseline, current = sides
-    reason = obstacle or _too_few(rule, baseline, current)
+    reason = obstacle or ("" if total else _too_few(rule, baseline, current))
     good = _turned(effect, better)
     verdict = Outcome.INCONCLUSIVE if reason else _decide(good, rule.minimum_effect)
     if verdict in CLAIMS and not _agrees(effect, rule):
@@ -185,7 +187,7 @@ def judge(
             f"the permutation test gives p = {effect.p_value:.3f}",
         )
     needed = None
-    if verdict is Outcome.INCONCLUSIVE and not obstacle:
+    if verdict is Outcome.INCONCLUSIVE and not obstacle and not total:
         needed = _needed(good, rule, min(baseline.n, current.n))
     return Comparison(
         verdict=verdict,
