@@ -140,7 +140,7 @@ def judge_question(
     )
     further = [ask.compare(kpi, question.scope, question.comparison) for kpi in question.also]
     verdict, more = _overall(primary, guards)
-    weeks = _weeks_needed(primary, plan) if verdict is Outcome.INCONCLUSIVE else None
+    weeks = _weeks_needed(primary, plan, current) if verdict is Outcome.INCONCLUSIVE else None
     return Judged(
         verdict=verdict,
         primary=primary,
@@ -360,15 +360,20 @@ def _claim(found: Comparison, adjusted: float, level: float) -> str:
     return found.verdict.value
 
 
-def _weeks_needed(primary: Comparison, plan: EvaluationPlan) -> float | None:
-    """Return about how many weeks the current window needs, from the n that would settle it."""
+def _weeks_needed(primary: Comparison, plan: EvaluationPlan, current: Known) -> float | None:
+    """Return about how many weeks the current window needs, from the n that would settle it.
+
+    None where it has as many: then it is the baseline that is too short, or the plan was wrong.
+    """
+    needed = plan.needed_weeks
     if primary.n_needed is not None and plan.cases_per_week > 0:
-        return float(math.ceil(primary.n_needed / plan.cases_per_week))
-    return None if plan.needed_weeks is None else float(plan.needed_weeks)
+        needed = math.ceil(primary.n_needed / plan.cases_per_week)
+    has = (current.window.end_us - current.window.start_us) / WEEK_US
+    return None if needed is None or needed <= has else float(needed)
 
 
 def _time(weeks: float | None) -> list[str]:
-    return [] if weeks is None else [f"At the present rate that takes about {weeks:.0f} weeks."]
+    return [] if weeks is None else [f"That takes a current window of about {weeks:.0f} weeks."]
 
 
 def _rounded(found: Comparison) -> Comparison:
