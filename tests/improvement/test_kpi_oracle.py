@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from csi.audit import Audit
     from csi.evidence import Evidence
+    from csi.kpi import Kpi
 
 CATALOGUE = load_kpis()
 OLA = """
@@ -169,3 +170,27 @@ def test_every_rule_that_a_kpi_reads_is_in_the_rulebook(both: tuple[Evidence, De
     for code, rule in named.items():
         if rule:
             assert re.search(rf"rule {rule} (conforms|violated)", CATALOGUE[code].definition), code
+
+
+def test_what_the_words_of_a_tool_cannot_say_is_untold(tmp_path: Path) -> None:
+    """Zendesk has no word for cancelling, nor for the root cause of a problem."""
+    log = tmp_path / "tickets.csv"
+    rows = [
+        f"T{i},{word},2025-03-0{day + 1}T0{i}:00:00Z"
+        for i in range(8)
+        for day, word in enumerate(("new", "open", "solved", "closed"))
+    ]
+    log.write_text("\n".join(["case_id,activity,at", *rows]) + "\n", encoding="utf-8")
+    for practice, told, untold in (
+        ("incident", {"KPI13": 24.0, "KPI01": 48.0, "KPI18": 24.0}, {"KPI21": "Cancel"}),
+        ("problem", {"KPI27": 48.0}, {"KPI11": "root cause"}),
+    ):
+        evidence = evidence_of(audit(AuditRequest(logs=(log,), practice=practice)))
+        found = {code: measure(one, evidence, WINDOWS["two months"]) for code, one in _of(practice)}
+        assert {code: found[code].value for code in told} == told
+        notes = {code: found[code].note for code in untold}
+        assert notes == {code: f"the log does not tell '{word}'" for code, word in untold.items()}
+
+
+def _of(case_type: str) -> list[tuple[str, Kpi]]:
+    return [(code, kpi) for code, kpi in CATALOGUE.items() if kpi.case_type == case_type]
