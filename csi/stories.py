@@ -184,6 +184,7 @@ def losses(pareto: pd.DataFrame) -> pd.DataFrame:
         "time_lost_low_h": "low",
         "time_lost_high_h": "high",
         "violates": "n",
+        "note": "note",  # why a time is no gain
     }
     return pareto[list(names)].rename(columns=names)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from csi.opportunities.standardised import Desk
+    from csi.opportunities.standardised import DeskTimes
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
@@ -78,7 +78,7 @@ class Funnel:
         return float(norm.isf((1 - level) / 2)) * sqrt(self.phi * self.share * (1 - self.share) / n)
 
 
-def funnel_of(desk: Desk, teams: Mapping[str, Bools], *, least: int) -> Funnel | None:
+def funnel_of(desk: DeskTimes, teams: Mapping[str, Bools], *, least: int) -> Funnel | None:
     """Return the funnel of some teams (marks, one a row of the table); None where none has n."""
     slow, known, expected = _slow(desk)
     p0 = float(slow[known].mean()) if known.any() else 0.0
@@ -96,7 +96,7 @@ def funnel_of(desk: Desk, teams: Mapping[str, Bools], *, least: int) -> Funnel |
     return Funnel(p0, _overdispersion(np.array([one.z for one in points])), tuple(points))
 
 
-def _slow(desk: Desk) -> tuple[Bools, Bools, Floats]:
+def _slow(desk: DeskTimes) -> tuple[Bools, Bools, Floats]:
     """Return which tickets are slow, of which that is known, and the share of slow ones a cell."""
     size = len(desk.sizes)
     median = np.full(size, np.inf)

@@ -96,7 +96,7 @@ def _of_wait(
     return Proposal(
         source="wait",
         code=code,
-        title=f"Shorten the wait {sort} of {practice.case_type} tickets: {state}",
+        title=f"Shorten the wait {sort} of {_plain(practice.case_type)} tickets: {state}",
         seen=(
             f"{plural(int(mine.sum()), 'ticket')} ({practice.title}) were in '{state}', waiting "
             f"{sort}: {span(visits, count)} times a month, half of them for at least "
@@ -113,6 +113,10 @@ def _of_wait(
         kpi=desk.kpi_named.get(MEDIANS.get(practice.case_type, "")),
         evidence=(code,),
     )
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _hours(us: object) -> float | None:

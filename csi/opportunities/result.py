@@ -61,8 +61,9 @@ def opportunities_of(
 ) -> Opportunities:
     """Return what could be improved, by the tickets opened in a window.
 
-    `losses`: rule, hours_lost (in the window), low, high, n: the adjusted time lost of each rule;
-    without it the gain of offences and escalations is not told. Errors: RunError ST581, ST582.
+    `losses`: the adjusted time lost of each rule: rule, hours_lost (in the window), low, high, n,
+    and a note where it does not count (`csi.opportunities.sources`). Without it the gain of
+    offences and escalations is not told. Errors: CodedError ST581, ST582.
     """
     known = losses_of(losses)
     tickets, kpis = tickets_of(audit, window), load_kpis()

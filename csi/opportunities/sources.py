@@ -9,8 +9,10 @@
                 of all that break the rule
 
 The same ticket can stand behind several proposals; their gains overlap and do not add up.
-`losses` has one row a rule: rule, hours_lost (in the whole window), low, high, n. Error: ST581 for
-a column that it lacks, ST582 for a rule twice.
+`losses` has one row a rule: rule, hours_lost (in the whole window), low, high, n, and may have a
+`note`: why the time is no gain (a rule that measures the time itself, a negative control that
+differs too); such time does not count, and the note is shown. Error: ST581 for a column that it
+lacks, ST582 for a rule twice.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from process_mining.errors import RunError, raise_all
 from rules.spec import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping
 
     import numpy.typing as npt
     import pandas as pd
@@ -48,6 +50,14 @@ CHANGES: Final = frozenset({"change", "release"})
 FINDINGS_NAMED: Final = 100
 
 
+@dataclass(frozen=True)
+class Loss:
+    """The hours that a rule's offences cost in the window, or why they do not count."""
+
+    hours: Range
+    note: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Desk:
     """What all sources read: the audit, its tickets of the window, what is assumed and known."""
@@ -57,7 +67,18 @@ class Desk:
     given: Definitions
     kpi_of_rule: Mapping[str, str]
     kpi_named: Mapping[str, str]
-    losses: Mapping[str, Range]
+    losses: Mapping[str, Loss]
+
+    def lost(self, rule: str) -> Range:
+        """Return the time lost by a rule's offences in the window that counts as a gain."""
+        return self.losses[rule].hours if rule in self.losses else NOTHING
+
+    def no_gain(self, rule: str) -> str:
+        """Return why no gain is told, "" where it is."""
+        if self.lost(rule).value is not None:
+            return ""
+        note = self.losses[rule].note if rule in self.losses else ""
+        return note or "the time lost by this offence is not told"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -84,8 +105,8 @@ class Desk:
         return self.audit.catalogue.practices[practice].owner
 
 
-def losses_of(frame: pd.DataFrame | None) -> dict[str, Range]:
-    """Read the adjusted time lost of each rule; what is null is not told."""
+def losses_of(frame: pd.DataFrame | None) -> dict[str, Loss]:
+    """Read the adjusted time lost of each rule; what is null, or has a note, does not count."""
     if frame is None:
         return {}
     absent = [name for name in LOSSES if name not in frame.columns]
@@ -93,8 +114,14 @@ def losses_of(frame: pd.DataFrame | None) -> dict[str, Range]:
     raise_all([RunError("ST581", f"losses have no column '{name}'", fix=fix) for name in absent])
     twice = sorted(set(frame.loc[frame["rule"].duplicated(), "rule"]))
     raise_all([RunError("ST582", f"losses name rule {code} twice", fix=fix) for code in twice])
-    rows = frame[list(LOSSES)].to_dict(orient="records")
-    return {row["rule"]: Range(*(_number(row[name]) for name in LOSSES[1:4])) for row in rows}
+    return {row["rule"]: _loss(row) for row in frame.to_dict(orient="records")}
+
+
+def _loss(row: Mapping[Hashable, Any]) -> Loss:
+    note = row.get("note")
+    if isinstance(note, str) and note:
+        return Loss(NOTHING, note)
+    return Loss(Range(*(_number(row[name]) for name in LOSSES[1:4])))
 
 
 def _number(value: Any) -> float | None:  # noqa: ANN401 - a cell of a table
@@ -123,7 +150,7 @@ def _findings(desk: Desk) -> pd.DataFrame:
 def _of_rule(desk: Desk, rule: Rule, findings: pd.DataFrame) -> Proposal:
     mine = desk.marks(set(findings[s.CASE_ID]))
     a_month = desk.a_month(mine)
-    lost = desk.losses.get(rule.code, NOTHING)
+    lost = desk.lost(rule.code)
     remedy = " ".join(rule.remedy.split())
     return Proposal(
         source="rule",
@@ -134,7 +161,7 @@ def _of_rule(desk: Desk, rule: Rule, findings: pd.DataFrame) -> Proposal:
             f"violate {rule.code}: {rule.title}."
         ),
         hypothesis=f"If this is done, fewer tickets will violate {rule.code}: {remedy}",
-        how=_how_lost(lost, desk),
+        how=desk.no_gain(rule.code) or _how_lost(desk),
         owner=rule.owner,
         mine=mine,
         tickets=a_month,
@@ -156,9 +183,7 @@ def _won_back(lost: Range, desk: Desk) -> Range:
     return times(desk.per_month(no_loss(lost)), desk.given.offences)
 
 
-def _how_lost(lost: Range, desk: Desk) -> str:
-    if lost.value is None:
-        return "the time lost by this offence is not told"
+def _how_lost(desk: Desk) -> str:
     return (
         "time beyond that of tickets alike without the offence (adjusted; no proof that the "
         f"offence makes it); {assumed(desk.given.offences, of='of it')} won back"
@@ -256,7 +281,7 @@ def _of_escalation(
     codes = sorted(set(mine["rule"]))
     parts = [
         times(
-            desk.losses.get(code, NOTHING),
+            no_loss(desk.lost(code)),
             mine.loc[mine["rule"] == code, s.CASE_ID].nunique() / len(broken[code]),
         )
         for code in codes
@@ -268,7 +293,7 @@ def _of_escalation(
         title=one.title,
         seen=one.seen,
         hypothesis=one.hypothesis,
-        how=_how_lost(lost, desk),
+        how=_how_together(codes, desk),
         owner=one.owner,
         mine=marks,
         tickets=desk.a_month(marks),
@@ -279,6 +304,14 @@ def _of_escalation(
         approval=next((word for code in codes if (word := _approval(rules[code]))), ""),
         critical=any(rules[code].severity is Severity.CRITICAL for code in codes),
     )
+
+
+def _how_together(codes: list[str], desk: Desk) -> str:
+    untold = [f"{code}: {why}" for code in codes if (why := desk.no_gain(code))]
+    if len(untold) == len(codes):
+        return "; ".join(untold)
+    rest = f". Not counted: {'; '.join(untold)}" if untold else ""
+    return f"{_how_lost(desk)}{rest}"
 
 
 def _sum(parts: list[Range]) -> Range:

@@ -72,7 +72,7 @@ def cells_of(frame: pd.DataFrame) -> Ints:
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class DeskTimes:
     """All tickets with a known time, ordered by it; of equal times ended ones first."""
 
     hours: Floats
@@ -82,7 +82,7 @@ class Desk:
     rows: Ints
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> Desk:
+    def of(cls, frame: pd.DataFrame) -> DeskTimes:
         """Take the tickets of a table whose time is known."""
         hours = frame["hours"].to_numpy(dtype=np.float64)
         running = frame["running"].to_numpy(dtype=bool)

@@ -38,7 +38,7 @@ from csi.opportunities.definitions import SMALLEST_GROUP
 from csi.opportunities.funnel import funnel_of
 from csi.opportunities.funnel_picture import draw_funnel
 from csi.opportunities.gain import share_of
-from csi.opportunities.standardised import CONFIDENCE, REPLICATES, SEED, Desk
+from csi.opportunities.standardised import CONFIDENCE, REPLICATES, SEED, DeskTimes
 from csi.opportunities.team_words import team_sentences
 from csi.opportunities.tickets import opened_of
 from csi.statistics import bootstrap
@@ -108,7 +108,7 @@ def _names(frame: pd.DataFrame) -> list[str]:
 def _table(
     frame: pd.DataFrame, shown: Mapping[str, Bools], parts: list[PracticeAudit], window: Span
 ) -> tuple[pd.DataFrame, Funnel | None]:
-    desk = Desk.of(frame)
+    desk = DeskTimes.of(frame)
     funnel = funnel_of(desk, shown, least=SMALLEST_GROUP)
     points = {} if funnel is None else {one.team: one for one in funnel.points}
     keeps, given, open_now = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from csi.opportunities.words import listed
+from csi.opportunities.words import LONGEST, listed
+from csi.report.drawings.svg import clean
 from csi.report.words import number, percent, plural
 from process_mining.privacy import SMALLEST_TEAM
 
@@ -48,7 +49,8 @@ def _funnel(funnel: Funnel | None) -> list[str]:
     )
     if not apart:
         return [f"No team lies outside the 99.8 % limits of the funnel.{wide}"]
-    names = apart if len(apart) <= NAMED else [*apart[:NAMED], f"{len(apart) - NAMED} more"]
+    names = [clean(one, LONGEST) for one in apart]
+    names = names if len(apart) <= NAMED else [*names[:NAMED], f"{len(apart) - NAMED} more"]
     said = (
         f"{percent(funnel.share)} of tickets take longer than usual for their kind. Outside the "
         f"99.8 % limits: {listed(names)}. That is a reason to ask, and none to judge: it may be "

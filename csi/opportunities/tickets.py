@@ -8,7 +8,8 @@ its end:
                   name with `subcategory` or `symptom`), joined by SUBJECT_JOINT, of those that at
                   least half of the tickets have; null where none is given
     resolution    how it was ended: the log's own closure code (a column of tickets or of events,
-                  the last value that is not null; see `_is_resolution`)
+                  the last value that is not null), told by its name (`close_code`, `resolution`);
+                  a text that hardly repeats (more than `MOST_DISTINCT` different values) is none
     channel       how it came in (a column whose name says channel, or contact type)
     article       whether an article was used: a link of kind `knowledge`, or a column whose name
                   says so, in which yes or a name stands
@@ -66,6 +67,8 @@ DAYS_A_WEEK: Final = 7
 MONDAY: Final = 3  # 1970-01-01 was a Thursday: three days after a Monday
 SUBJECT_JOINT: Final = " / "
 MOST_NULL: Final = 0.5
+MOST_DISTINCT: Final = 0.2
+FEW_CODES: Final = 5
 ABOUT: Final = frozenset({"subcategory", "symptom"})
 ENDED: Final = frozenset(
     {"close", "closed", "closure", "resolution", "resolved", "solution", "solved"}
@@ -164,8 +167,8 @@ def _told(log: EventLog) -> dict[str, pd.Series | None]:
         subject = joined.mask(joined == SUBJECT_JOINT.join([NOT_GIVEN] * len(texts)))
     return {
         "subject": _text(subject, log),
-        "resolution": _text(_first(_resolutions(log)), log),
-        "channel": _text(_first(_channels(log)), log),
+        "resolution": _text(next(_resolutions(log), None), log),
+        "channel": _text(next(_channels(log), None), log),
         "article": _article(log),
     }
 
@@ -192,12 +195,12 @@ def _resolutions(log: EventLog) -> Iterator[pd.Series]:
     """The columns that tell how tickets ended: of tickets first, then the last of their events."""
     for name in _own(log):
         if _is_resolution(name):
-            yield log.cases[name].cast(pa.string()).to_pandas()
+            yield from _coded(log.cases[name])
     for name in sorted(one for one in log.events.column_names if _is_own_code(one)):
         values = log.events[name].cast(pa.string())
         last = segments.last(log.arrays, values.is_valid().to_numpy())
         places = pa.array(last, mask=last == segments.NONE)
-        yield values.take(places).to_pandas()
+        yield from _coded(values.take(places))
 
 
 def _is_own_code(name: str) -> bool:
@@ -208,7 +211,16 @@ def _channels(log: EventLog) -> Iterator[pd.Series]:
     for name in _own(log):
         words = _words(name)
         if "channel" in words or {"contact", "type"} <= words:
-            yield log.cases[name].cast(pa.string()).to_pandas()
+            yield from _coded(log.cases[name])
+
+
+def _coded(column: pa.ChunkedArray) -> Iterator[pd.Series]:
+    """Yield a column of codes; of people, of nothing, or of texts that hardly repeat: nothing."""
+    known = len(column) - column.null_count
+    if known and not names_people(column):
+        words = column.cast(pa.string())
+        if pc.count_distinct(words).as_py() <= max(MOST_DISTINCT * known, FEW_CODES):
+            yield words.to_pandas()
 
 
 def _article(log: EventLog) -> pd.Series:
@@ -224,11 +236,6 @@ def _article(log: EventLog) -> pd.Series:
     for text in texts:
         used = used | ~text.str.strip().str.lower().isin(NO)
     return used
-
-
-def _first(columns: Iterator[pd.Series]) -> pd.Series | None:
-    """The first column in which something stands."""
-    return next((one for one in columns if one.notna().any()), None)
 
 
 def _text(column: pd.Series | None, log: EventLog) -> pd.Series:

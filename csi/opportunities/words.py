@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from csi.report.drawings.svg import clean
 from csi.report.words import duration, number, percent, plural
 from process_mining import schema as s
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from csi.statistics import Estimate
 
 FEW: Final = 10
+LONGEST: Final = 120
 
 
 def hours(value: float) -> str:
@@ -40,10 +42,11 @@ def span(one: Range | Estimate, say: Callable[[float], str]) -> str:
 
 
 def kind_words(kind: Kind) -> str:
-    """Name a kind: "Category 42 / Printer, ended with code 6"."""
-    return (
-        kind.subject if kind.resolution is None else f"{kind.subject}, ended with {kind.resolution}"
-    )
+    """Name a kind: "Category 42 / Printer, ended with code 6"; cut, and without control signs."""
+    subject = clean(kind.subject, LONGEST)
+    if kind.resolution is None:
+        return subject
+    return f"{subject}, ended with {clean(kind.resolution, LONGEST)}"
 
 
 def candidate_words(one: Candidate, given: Definitions) -> str:

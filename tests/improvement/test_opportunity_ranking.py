@@ -131,6 +131,20 @@ def test_an_offence_that_costs_nothing_or_is_not_told(desk: Audit) -> None:
     assert pd.isna(again["hours"])
 
 
+def test_time_that_is_no_gain_does_not_count_and_says_why(desk: Audit) -> None:
+    noted = losses(("INC002", 400.0, 100.0, 900.0)).assign(note="it measures the time itself")
+    made = opportunities_of(desk, WINDOW, losses=noted)
+    row = rows(made, "rule").loc["INC002"]
+    assert pd.isna(row["hours"])
+    assert row["how"] == "it measures the time itself"
+    escalated = rows(made, "escalation")
+    row = escalated[escalated["what"].str.contains("nobody had diagnosed")].iloc[0]
+    assert pd.isna(row["hours"])
+    assert row["how"] == "INC002: it measures the time itself"
+    plain = losses(("INC002", 400.0, 100.0, 900.0)).assign(note="")
+    assert rows(opportunities_of(desk, WINDOW, losses=plain), "rule").loc["INC002", "hours"] > 0
+
+
 def test_losses_have_their_columns_and_a_rule_once(desk: Audit) -> None:
     with pytest.raises(CodedError, match="ST581 losses have no column 'hours_lost'"):
         opportunities_of(desk, WINDOW, losses=pd.DataFrame({"rule": ["INC002"]}))

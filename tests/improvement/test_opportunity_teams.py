@@ -15,7 +15,7 @@ from improvement.opportunity_desk import START, WINDOW
 from csi.audit import AuditRequest, audit
 from csi.opportunities.funnel import INNER, OUTER, Funnel, Point, funnel_of
 from csi.opportunities.funnel_picture import draw_funnel
-from csi.opportunities.standardised import Desk
+from csi.opportunities.standardised import DeskTimes
 from csi.opportunities.team_view import team_view
 from csi.opportunities.tickets import tickets_of
 
@@ -68,7 +68,7 @@ def marks(frame: pd.DataFrame, team: str) -> npt.NDArray[np.bool_]:
 
 def test_a_harder_mix_is_adjusted_away() -> None:
     frame = mixed(1)
-    desk = Desk.of(frame)
+    desk = DeskTimes.of(frame)
     crude = frame.groupby("team")["hours"].median()
     assert crude["A"] > 3 * crude["B"]
     for team in "AB":
@@ -82,7 +82,7 @@ def test_a_harder_mix_is_adjusted_away() -> None:
 
 def test_a_slower_team_is_seen_whatever_its_mix() -> None:
     frame = mixed(2, slower=2.5)
-    one = Desk.of(frame).standardised(marks(frame, "A"))
+    one = DeskTimes.of(frame).standardised(marks(frame, "A"))
     assert one.low is not None
     assert one.desk is not None
     assert one.low > one.desk
@@ -96,7 +96,7 @@ def test_the_standardised_median_is_that_of_copied_tickets() -> None:
     team = np.array(["A"] * 40 + ["B"] * 120, dtype=object)
     hours = np.concatenate([easy, hard, rng.exponential(4, 30), rng.exponential(40, 90)])
     frame = table(team, category, hours, 4).assign(running=False)
-    one = Desk.of(frame).standardised(marks(frame, "A"))
+    one = DeskTimes.of(frame).standardised(marks(frame, "A"))
     # the desk has 60 easy and 100 hard: each easy one of A counts 2, each hard one 10
     copies = np.sort(np.concatenate([np.repeat(easy, 2), np.repeat(hard, 10)]))
     assert one.value == copies[len(copies) // 2 - 1]
@@ -106,7 +106,7 @@ def test_intervals_of_equal_teams_hold_the_desk_about_as_often_as_they_say() -> 
     holds = []
     for seed in range(60):
         frame = mixed(seed, n=600)
-        desk = Desk.of(frame)
+        desk = DeskTimes.of(frame)
         one = desk.standardised(marks(frame, "A"))
         assert one.low is not None
         assert one.high is not None
@@ -121,7 +121,7 @@ def test_a_team_that_has_all_of_a_kind_is_compared_with_itself() -> None:
     category = np.array(["easy"] * 60 + ["own"] * 60, dtype=object)
     team = np.array(["A"] * 60 + ["B"] * 60, dtype=object)
     frame = table(team, category, np.random.default_rng(1).exponential(5, 120), 1)
-    one = Desk.of(frame).standardised(marks(frame, "B"))
+    one = DeskTimes.of(frame).standardised(marks(frame, "B"))
     assert one.alone == 1.0
     assert one.covered == 0.5
     assert one.value == one.desk
@@ -131,7 +131,7 @@ def test_a_team_without_enough_of_any_kind_is_not_told() -> None:
     category = np.array([f"c{i}" for i in range(4)] + ["x"] * 50, dtype=object)
     team = np.array(["A"] * 4 + ["B"] * 50, dtype=object)
     frame = table(team, category, np.random.default_rng(1).exponential(5, 54), 1)
-    one = Desk.of(frame).standardised(marks(frame, "A"))
+    one = DeskTimes.of(frame).standardised(marks(frame, "A"))
     assert (one.value, one.n) == (None, 0)
 
 
@@ -159,7 +159,7 @@ def teams_of(seed: int, teams: int, *, slow: str = "", spread: float = 0.0) -> F
     times = np.array([factor[one] * (6.0 if one == slow else 1.0) for one in team])
     hours = np.exp(rng.normal(np.log(20), 1, n)) * times
     frame = table(team, np.array(["c"] * n, dtype=object), hours, seed)
-    found = funnel_of(Desk.of(frame), {one: marks(frame, one) for one in factor}, least=5)
+    found = funnel_of(DeskTimes.of(frame), {one: marks(frame, one) for one in factor}, least=5)
     assert found is not None
     return found
 
