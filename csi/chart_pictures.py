@@ -88,8 +88,8 @@ def _limits(axes: Axes, chart: ControlChart, by: float) -> None:
     """Draw centre and limits; a chart without limits says so."""
     at = np.arange(len(chart.values))
     axes.step(at, by * chart.centre, where="mid", color=CENTRE, linewidth=0.9, label="centre")
-    if np.isnan(chart.high).all():
-        axes.plot([], [], " ", label="no limits: the baseline does not vary")
+    if chart.no_limits:
+        axes.plot([], [], " ", label=f"no limits: {chart.no_limits}")
         return
     for limit, label in ((chart.high, "limits (3 sigma)"), (chart.low, None)):
         axes.step(

@@ -330,7 +330,7 @@ def _summary(
         said.append(
             f"The baseline holds under {FEWEST_BASE} whole {cut.step}s: limits are from all"
         )
-    fixed = [one for one in charts if np.isnan(one.chart.high).all()]
+    bare = [one for one in charts if one.chart.no_limits]
     signals = [len(one.chart.signals) for one in charts if one.chart.signals]
     changes = [len(one.changes) for one in charts if one.changes]
     said.append(
@@ -340,12 +340,12 @@ def _summary(
     )
     chance = percent(chance_of_signal(points, first))
     said.append(
-        f"Where nothing changed, {chance} of such charts show a signal by chance: "
+        f"Where nothing changed, about {chance} of such charts show a signal by chance: "
         "a signal says where to look and proves nothing"
     )
     return [
         *said,
-        *(f"{one.series.kpi.title}: no limits, for the baseline does not vary" for one in fixed),
+        *(f"{one.series.kpi.title}: no limits ({one.chart.no_limits})" for one in bare),
     ]
 
 

@@ -41,7 +41,7 @@ from process_mining import schema as s
 from process_mining.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -179,24 +179,6 @@ def series_of(kpi: Kpi, cut: Slices, scope: Scope = EVERYTHING) -> KpiSeries:
     )
     made = _without_weekdays(made) if cut.step == "day" else made
     return replace(made, told=(*made.told, *_how_to_read(made)))
-
-
-def to_frame(found: Iterable[KpiSeries]) -> pd.DataFrame:
-    """Return one row a KPI and point: kpi, title, unit, step, and the columns of its frame."""
-    frames = []
-    for one in found:
-        frame = one.frame.copy()
-        for place, (name, value) in enumerate(
-            {
-                "kpi": one.kpi.code,
-                "title": one.kpi.title,
-                "unit": one.kpi.unit,
-                "step": one.step,
-            }.items()
-        ):
-            frame.insert(place, name, value)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _whole_weeks(evidence: Evidence, window: Span) -> tuple[list[Days], list[str]]:

@@ -18,9 +18,12 @@ baseline is chance. (Laney also narrows the limits below 1.) Limits differ from 
 n. They are cut at what is possible: 0, and 1 for shares.
 
 Phase I and II (Woodall 2000, Journal of Quality Technology 32, 341-350): centre and spread come
-from the points of the baseline alone, all points without one; every point is judged by them. There
-are no limits, and no signals, where the baseline does not vary at all. Points without a value are
-passed over: the points beside a gap are neighbours.
+from the points of the baseline alone, all points without one; every point is judged by them. Points
+without a value are passed over: the points beside a gap are neighbours.
+
+There are no limits, and no signals, where the baseline does not vary at all, nor in a p' or u'
+chart where a mean point of it holds fewer than `FEWEST_EXPECTED` of what counts, or of what does
+not: such counts are so skewed that the normal law finds signals in up to 90 % of charts.
 
 Signals, by rules 1, 2 and 5 of Nelson (1984, Journal of Quality Technology 16, 237-239):
 
@@ -37,6 +40,8 @@ signal, and of these with one of "beyond".
     26 points, limits from all     10 %,  6 %     52 points, limits from all         25 %, 14 %
     24 points, limits from 12      26 %, 17 %     52 points, limits from the first 26  36 %, 22 %
 
+A p' chart without overdispersion has 20 %, with 3 expected of one kind a point up to 30 %, and a u'
+chart of 3 a point 35 % (52 points, limits from the first 26).
 So a signal says where to look; it proves nothing. With an autocorrelation of 0.3 they are two to
 four times as many (39 % of 26 points).
 
@@ -67,6 +72,8 @@ Scale = Literal["none", "log", "sqrt"]
 Rule = Literal["beyond", "one side", "two of three"]
 Side = Literal["high", "low"]
 
+NO_SPREAD: Final = "the baseline does not vary"
+TOO_RARE: Final = "too few a point: the counts are too skewed for limits"
 D2: Final = 1.128  # mean range of two values of a normal law in its sigmas, as tables print it
 D4: Final = 3.267  # upper limit of a moving range of two, in mean ranges
 SIGMAS: Final = 3.0
@@ -74,6 +81,7 @@ WARNING: Final = 2.0
 RUN: Final = 9
 RULES: Final[tuple[Rule, ...]] = ("beyond", "one side", "two of three")
 FEWEST: Final = 2
+FEWEST_EXPECTED: Final = 3.0
 TRIALS: Final = 500
 SEED: Final = 20_240_106
 
@@ -93,8 +101,9 @@ class ControlChart:
     """A series with its centre and limits, one entry a point, in the unit of the series.
 
     `z` is the distance from the centre in sigmas, on the scale of the chart. NaN: no value, or no
-    limits. `ranges` and `range_limit` are the moving ranges of an XmR chart on its scale, `sigma_z`
-    what a Laney chart found (it uses at least 1); else None.
+    limits; `no_limits` says why, "" where there are. `ranges` and `range_limit` are the moving
+    ranges of an XmR chart on its scale, `sigma_z` what a Laney chart found (it uses at least 1);
+    else None.
     """
 
     values: Floats
@@ -105,6 +114,7 @@ class ControlChart:
     baseline: Bools
     signals: tuple[Signal, ...]
     method: str
+    no_limits: str = ""
     ranges: Floats | None = None
     range_limit: float | None = None
     sigma_z: float | None = None
@@ -138,6 +148,7 @@ def individuals(
         baseline=base,
         signals=signals_of(z, labels=labels),
         method=f"XmR chart{_SCALE_WORDS[scale]}",
+        no_limits="" if sigma > 0 else NO_SPREAD,
         ranges=ranges,
         range_limit=D4 * mean_range,
     )
@@ -267,21 +278,23 @@ def _laney(  # noqa: PLR0913 - what, of how much, by which points, around what, 
     """Chart part / whole around a centre with the spread that chance within points gives."""
     centre, spread, most = law
     values = part / np.where(whole > 0, whole, np.nan)
-    none = not float(np.nanmax(spread)) > 0  # all or nothing in the baseline: no spread to judge by
-    apart = np.full(len(values), np.nan) if none else (values - centre) / spread
-    sigma_z = np.nan if none else _mean_range(apart[base]) / D2
-    z = apart / max(1.0, sigma_z)
-    half = np.full(len(values), np.nan) if none else SIGMAS * spread * max(1.0, sigma_z)
+    expected = float(whole[base].mean()) * min(centre, most - centre)
+    why = NO_SPREAD if not expected > 0 else TOO_RARE if expected < FEWEST_EXPECTED else ""
+    unit = np.full(len(values), np.nan) if why else spread
+    sigma_z = None if why else _mean_range((values[base] - centre) / spread[base]) / D2
+    sigma = unit * max(1.0, sigma_z or 0.0)
+    z = (values - centre) / sigma
     return ControlChart(
         values=values,
         centre=np.full(len(values), centre),
-        low=np.maximum(centre - half, 0.0),
-        high=np.minimum(centre + half, most),
+        low=np.maximum(centre - SIGMAS * sigma, 0.0),
+        high=np.minimum(centre + SIGMAS * sigma, most),
         z=z,
         baseline=base,
         signals=signals_of(z, labels=labels),
         method=f"Laney {name}' chart",
-        sigma_z=None if none else float(sigma_z),
+        no_limits=why,
+        sigma_z=sigma_z,
     )
 
 

@@ -12,7 +12,7 @@ from improvement.weekly_desks import DAY, HOUR, MONDAY, WEEK, every, evidence, t
 from csi.evidence import Evidence, Scope
 from csi.kpi import SEED, load_kpis, sampled
 from csi.kpi_kinds import estimate
-from csi.kpi_series import FEWEST, Days, KpiSeries, daily, slices, to_frame, weekly
+from csi.kpi_series import FEWEST, Days, KpiSeries, daily, slices, weekly
 from process_mining.errors import RunError
 
 KPIS = load_kpis()
@@ -181,14 +181,6 @@ def test_no_tickets_at_all_are_refused_too() -> None:
     with pytest.raises(RunError) as caught:
         slices(empty, Days(MONDAY, MONDAY + 4 * WEEK))
     assert caught.value.code == "ST563"
-
-
-def test_the_tidy_frame_has_one_row_a_kpi_and_week() -> None:
-    known, window = busy(), Days(MONDAY, MONDAY + 6 * WEEK)
-    frame = to_frame([weekly(KPIS[code], known, window) for code in ("KPI01", "KPI20")])
-    assert frame.columns.tolist()[:5] == ["kpi", "title", "unit", "step", "start"]
-    assert frame["kpi"].tolist() == ["KPI01"] * 6 + ["KPI20"] * 6
-    assert to_frame([]).empty
 
 
 # --- days ----------------------------------------------------------------------------------
