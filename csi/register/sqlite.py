@@ -276,6 +276,8 @@ class SqliteStore:
         except (sqlite3.Error, sa.exc.DBAPIError) as error:
             cause = getattr(error, "orig", error)
             raise self._translated(str(cause)) from error
+        except UnicodeDecodeError as error:  # the driver, where a damaged file names its parts
+            raise self._translated("it holds bytes that are no text") from error
 
     def _translated(self, said: str) -> CodedError:
         if "locked" in said or "busy" in said:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import sqlalchemy as sa
 
 from csi.register.history import GENESIS, Record, Verification
+from process_mining.errors import RunError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -60,11 +61,11 @@ class Store(Protocol):
 
 
 def records_of(connection: sa.Connection, entry_id: str | None = None) -> list[Record]:
-    """Return the records, oldest first, of one entry or of all."""
+    """Return the records, oldest first, of one entry or of all; RG104 for what is no record."""
     query = sa.select(HISTORY).order_by(HISTORY.c.seq)
     if entry_id is not None:
         query = query.where(HISTORY.c.entry_id == entry_id)
-    return [Record(**row) for row in connection.execute(query).mappings()]
+    return [_record(row) for row in connection.execute(query).mappings()]
 
 
 def ids_of(connection: sa.Connection) -> list[str]:
@@ -85,9 +86,19 @@ def by_key(connection: sa.Connection, key: str | None) -> Record | None:
     if key is None:
         return None
     row = connection.execute(sa.select(HISTORY).where(HISTORY.c.key == key)).mappings().first()
-    return None if row is None else Record(**row)
+    return None if row is None else _record(row)
 
 
 def append(connection: sa.Connection, record: dict[str, Any]) -> None:
     """Insert one record with its hash."""
     connection.execute(HISTORY.insert(), record)
+
+
+def _record(row: sa.RowMapping) -> Record:
+    """Read one row; a damaged file may hold anything in a column."""
+    texts = {name: value for name, value in row.items() if name != "seq"}
+    texts["key"] = texts["key"] or ""
+    if type(row["seq"]) is not int or not all(isinstance(text, str) for text in texts.values()):
+        msg = f"record {row['seq']} of the register cannot be read"
+        raise RunError("RG104", msg, fix="Run verify, restore a copy")
+    return Record(**row)
