@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -20,6 +20,8 @@ from csi.audit import Audit, AuditRequest, audit, audit_log
 from csi.audit_evidence import evidence_of
 from csi.evaluation import Known
 from csi.evidence import matched_follow_up
+from csi.evidence_files import read_evidence
+from csi.outputs import read_json
 from process_mining.errors import CodedError
 from process_mining.sources import ReadOptions
 from rules.service_level import CLOCKS
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
     from csi.kpi import Kpi
     from csi.manifest import Manifest
 
+MEASURED: Final = "1_measure"
+SNAPSHOT: Final = "snapshot.json"
+
 
 class CycleEvidence:
-    """The tickets of one cycle's log."""
+    """The tickets of one cycle's log; the first step leaves what the others need to know."""
 
     def __init__(self, cycle: Cycle, manifest: Manifest) -> None:
         """Read nothing yet; the manifest is told which log was read."""
@@ -50,8 +55,22 @@ class CycleEvidence:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What the KPIs read about each case."""
-        return evidence_of(self.audit)
+        """What the KPIs read about each case, at the end of the log.
+
+        The current window is the later one, so this is what is known of it.
+        """
+        left = self._left("current")
+        return evidence_of(self.audit) if left is None else left
+
+    def _left(self, window: str) -> Evidence | None:
+        """What the first step left, where the manifest vouches for it."""
+        if not self._measured:
+            return None
+        return read_evidence(self.manifest.out / MEASURED, window)
+
+    @cached_property
+    def _measured(self) -> bool:
+        return self.manifest.done(MEASURED)
 
     @cached_property
     def known(self) -> dict[str, Evidence]:
@@ -64,11 +83,11 @@ class CycleEvidence:
 
     def known_at(self, moment_us: int) -> Evidence:
         """What was known of all cases at a moment; each is cut and judged once."""
-        whole = self.audit
-        if moment_us >= whole.as_of_us:
+        if moment_us >= self.evidence.as_of_us:
             return self.evidence
         if moment_us not in self._cuts:
-            self._cuts[moment_us] = self._cut_at(moment_us)
+            left = self._left("baseline") if moment_us == self.until["baseline"] else None
+            self._cuts[moment_us] = self._cut_at(moment_us) if left is None else left
         return self._cuts[moment_us]
 
     def _cut_at(self, moment_us: int) -> Evidence:
@@ -100,6 +119,8 @@ class CycleEvidence:
     @property
     def log_sha256(self) -> str:
         """The fingerprint of the log as it was read."""
+        if self._measured:
+            return str(read_json(self.manifest.out / MEASURED / SNAPSHOT)["sha256"])
         return str(self.audit.log.meta.sha256)
 
     @property

@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from csi import analysis_tables, improvement_words, stories
 from csi import kpi as kpis
 from csi.audit_outputs import summary_of
 from csi.cycle import Cycle, load_cycle
 from csi.cycle_checks import PlanChecks, require_tickets
-from csi.cycle_evidence import CycleEvidence
+from csi.cycle_evidence import SNAPSHOT, CycleEvidence
 from csi.effects import causes_of, effects_of, pareto_picture
 from csi.evidence import view
+from csi.evidence_files import write_evidence
 from csi.improving import Days
 from csi.kpi_charts import charts_of
 from csi.manifest import Manifest
@@ -67,7 +67,6 @@ DEMO_TICKETS: Final = 1500
 DEMO_SEED: Final = 7
 PICTURE: Final = "picture.svg"
 TEAMS_PICTURE: Final = "teams.svg"
-CASES: Final = "cases.parquet"
 WAITS_SHOWN: Final = 15
 
 
@@ -187,14 +186,13 @@ class Loop:
     def check(self) -> None:
         """Refuse what the cycle file asks for and cannot have; nothing is written."""
         Register.preflight(self.cycle.register)
-        cases, plan = self._cases(), self._plan
+        cases, plan = self.tickets.evidence.cases, self._plan
         if plan is not None:
             plan.require_sense(cases)
         require_tickets(self.cycle, cases)
         if plan is not None:
             plan.require_anybody(cases)
-        if not self.manifest.done("1_measure"):
-            _ = self.tickets.until
+        _ = self.tickets.until
 
     @cached_property
     def _plan(self) -> PlanChecks | None:
@@ -211,11 +209,12 @@ class Loop:
         frame = pd.DataFrame(rows)
         picture, charts = rates(frame), self._charts()
         with self.manifest.step("1_measure") as folder:
-            write_json(folder / "snapshot.json", self._snapshot())
+            write_json(folder / SNAPSHOT, self._snapshot())
             plain = {name: [one.to_dict() for one in side] for name, side in found.items()}
             write_json(folder / "kpis.json", plain)
             write_json(folder / "rules.json", rows)
-            write_parquet(folder / CASES, pa.Table.from_pandas(self.tickets.evidence.cases))
+            for name, evidence in self.tickets.known.items():
+                write_evidence(folder, name, evidence)
             write_parquet(folder / "findings.parquet", self.tickets.audit.result.findings)
             for name, table in (
                 ("series", charts.series),
@@ -388,13 +387,6 @@ class Loop:
         """Do the step before, unless the manifest vouches for what it left."""
         if not self.manifest.done(step):
             do()
-
-    def _cases(self) -> pd.DataFrame:
-        """The cases as the first step left them, else from the log."""
-        if not self.manifest.done("1_measure"):
-            return self.tickets.evidence.cases
-        cases: pd.DataFrame = pq.read_table(self.out / "1_measure" / CASES).to_pandas()
-        return cases
 
     @cached_property
     def _measured(self) -> dict[str, list[Measurement]]:

@@ -102,7 +102,7 @@ class UnderWay:
             entry,
             Known(self.tickets.known_at(until[0]), baseline, until[0]),
             Known(self.tickets.known_at(until[1]), current, until[1]),
-            self.tickets.audit.log.meta.sha256,
+            self.tickets.log_sha256,
         )
 
     def record(self, answer: Answer) -> None:
