@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from csi.cycle import NO_DATA, Cycle, load_cycle
 from csi.cycle_compare import compare, side_of
@@ -51,7 +51,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from csi.runner import NotebookParameters
+
     Step = Callable[[str], None]
+
+
+class Execute(Protocol):
+    """Runs a notebook with its parameters and writes it, executed, whole or not at all."""
+
+    def __call__(
+        self,
+        notebook: str,
+        parameters: NotebookParameters,
+        out: Path,
+        *,
+        on_cell: Callable[[int, int], None] | None,
+    ) -> None:
+        """Raise RunError where it does not come to its end."""
+
 
 NOTHING: Final = "no data"
 ALARMING: Final = ("worse", "guardrail breached")
@@ -80,6 +97,7 @@ class _Run:
     cycle: Cycle
     out: Path
     step: Step
+    execute: Execute
 
     def notebook(self, name: str) -> Path:
         return self.out / "notebooks" / f"{name}.ipynb"
@@ -88,18 +106,19 @@ class _Run:
         return Loop(self.cycle, self.out, snapshot)
 
 
-def run(
+def run(  # noqa: PLR0913 - where, what stands in for the file's words, and how a notebook runs
     path: Path,
     out: Path | None,
     step: Step = lambda _: None,
     *,
     report_date: str = "",
     register_place: str = "",
+    execute: Execute = run_notebook,
 ) -> CycleOutcome:
     """Check the cycle, run what is left of the four notebooks, and write results and report.
 
     `report_date` (ISO 8601) and `register_place` (an absolute path or a URL) stand in for those of
-    the cycle file.
+    the cycle file. `execute` is how a notebook runs.
     Raises CodedError for what the file cannot have, RunError where the run fails.
     """
     cycle = load_cycle(path.resolve(), report_date, register_place)
@@ -112,7 +131,7 @@ def run(
         held.enter_context(folder_lock(folder, holder))
         for name in ("", "notebooks", *NOTEBOOKS):
             clear_unfinished(folder / name)
-        return _run(_Run(cycle, folder, step))
+        return _run(_Run(cycle, folder, step, execute))
 
 
 def _run(this: _Run) -> CycleOutcome:
@@ -167,7 +186,7 @@ def _done(this: _Run, name: str, snapshot: str) -> bool:
         "snapshot": snapshot,
     }
     try:
-        run_notebook(name, checked(name, values), target, on_cell=told)
+        this.execute(name, checked(name, values), target, on_cell=told)
     except CodedError as error:
         write_json(this.out / FAILED, {"notebook": name, "error": str(error)})
         raise

@@ -67,11 +67,12 @@ def earlier_section(results: Mapping[str, Any]) -> EarlierSection:
 
 
 def apart_in_words(apart: Mapping[str, float | None], unit: str) -> str:
-    """Say a difference with its limits: "-2 h 5 min (-4 h to -10 min)", "" for none."""
+    """Say a difference with its limits: "+1.2 points (-0.4 to +2.8)", "" for none."""
     value, low, high = apart["value"], apart["low"], apart["high"]
     if value is None:
         return ""
-    said = _signed(value, unit)
+    named = {"share": " points", "h": ""}.get(unit, f" {unit}")
+    said = f"{_signed(value, unit)}{named}"
     if low is None and high is None:
         return said
     ends = ["unbounded" if end is None else _signed(end, unit) for end in (low, high)]
@@ -79,10 +80,11 @@ def apart_in_words(apart: Mapping[str, float | None], unit: str) -> str:
 
 
 def _signed(value: float, unit: str) -> str:
+    """Say a difference without its unit, but for a time."""
     sign = "-" if value < 0 else "+"
-    if unit == "share":
-        return f"{sign}{number(100 * abs(value))} points"
-    return f"{sign}{value_in_words(abs(value), unit)}"
+    if unit == "h":
+        return f"{sign}{value_in_words(abs(value), unit)}"
+    return f"{sign}{number(abs(value) * (100 if unit == 'share' else 1))}"
 
 
 def _against(against: Mapping[str, Any] | None) -> str:

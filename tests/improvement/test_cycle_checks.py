@@ -1,7 +1,6 @@
 """Is what a cycle file asks for checked before anything runs, and are stale results never trusted?
 
-A desk of 200 incidents in two windows; P1 comes in both, P4 in the current one only, and reopening
-grows from 2 of 100 to 30 of 100 while the time to resolve stays as it is.
+The desk is that of `improvement.cycle_desk`.
 """
 
 from __future__ import annotations
@@ -12,95 +11,22 @@ import shutil
 import sqlite3
 from contextlib import closing
 from html import escape
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from improvement.command_line import event_line, in_process, write_lines
+from improvement.command_line import in_process, write_lines
+from improvement.cycle_desk import CYCLE, MAPPING, OWN_RULE, Desk
 
 from csi import runner
 from csi.cycle import load_cycle
 from csi.manifest import Manifest
 from csi.register import Register
 from csi.runner import NotebookParameters, checked, run_notebook
-from csi.stages import Loop
 from process_mining.errors import CodedError, ManyCodedErrors, RunError
 
-ROOT = Path(__file__).parents[2]
-RULE = ROOT / "rules" / "itil" / "incident" / "INC001-closed-without-resolution.toml"
-MAPPING = ROOT / "process_mining" / "sources" / "mappings" / "uci_servicenow.toml"
-OWN_RULE = "incident/INC901-own.toml"
-FIRST_STEPS = ("Register", "Classify", "Assign", "Diagnose", "Resolve")
-CYCLE = """
-log = ["events.ndjson", "tickets.csv"]
-register = "register.sqlite"
-report_date = 2025-07-07
-rules = ["my"]
-[baseline]
-start = 2025-01-01
-end = 2025-02-01
-[current]
-start = 2025-02-01
-end = 2025-03-01
-[improvement]
-title = "Route at once"
-opportunity = "They wait"
-hypothesis = "It gets quicker"
-kpi = "KPI01"
-minimum_effect = 0.5
-owner = "Desk manager"
-started = 2025-02-01
-"""
-
-
-def incident(number: int) -> tuple[str, list[str]]:
-    """A row of tickets.csv and the events of one incident: 100 open in each of two months."""
-    current, place = divmod(number, 100)
-    day = f"2025-0{1 + current}-{1 + place % 28:02d}"
-    name, minute = f"INC{number:03d}", number % 60
-    again = ("Reopen", "Diagnose", "Resolve") if place < (2, 30)[current] else ()
-    # The last Resolve does not move when work is taken up again, so that the time to resolve stays.
-    last = 8 + place % 3
-    hours = (0, 1, 2, 3, last) if not again else (0, 1, 2, 3, 4, 5, 6, last)
-    steps = [*zip((*FIRST_STEPS, *again), hours, strict=True), ("Close", 12)]
-    priority = "P4" if current and place % 2 else "P1"
-    row = f"{name},incident,{priority},{'mail' if priority == 'P1' else 'print'}"
-    return row, [event_line(name, s, f"{day}T{h:02d}:{minute:02d}:00Z") for s, h in steps]
-
-
-class Desk:
-    """A folder with a log, a rule folder and a cycle file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.out = folder, folder / "out"
-        rows, events = zip(*map(incident, range(200)), strict=True)
-        write_lines(folder / "events.ndjson", [line for lines in events for line in lines])
-        write_lines(folder / "tickets.csv", ["case_id,practice,priority,service", *rows])
-        self.write_rule("high")
-
-    def write_rule(self, severity: str) -> Path:
-        text = RULE.read_text("utf-8").replace("INC001", "INC901")
-        text = text.replace("closed-without-resolution", "own")
-        path = self.folder / "my" / OWN_RULE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace('"high"', f'"{severity}"'), encoding="utf-8")
-        return path
-
-    def cycle(self, *changes: tuple[str, str], more: str = "") -> Path:
-        text = CYCLE
-        for old, new in changes:
-            assert text.count(old) == 1
-            text = text.replace(old, new)
-        path = self.folder / "cycle.toml"
-        path.write_text(text + more, encoding="utf-8")
-        return path
-
-    def loop(self, *changes: tuple[str, str], more: str = "") -> Loop:
-        return Loop.open(self.cycle(*changes, more=more), self.out)
-
-    @property
-    def register(self) -> Path:
-        return self.folder / "register.sqlite"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -362,7 +288,7 @@ def test_the_check_writes_nothing_and_passes_what_is_right(desk: Desk) -> None:
 
 def test_a_scope_that_one_window_lacks_is_judged_not_refused(desk: Desk) -> None:
     loop = desk.loop(more=scoped('priority = ["P4"]'))
-    assert loop.evaluate().verdict.value == "inconclusive"
+    assert loop.evaluate().verdict == "inconclusive"
 
 
 # --- a register that is damaged
@@ -472,16 +398,18 @@ def test_a_step_alone_sees_a_rule_that_has_changed(desk: Desk) -> None:
 def test_a_guardrail_is_breached_by_a_harm_below_the_minimum_effect(desk: Desk) -> None:
     loop = desk.loop(more='guardrails = ["reopen-rate"]\n')
     found = loop.evaluate()
-    assert found.comparison.verdict.value == "no effect shown"
-    assert found.verdict.value == "guardrail breached"
+    assert list(found.guardrails["status"]) == ["breached"]
+    assert found.verdict == "guardrail breached"
     (entry,) = Register.open(desk.register).list()
     assert entry.improvement.guardrails == ("KPI05",)
-    assert entry.evaluations[0].guardrails == {"KPI05": "worse"}
+    assert entry.evaluations[0].guardrails == {"KPI05": "breached"}
 
 
-def test_a_guardrail_that_holds_changes_nothing(desk: Desk) -> None:
+def test_a_guardrail_that_is_not_told_is_named_and_breaches_nothing(desk: Desk) -> None:
     found = desk.loop(more='guardrails = ["KPI08"]\n').evaluate()
-    assert found.verdict is found.comparison.verdict
+    assert list(found.guardrails["status"]) == ["not told"]
+    assert found.verdict == "inconclusive"
+    assert "KPI08" in found.story
 
 
 # --- what a notebook says
