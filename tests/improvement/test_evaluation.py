@@ -228,11 +228,13 @@ def test_needed_weeks_are_those_of_the_formula() -> None:
 
 
 def test_more_tickets_a_week_need_fewer_weeks() -> None:
-    weeks = [
-        planned(question("KPI03", minimum=0.08), steady(Law(tickets=n))).needed_weeks
-        for n in (15, 40, 160)
-    ]
-    few, some, many = (200 if one is None else one for one in weeks)
+    weeks = []
+    for n in (15, 40, 160):
+        cases = evidence(steady(Law(tickets=n)), 16, seed=2)
+        found = plan(question("KPI03", minimum=0.08), whole(cases, BASELINE))
+        assert found.design is Design.BEFORE_AFTER
+        weeks.append(found.needed_weeks or 200)
+    few, some, many = weeks
     assert few > some > many == 6
 
 
