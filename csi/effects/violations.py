@@ -24,9 +24,10 @@ Standing:
                     above `LEVEL`, the interval holds no difference, or the matched tickets lie on
                     the other side
     SHARED_CAUSE    the negative control differs too
-    NOT_RULED_OUT   an association, but the negative control is too uncertain to tell (there is
-                    none, or its interval holds the difference itself, so a shared cause could
-                    explain all of it)
+    NOT_RULED_OUT   an association, but a shared cause is not ruled out: there is no negative
+                    control, its interval holds the difference itself (as much could be shared), or
+                    the rule's control differs for another outcome (p times the number of the
+                    rule's controls at most `LEVEL`)
     ASSOCIATION     what is left
 
 Not checked: causes that are not recorded and not shared with the ticket before; that the violation
@@ -170,7 +171,27 @@ def effects(
     found: list[Effect] = []
     for outcome in OUTCOMES:
         found += _corrected([_effect(tickets, rule, outcome, practices) for rule in broken])
-    return tuple(found)
+    shared = {rule.code: _shared_in([one for one in found if one.rule is rule]) for rule in broken}
+    return tuple(_doubted(one, shared[one.rule.code]) for one in found)
+
+
+def _shared_in(mine: Sequence[Effect]) -> str:
+    """Name the outcome in which the control of a rule surely differs, "" for none."""
+    told = [
+        (one.control.p, one.outcome)
+        for one in mine
+        if one.control is not None and one.control.p is not None
+    ]
+    p, outcome = min(told, default=(1.0, ""))
+    return outcome if p * len(told) <= LEVEL else ""
+
+
+def _doubted(one: Effect, shared_in: str) -> Effect:
+    """What shows itself in one outcome of these tickets may be at work in the others."""
+    if one.standing is not Standing.ASSOCIATION or not shared_in:
+        return one
+    why = f"that ticket differs in {shared_in}, so a shared cause is not ruled out"
+    return replace(one, standing=Standing.NOT_RULED_OUT, why=why)
 
 
 def _effect(
@@ -257,7 +278,7 @@ def _read(one: Effect, adjusted_p: float | None) -> Effect:
         (
             _could_explain(found, one.control),
             Standing.NOT_RULED_OUT,
-            "the negative control is too uncertain to rule out a shared cause",
+            "that is too uncertain to rule out a shared cause",
         ),
     )
     plain = (Standing.ASSOCIATION, "")

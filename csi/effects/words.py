@@ -181,8 +181,7 @@ def _control(one: Effect) -> str:
         return f"There is no negative control{why}; a cause that is shared is not ruled out."
     value = _signed(found.value) if one.outcome == SATISFACTION else _times(found.value)
     does = "differs too" if found.differs else "is not shown to differ"
-    unsure = one.standing is Standing.NOT_RULED_OUT
-    rest = "; that is too uncertain to rule out that a shared cause explains it" if unsure else ""
+    rest = f"; {one.why}" if one.standing is Standing.NOT_RULED_OUT else ""
     return (
         f"The ticket opened just before in the same priority, category and team {does} "
         f"({value}; {_range(found)}; n = {number(found.n)} against {number(found.n_others)}){rest}."
