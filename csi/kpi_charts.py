@@ -330,7 +330,10 @@ def _summary(
         said.append(
             f"The baseline holds under {FEWEST_BASE} whole {cut.step}s: limits are from all"
         )
-    bare = [one for one in charts if one.chart.no_limits]
+    bare: dict[str, list[str]] = {}
+    for one in charts:
+        if one.chart.no_limits:
+            bare.setdefault(one.chart.no_limits, []).append(one.series.kpi.title)
     signals = [len(one.chart.signals) for one in charts if one.chart.signals]
     changes = [len(one.changes) for one in charts if one.changes]
     said.append(
@@ -345,7 +348,7 @@ def _summary(
     )
     return [
         *said,
-        *(f"{one.series.kpi.title}: no limits ({one.chart.no_limits})" for one in bare),
+        *(f"No limits, {why}: {'; '.join(titles)}" for why, titles in sorted(bare.items())),
     ]
 
 

@@ -25,6 +25,10 @@ Measured on 600 series each (300 for the last two lines); share with any change 
     a step of 1.5 sigma midway      26 points 80 %, 52 points 98 %; within 2 points: 86 %, 81 %
     a step of 1 sigma midway        26 points 44 %, 52 points 66 %
 
+Shares near 0 or 1 and of few cases have runs of equal points, and with them moving ranges that are
+too short: of series of 52 constant shares of 0.97 to 0.99 in 8 to 100 cases up to 83 % showed a
+change, and at most 4 % with `least_sigma` (150 series each).
+
 The intervals of 95 % of the levels covered in 93 to 96 % beside steps of 1.5 sigma or more, in 84
 to 92 % beside steps of 1 sigma (those that were found are the lucky ones).
 

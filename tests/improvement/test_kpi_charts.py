@@ -142,7 +142,7 @@ def test_the_sort_of_a_kpi_decides_its_chart() -> None:
 
 def test_a_kpi_that_never_varies_has_no_limits_and_says_so() -> None:
     found = charted(desk(), ("KPI09",))  # nobody hands over
-    assert f"{KPIS['KPI09'].title}: no limits (the baseline does not vary)" in found.sentences
+    assert f"No limits, the baseline does not vary: {KPIS['KPI09'].title}" in found.sentences
     assert len(found.signals) == len(found.changes) == 0
     assert "no limits: the baseline does not vary" in found.pictures[0].svg
 
