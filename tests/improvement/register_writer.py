@@ -1,4 +1,4 @@
-"""What a process does that writes to a register until it is done or killed: for test_register.py.
+"""What a process does that writes to a register until it is done or killed.
 
 Each record that the register reported as written is acknowledged by a line in a file; a line that
 was handed to the system stays there when the process is killed.
@@ -25,14 +25,16 @@ def write(path: Path, mode: str, count: int, said: Path, begin: Event) -> None:
     register = Register.open(path)
     begin.wait(timeout=60)
     for number in range(count):
-        os.write(handle, f"{_one(register, mode, number)}\n".encode())
+        os.write(handle, f"{_one(register, mode, f'{said.name}-{number}')}\n".encode())
     os.close(handle)
 
 
-def _one(register: Register, mode: str, number: int) -> str:
+def _one(register: Register, mode: str, name: str) -> str:
+    """Write one record and return what it can be known by: the text of a note, or an entry's id."""
     if mode == "note":
-        register.note("IMP-0001", f"{number}" + "x" * 2000, at=AT, actor="writer")
-        return str(number)
+        register.note("IMP-0001", name + " " * 600, at=AT, actor="writer")
+        return name
+    number = name.rpartition("-")[2]
     rule = DecisionRule(minimum_effect=0.1)
     draft = Improvement(f"{mode} {number}", "o", "h", "KPI01", "owner", rule)
     return register.add(draft, at=AT, actor="writer", key=f"{mode}-{number}")
