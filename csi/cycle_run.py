@@ -295,6 +295,10 @@ def results_of(loop: Loop) -> dict[str, Any]:
         ),
         "opportunities": read_json(out / "2_analyse" / "opportunities.json"),
         "register": read_json(out / "4_evaluate" / "register.json"),
+        "sentences": {
+            "measure": read_json(out / "1_measure" / "sentences.json"),
+            "analyse": read_json(out / "2_analyse" / "sentences.json"),
+        },
         "others": read_json(out / "4_evaluate" / "others.json"),
         "evaluate": found,
     }

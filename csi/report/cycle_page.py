@@ -9,6 +9,12 @@ from markupsafe import Markup
 
 from csi.evaluation.design import Design
 from csi.improvement_words import rule_in_words
+from csi.report.cycle_sections import (
+    AnalysisSection,
+    WeeksSection,
+    analysis_section,
+    weeks_section,
+)
 from csi.report.earlier_section import EarlierSection, earlier_section
 from csi.report.page import render
 from csi.report.words import number, percent, range_of_shares
@@ -28,10 +34,10 @@ VERDICT_CLASS: Final = {
     "no effect shown": "none",
 }
 STEPS: Final = {
-    "1_measure": "every KPI and every rule in both windows",
-    "2_analyse": "which offences weigh most, where tickets wait",
-    "3_improve": "the plan and its decision rule",
-    "4_evaluate": "before and after, and the verdict",
+    "1_measure": "every KPI and rule in both windows, and from week to week",
+    "2_analyse": "what weighs most, what goes with it, what could be done",
+    "3_improve": "the plan, its design and its decision rule",
+    "4_evaluate": "every improvement under way, and its verdict",
 }
 
 
@@ -60,8 +66,9 @@ class CyclePage:
     evaluate_pictures: Sequence[dict[str, str]]
     windows: str
     kpis: Sequence[dict[str, str]]
-    analyse_note: str
-    analyse_pictures: Sequence[dict[str, str]]
+    weeks: WeeksSection
+    analysis: AnalysisSection
+    rules_note: str
     rules: Sequence[dict[str, str]]
     register_note: str
     register: Sequence[dict[str, Any]]
@@ -92,11 +99,10 @@ def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
         windows="Tickets count in the window in which they were opened, and both windows are "
         "followed for equally long. Intervals are 95 %.",
         kpis=[_kpi(*pair) for pair in zip(*results["kpis"].values(), strict=True)],
-        analyse_note="Counts of tickets opened in each window. A count says where to look, not "
-        "what caused it.",
-        analyse_pictures=[
-            _picture(folder, "2_analyse", "Offences of the current window, by tickets.")
-        ],
+        weeks=weeks_section(results, folder),
+        analysis=analysis_section(results, folder),
+        rules_note="Counts of tickets opened in each window. A count says where to look, not what "
+        "caused it.",
         rules=_rules(results["rules"]),
         register_note="Every entry of the register that this cycle names, as it stands now.",
         register=[row | {"verdict": row["verdict"] or "none yet"} for row in results["register"]],
