@@ -56,10 +56,15 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Side:
-    """The cases of one side of a difference: a window and a scope."""
+    """The cases of one side of a difference: a window and a scope.
+
+    `known` is the evidence as of the end of the window's follow-up. Without it the whole evidence
+    is cut there by its times; its verdicts, clock states and counts are those of its own end.
+    """
 
     window: Span
     scope: Scope = EVERYTHING
+    known: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,13 @@ class _Part:
     @property
     def rows(self) -> Ints:
         """The row numbers of the cases that it rests on."""
-        return getattr(self.found, "rows", self.seen.rows)
+        found: Ints = getattr(self.found, "rows", self.seen.rows)
+        return found
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of these cases."""
+        return set(self.seen.evidence.cases["case_id"].take(self.rows))
 
 
 def measure_by(  # noqa: PLR0913 - what, on what, when, by what, on whom, as of when
@@ -171,7 +182,7 @@ def _compared(kpi: Kpi, a: _Part, b: _Part) -> tuple[float | None, float | None,
     if notes:
         return None, None, None, notes[0]
     found = mover(*(estimate(side.found, unit=kpi.unit, seed=SEED) for side in (a, b)))
-    if len(np.intersect1d(a.rows, b.rows)) and not isinstance(a.found, Total):
+    if not isinstance(a.found, Total) and a.ids & b.ids:
         return found.value, None, None, SAME_CASES
     if isinstance(a.found, Hits) and found.low is not None and found.high is not None:
         return found.value, max(found.low, -1.0), min(found.high, 1.0), ""
@@ -179,7 +190,7 @@ def _compared(kpi: Kpi, a: _Part, b: _Part) -> tuple[float | None, float | None,
 
 
 def _side(kpi: Kpi, evidence: Evidence, side: Side, as_of_us: int | None) -> _Part:
-    seen = seen_by(kpi, evidence, side.window, side.scope, as_of_us=as_of_us)
+    seen = seen_by(kpi, side.known or evidence, side.window, side.scope, as_of_us=as_of_us)
     team = side.scope.team[0] if len(side.scope.team) == 1 else ""
     return _part(kpi, seen, side.scope.words, team=team)
 

@@ -27,6 +27,7 @@ from csi.statistics import Estimate, Sample, proportion
 from csi.statistics.medians import difference_of_medians
 from csi.statistics.mover import difference as mover
 from process_mining.errors import CodedError
+from rules.spec import Verdict
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 KPIS = load_kpis()
@@ -240,6 +241,24 @@ def test_two_windows_are_followed_for_equally_long() -> None:
     assert found.a.as_of_us == old.end_us
     assert found.b.as_of_us == DESK.as_of_us
     assert found.a == measure(KPIS["KPI16"], DESK, old, as_of_us=old.end_us)
+
+
+def test_a_side_may_bring_what_was_known_then() -> None:
+    """Verdicts are not cut by times, and rows of another evidence are numbered anew."""
+    old, new = Window(_day("2025-01-01"), _day("2025-02-01")), Window(SPRING.end_us, DESK.as_of_us)
+    rules = {"INC006": np.full(len(DESK.cases), Verdict.CONFORMS, dtype=np.int8)}
+    late = np.flatnonzero((DESK.cases["opened_us"] >= old.start_us).to_numpy())
+    then = Evidence(
+        cases=DESK.cases.take(late).reset_index(drop=True),
+        as_of_us=old.end_us,
+        verdicts={"INC006": np.full(len(late), Verdict.VIOLATES, dtype=np.int8)},
+    )
+    desk = replace(DESK, verdicts=rules)
+    found = difference(KPIS["KPI08"], desk, Side(old, known=then), Side(new))
+    assert (found.a.value, found.b.value, found.value) == (0.0, 1.0, 1.0)
+    assert found.note == ""
+    same = difference(KPIS["KPI08"], desk, Side(old, known=then), Side(old))
+    assert same.note == SAME_CASES
 
 
 def test_the_same_tickets_on_both_sides_have_no_limits() -> None:
