@@ -19,6 +19,7 @@ from csi.report.earlier_section import EarlierSection, earlier_section
 from csi.report.page import render
 from csi.report.words import number, percent, range_of_shares
 from csi.statistics import DecisionRule
+from csi.statistics.decision import effect_in_words
 from csi.stories import CURRENT, interval_in_words, value_in_words
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _page(results: Mapping[str, Any], folder: Path) -> CyclePage:
         windows="Tickets count in the window in which they were opened, and both windows are "
         "followed for equally long. Intervals are 95 %.",
         kpis=[_kpi(*pair) for pair in zip(*results["kpis"].values(), strict=True)],
-        weeks=weeks_section(results, folder),
+        weeks=weeks_section(folder),
         analysis=analysis_section(results, folder),
         rules_note="Counts of tickets opened in each window. A count says where to look, not what "
         "caused it.",
@@ -141,7 +142,7 @@ def _verdict(one: Mapping[str, Any]) -> dict[str, str]:
         "verdict": one["verdict"].capitalize(),
         "class": VERDICT_CLASS[one["verdict"]],
         "sentence": f"{one['title']}: {one['sentence']}",
-        "method": f"Design: {one['design']}. {one['design_why']} Method: {one['method']}; "
+        "method": f"Design: {one['design']}, because {one['design_why']}. Method: {one['method']}; "
         f"n = {number(one['n_baseline'])} before, {number(one['n_current'])} now."
         + CAUTION
         * (one["design"] == Design.BEFORE_AFTER.value),
@@ -150,25 +151,32 @@ def _verdict(one: Mapping[str, Any]) -> dict[str, str]:
 
 def _rule(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     guards = ", ".join(f"{code}: {verdict}" for code, verdict in found["guardrails"].items())
-    effect, (low, high) = found["effect"], found["interval"]
-    said = (
-        "not computed" if effect is None else f"{effect:+.3f} ({_ends(low, high)}), {found['unit']}"
-    )
+    guards = guards or "none were named"
+    also = ", ".join(f"{one['kpi']}: {one['claim']}" for one in found["also"])
     return [
         ("Metric", f"{found['metric']} {found['title']}; {found['better']} is better"),
         ("Tickets", found["scope"]),
-        ("Effect, current against baseline", said),
+        ("Compared with", found["comparison"] or "the same tickets in the baseline window"),
+        ("Effect, current against baseline", _effect(found)),
+        ("Design, chosen from the baseline", f"{found['design']}: {found['design_why']}"),
         (
             "Decision rule, fixed beforehand",
             rule_in_words(DecisionRule.from_dict(found["decision_rule"])),
         ),
-        ("Guardrails", guards or "none were named"),
+        ("Guardrails", guards),
+        ("Further metrics (Holm)", also or "none were named"),
     ]
 
 
-def _ends(low: float | None, high: float | None) -> str:
-    shown = ["unbounded" if end is None else f"{end:+.3f}" for end in (low, high)]
-    return f"{shown[0]} to {shown[1]}"
+def _effect(found: Mapping[str, Any]) -> str:
+    if found["effect"] is None:
+        return "not computed"
+    effect, low, high = (
+        "unbounded" if end is None else effect_in_words(end, found["unit"])
+        for end in (found["effect"], *found["interval"])
+    )
+    p_value = "" if found["p_value"] is None else f", p = {found['p_value']:.3f}"
+    return f"{effect} ({low} to {high}){p_value}"
 
 
 def _picture(folder: Path, step: str, caption: str) -> dict[str, str]:

@@ -73,10 +73,12 @@ class AnalysisSection:
     tables: Sequence[Table]
 
 
-def weeks_section(results: Mapping[str, Any], folder: Path) -> WeeksSection:
-    """Return what the control charts say, the most telling of them drawn."""
-    said = results["sentences"]["measure"]["charts"]
-    drawn = sorted((folder / "1_measure").glob("chart_*.svg"), key=lambda path: path.name)
+def weeks_section(folder: Path) -> WeeksSection:
+    """Return the changes of level, then the signals, the most telling charts drawn."""
+    step = folder / "1_measure"
+    changes, signals = (_frame(step, name)["sentence"].tolist() for name in ("changes", "signals"))
+    said = [*changes, *signals]
+    drawn = sorted(step.glob("chart_*.svg"), key=lambda path: path.name)
     caption = "Limits from the baseline window (shaded); marks are signals."
     return WeeksSection(
         sentences=said[:MOST_SENTENCES],
