@@ -90,7 +90,8 @@ def pareto_of(tickets: Tickets, found: Sequence[Effect], costing: Costing) -> pd
 
     Sorted by count. For each of `RANKINGS`: the value, `_share` of what is above nought, the
     `_running_share` by falling value, and the `_rank` (null where the value is not told); `_low`
-    and `_high` (95 %) of time and cost.
+    and `_high` (95 %) of time and cost. `reads_as`: the standing of the rule's effect on time;
+    `note`: why its cost is nought or not told, else "".
     """
     rows = [
         _row(tickets, one, costing)
@@ -103,7 +104,7 @@ def pareto_of(tickets: Tickets, found: Sequence[Effect], costing: Costing) -> pd
 _COLUMNS: Final = (
     "code", "title", "severity", "n", COUNT,
     TIME_LOST, "time_lost_low_h", "time_lost_high_h",
-    COST, "cost_low", "cost_high", "unit", "note",
+    COST, "cost_low", "cost_high", "unit", "reads_as", "note",
 )  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def _row(tickets: Tickets, one: Effect, costing: Costing) -> dict[str, Any]:
         "cost_low": cost[1],
         "cost_high": cost[2],
         "unit": costing.unit,
+        "reads_as": one.standing.value,
         "note": why or note,
     }
 
@@ -138,7 +140,7 @@ def _cost(one: Effect, lost: Estimate | None, rate: float) -> tuple[tuple[float 
     if one.found is None or (one.found.value or 0.0) <= 1:
         return (0.0, 0.0, 0.0), "costs nothing here: violating tickets took less time"
     ends = (lost.value, lost.low, lost.high)
-    return tuple(None if end is None else max(0.0, end) * rate for end in ends), one.why
+    return tuple(None if end is None else max(0.0, end) * rate for end in ends), ""
 
 
 def lost_by(tickets: Tickets, code: str, costing: Costing) -> tuple[Estimate | None, str]:

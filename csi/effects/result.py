@@ -149,6 +149,6 @@ _WHOLE: Final = frozenset(
 _WORDS: Final = frozenset(
     {
         "outcome", "code", "title", "severity", "standing", "unit", "of", "control_note", "alike",
-        "method", "why", "notes", "sentence", "note",
+        "method", "why", "notes", "sentence", "note", "reads_as",
     }
 )  # fmt: skip

@@ -199,7 +199,7 @@ def _range(found: Adjusted) -> str:
 
 
 def _times(value: float) -> str:
-    return number(value, 2 if value < 10 else 0)  # noqa: PLR2004 - two digits say enough
+    return number(value, 2 if round(value, 2) < 10 else 1)  # noqa: PLR2004 - digits enough
 
 
 def _signed(value: float) -> str:
