@@ -157,14 +157,14 @@ def _of_breach(
     return Proposal(
         source="breach cause",
         code=code,
-        title=f"Keep {target}: shorten {WORDS[cause]}",
+        title=f"Keep {target}: less time in {WORDS[cause]}",
         seen=(
             f"{plural(len(own), 'broken clock')} of {target} ({agreement}, {metric}), "
             f"{percent(share)} of the broken ones, spent most of their time on: {WORDS[cause]}. "
             f"Half of them were over the limit by at least {span(over, hours)}."
         ),
         hypothesis=(
-            f"If less time goes into it ({WORDS[cause]}), more clocks of {target} will be kept."
+            f"If tickets spend less time in {WORDS[cause]}, more clocks of {target} will be kept."
         ),
         how=(
             "clocks a month x median time over the limit, "

@@ -83,9 +83,12 @@ class Ease:
         return f"{self.score} of {EASIEST}: {lost}"
 
 
+_READ: Final = ("team", "case_type", "handovers", "priority")
+
+
 def ease_of(one: Proposal, frame: pd.DataFrame) -> Ease:
     """Score a proposal by the tickets that it is about."""
-    lost = list(_lost(one, frame[one.mine]))
+    lost = list(_lost(one, frame.loc[one.mine, list(_READ)]))
     return Ease(max(1, EASIEST - sum(n for n, _ in lost)), tuple(f"less {n}, {w}" for n, w in lost))
 
 

@@ -18,6 +18,7 @@ lacks, ST582 for a rule twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -94,7 +95,21 @@ class Desk:
 
     def marks(self, ids: set[str]) -> Bools:
         """Mark the tickets with these ids."""
-        return self.frame[s.CASE_ID].isin(ids).to_numpy(dtype=bool)
+        found = np.zeros(len(self.frame), dtype=bool)
+        found[[self._places[one] for one in ids if one in self._places]] = True
+        return found
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {case: place for place, case in enumerate(self.frame[s.CASE_ID])}
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """The findings on tickets of the window that are not waived."""
+        columns = ["rule", s.CASE_ID, "fingerprint", "waived_by"]
+        found: pd.DataFrame = self.audit.result.findings.select(columns).to_pandas()
+        inside = found[s.CASE_ID].isin(self.frame[s.CASE_ID])
+        return found[inside & found["waived_by"].isna()]
 
     def per_month(self, one: Range) -> Range:
         """Turn a figure of the whole window into one a month."""
@@ -134,17 +149,8 @@ def _number(value: Any) -> float | None:  # noqa: ANN401 - a cell of a table
 def from_rules(desk: Desk) -> Iterator[Proposal]:
     """Yield a proposal for each rule that tickets of the window violate, by code."""
     rules = {rule.code: rule for rule in desk.audit.result.rules}
-    findings = _findings(desk)
-    for code, part in findings.groupby("rule", sort=True):
+    for code, part in desk.findings.groupby("rule", sort=True):
         yield _of_rule(desk, rules[str(code)], part)
-
-
-def _findings(desk: Desk) -> pd.DataFrame:
-    """The findings on tickets of the window that are not waived."""
-    columns = ["rule", s.CASE_ID, "fingerprint", "waived_by"]
-    found: pd.DataFrame = desk.audit.result.findings.select(columns).to_pandas()
-    inside = found[s.CASE_ID].isin(desk.frame[s.CASE_ID])
-    return found[inside & found["waived_by"].isna()]
 
 
 def _of_rule(desk: Desk, rule: Rule, findings: pd.DataFrame) -> Proposal:
@@ -265,7 +271,7 @@ def _how_saved(one: Candidate, given: Definitions) -> str:
 
 def from_escalations(desk: Desk) -> Iterator[Proposal]:
     """Yield a proposal for each escalated opportunity of which a finding lies in the window."""
-    findings = _findings(desk)
+    findings = desk.findings
     broken = {str(code): set(part[s.CASE_ID]) for code, part in findings.groupby("rule")}
     for one in desk.audit.escalations.opportunities:
         mine = findings[findings["fingerprint"].isin(one.findings)]
