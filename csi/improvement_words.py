@@ -14,10 +14,10 @@ from csi.evidence import Scope
 from csi.report.words import plural
 from csi.statistics import Outcome
 from csi.statistics.mover import difference
-from csi.stories import BASELINE, CURRENT, value_in_words
+from csi.stories import BASELINE, CURRENT, Story, value_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from csi.evaluation import Judged
     from csi.improving import Answer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from csi.register import Entry
     from csi.statistics import Comparison, DecisionRule
 
+NO_GUARDRAILS: Final = "No guardrails were named."
 NOTHING: Final = "No improvement was judged: none is under way whose tickets this log holds."
 # Of several improvements, the verdict of the whole is the first of these that any of them has.
 WEIGHTIEST_FIRST: Final = (
@@ -137,8 +138,8 @@ def answers_frame(answers: Sequence[Answer]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def guardrail_frame(answers: Sequence[Answer]) -> pd.DataFrame:
-    """One row a guardrail: whether it held."""
+def guardrail_frame(answers: Sequence[Answer]) -> pd.DataFrame | Story:
+    """One row a guardrail: whether it held; a sentence where there is none."""
     rows = [
         {
             "entry": answer.entry.id,
@@ -149,7 +150,7 @@ def guardrail_frame(answers: Sequence[Answer]) -> pd.DataFrame:
         for answer in answers
         for one in answer.judged.guardrails
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows) if rows else Story(NO_GUARDRAILS)
 
 
 def comparison_row(kpi: Kpi, found: Comparison) -> dict[str, Any]:
@@ -187,3 +188,40 @@ def difference_row(kpi: Kpi, before: Measurement, after: Measurement) -> dict[st
         "unit": kpi.unit,
         "note": after.note or before.note,
     }
+
+
+def others_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows of `difference_row` for reading: what was, what is, and by how much it differs."""
+    read = [
+        {
+            "kpi": row["kpi"],
+            "title": row["title"],
+            "level": row["level"],
+            "better": row["better"],
+            BASELINE: row[BASELINE],
+            CURRENT: row[CURRENT],
+            "n": f"{row['n_baseline']:,} / {row['n_current']:,}",
+            "differs by": _difference_in_words(row),
+            "note": row["note"],
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(read)
+
+
+def _difference_in_words(row: Mapping[str, Any]) -> str:
+    values = [row[name] for name in ("difference", "low", "high")]
+    if values[0] is None:
+        return ""
+    unit = "percentage points" if row["unit"] == "share" else row["unit"]
+    value, low, high = ("" if one is None else _signed(one, row["unit"]) for one in values)
+    limits = f" ({low} to {high})" if low and high else ""
+    return f"{value}{limits}" if unit == "h" else f"{value}{limits} {unit}"
+
+
+def _signed(value: float, unit: str) -> str:
+    if unit == "h":
+        words = value_in_words(value, unit)
+        return words if value < 0 else f"+{words}"
+    shown = f"{100 * value:+.1f}" if unit == "share" else f"{value:+.2f}"
+    return shown.replace("-", "\N{MINUS SIGN}")

@@ -11,4 +11,4 @@ import pandas as pd
 def for_reading() -> None:
     """Set what pandas shows, for the notebook that calls it."""
     pd.set_option("display.max_colwidth", None)
-    pd.set_option("display.precision", 3)
+    pd.set_option("display.float_format", "{:,.3f}".format)

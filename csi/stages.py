@@ -125,7 +125,7 @@ class Evaluated:
     story: Story
     verdict: str | None
     result: pd.DataFrame
-    guardrails: pd.DataFrame
+    guardrails: pd.DataFrame | Story
     others: pd.DataFrame
     picture: Picture
 
@@ -331,7 +331,7 @@ class Loop:
             verdict=found["verdict"],
             result=improvement_words.answers_frame(answers),
             guardrails=improvement_words.guardrail_frame(answers),
-            others=pd.DataFrame(others),
+            others=improvement_words.others_table(others),
             picture=picture,
         )
 
