@@ -1,4 +1,4 @@
-"""Which violations are by their definition a part of an outcome?
+"""Which violations are by their definition a part of an outcome, or come after it?
 
 A rule that asks whether a ticket was resolved in time breaks where the time is long: that its
 violations "took longer" says nothing. Such a pair of rule and outcome is no effect and is never
@@ -10,7 +10,8 @@ never from the data:
         the step at which the time begins): a wait of 50 hours lies within the time to resolve;
         a rule that counts reopenings or resolutions, or forbids steps of work after the ticket is
         done: the resolution is taken back, and its time runs on;
-        a rule that asks whether the ticket was resolved at all
+        a rule that asks whether the ticket was resolved at all;
+        a rule about what comes after the ticket is done (`AFTER_AT`): too late to change its time
     reopening
         a rule that names Reopen in any parameter, or counts resolutions; one that forbids work
         after the ticket is done; one that measures how long it stays resolved; one on the reference
@@ -52,6 +53,16 @@ TIMED: Final = {
 }
 # where a template that demands a step names it
 DEMANDED: Final = {"precedes": "before", "exists": "activity", "exactly": "activity"}
+# where a template names the step from which on, or at which, it judges
+AFTER_AT: Final = {
+    "responds_within": "activity",
+    "waits_at_most": "activity",
+    "responds": "activity",
+    "never_follows": "activity",
+    "consistent_value": "after",
+}
+# where a template names the step that it judges: of feedback, for others may come at any time
+FEEDBACK_AT: Final = {"precedes": "activity", "at_most": "activity", "exactly": "activity"}
 COUNTING: Final = frozenset({"at_most", "exactly"})
 STEP_FIELDS: Final = (
     "activity", "then", "before", "or_else", "until", "unless", "first", "second", "since", "after",
@@ -87,6 +98,8 @@ def _of_time(rule: Rule, afterwards: frozenset[str]) -> str:
         return "the rule counts reopenings, and a reopening makes the time to resolve longer"
     if _work_after_done(rule, afterwards):
         return "the rule is about work after the ticket was done, which takes the resolution back"
+    if _after_the_end(rule, afterwards):
+        return "the rule is about what comes after the ticket is done, too late to change its time"
     return _resolved_at_all(rule)
 
 
@@ -134,6 +147,13 @@ def _work_after_done(rule: Rule, afterwards: frozenset[str]) -> bool:
     if rule.template != "never_follows" or _value(rule, "activity") not in DONE:
         return False
     return _value(rule, "then") not in afterwards
+
+
+def _after_the_end(rule: Rule, afterwards: frozenset[str]) -> bool:
+    begin, judged = AFTER_AT.get(rule.template), FEEDBACK_AT.get(rule.template)
+    if begin is not None and _value(rule, begin) in afterwards:
+        return True
+    return judged is not None and _value(rule, judged) in afterwards - DONE
 
 
 def _resolved_at_all(rule: Rule) -> str:
