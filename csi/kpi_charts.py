@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -47,12 +48,13 @@ if TYPE_CHECKING:
 FEWEST: Final = 12
 FEWEST_BASE: Final = 8
 MOST_PICTURES: Final = 6
+MOST_SPOKEN: Final = 3
 ROOT_OF_POISSON: Final = 0.5  # the spread of the root of a Poisson count, whatever its mean
 TO_TWO_PLACES: Final = ("points", "hand-overs per ticket")
 LEVELS: Final = ("strategic", "tactical", "operational")
 SIGNAL_COLUMNS: Final = (
-    "kpi", "title", "rule", "side", "way", "first", "last", "points", "value", "limit", "unit",
-    "n", "sentence",
+    "kpi", "title", "rule", "side", "way", "first", "last", "points", "value", "limit", "sigmas",
+    "unit", "n", "sentence",
 )  # fmt: skip
 CHANGE_COLUMNS: Final = (
     "kpi", "title", "start", "way", "before", "before_low", "before_high", "before_points",
@@ -95,6 +97,7 @@ class KpiCharts:
     `charts` are in the order of codes, `pictures` those of the few that matter: the ones with
     signals or changes first, strategic before tactical before operational. `series` has one row a
     KPI and point, `signals` and `changes` one a finding, `left_out` one a KPI that is not charted.
+    `sentences` say the farthest signals of each KPI.
     """
 
     charts: tuple[KpiChart, ...]
@@ -132,7 +135,8 @@ def charts_of(  # noqa: PLR0913 - which KPIs, on what, when, against when, of wh
         left_out=pd.DataFrame(reasons, columns=["kpi", "title", "reason"]),
         sentences=(
             *_summary(charts, cut, base, baseline),
-            *(row["sentence"] for row in (*signals, *changes)),
+            *_spoken(signals),
+            *(row["sentence"] for row in changes),
             *_left_out_words([reason for *_, reason in reasons]),
         ),
     )
@@ -242,6 +246,7 @@ def _signal_row(one: KpiChart, signal: Signal) -> dict[str, Any]:
         "points": len(at),
         "value": float(chart.values[far]),  # noqa: PD011 - an array of ours
         "limit": float((limits if signal.rule == "beyond" else chart.centre)[far]),
+        "sigmas": float(chart.z[far]),
         "unit": kpi.unit,
         "n": int(frame["n"].iloc[at].sum()),
     }
@@ -255,6 +260,18 @@ def _signal_words(row: dict[str, Any], said: str) -> str:
     else:
         figures = f"the farthest {value}, centre {limit}"
     return f"{row['title']}: {said} ({row['way']}): {figures}, n = {row['n']:,}"
+
+
+def _spoken(signals: Sequence[dict[str, Any]]) -> list[str]:
+    """Say the signals of each KPI: the farthest `MOST_SPOKEN` in their order, and how many more."""
+    said: list[str] = []
+    for title, rows in groupby(signals, key=lambda row: row["title"]):
+        mine = list(rows)
+        far = sorted(range(len(mine)), key=lambda i: (-abs(mine[i]["sigmas"]), i))[:MOST_SPOKEN]
+        said += [mine[i]["sentence"] for i in sorted(far)]
+        if len(mine) > MOST_SPOKEN:
+            said.append(f"{title}: {plural(len(mine) - MOST_SPOKEN, 'more signal')} in the table")
+    return said
 
 
 def _change_row(one: KpiChart, change: ChangePoint) -> dict[str, Any]:
@@ -286,8 +303,14 @@ def _level_row(name: str, level: Level) -> dict[str, Any]:
 
 
 def _level_words(level: Level, unit: str) -> str:
-    low, high = (_figure(end, unit) for end in (level.low, level.high))
-    return f"{_figure(level.value, unit)} ({low} to {high})"
+    if unit == "share":
+        return percent(level.value, (level.low, level.high))
+    if unit == "h":
+        value, low, high = (_figure(x, unit) for x in (level.value, level.low, level.high))
+        return f"{value} ({low} to {high})"
+    digits = 2 if unit in TO_TWO_PLACES else 1
+    value, low, high = (number(x, digits) for x in (level.value, level.low, level.high))
+    return f"{value} ({low} to {high}) {unit}"
 
 
 def _figure(value: float, unit: str) -> str:

@@ -1,7 +1,9 @@
 """How high was a KPI in each week, or on each day with the weekday taken out?
 
-A week is Monday 00:00 UTC to Monday. Only whole weeks count: those inside the window that the log
-has seen from its first day of opening to its end; what is left over at both ends is told.
+A week is Monday 00:00 UTC to Monday. Only whole weeks count: inside the window, not before the
+first day on which the log opened a ticket, and ended both before the end of the log and no more
+than `QUIET_DAYS` after the last opening (a desk may rest at the weekend; but a log that was cut by
+the time of opening goes on for months without arrivals). What is left over at both ends is told.
 
 Tickets of all weeks are followed for equally long: F, the time from the end of the last week to the
 end of the log, and each week is measured as known F after its own end. A later week would otherwise
@@ -57,6 +59,7 @@ WEEK_US: Final = WEEK_DAYS * s.US_PER_DAY
 MONDAY_US: Final = 4 * s.US_PER_DAY  # 1970-01-05 was a Monday
 FEWEST: Final = 5
 WEEKS: Final = 3
+QUIET_DAYS: Final = 3
 SHORTEST_HOURS: Final = 1 / 60  # a time of nought has no logarithm; logs tell minutes
 SCALES: Final[dict[Sort, Scale]] = {
     "times": "log",
@@ -184,8 +187,9 @@ def series_of(kpi: Kpi, cut: Slices, scope: Scope = EVERYTHING) -> KpiSeries:
 def _whole_weeks(evidence: Evidence, window: Span) -> tuple[list[Days], list[str]]:
     """The weeks that lie in the window and that the log has seen, and what is left over."""
     opened = evidence.cases[OPENED].to_numpy(dtype=np.float64, na_value=np.nan)
-    end = min(window.end_us, evidence.as_of_us)
-    first_us = int(np.nanmin(opened, initial=float(end)))
+    last_us = int(np.nanmax(opened, initial=0.0)) // s.US_PER_DAY * s.US_PER_DAY
+    end = min(window.end_us, evidence.as_of_us, last_us + QUIET_DAYS * s.US_PER_DAY)
+    first_us = int(np.nanmin(opened, initial=float(window.end_us)))
     begin = max(window.start_us, first_us // s.US_PER_DAY * s.US_PER_DAY)
     first, last = -((MONDAY_US - begin) // WEEK_US), (end - MONDAY_US) // WEEK_US
     if last <= first:

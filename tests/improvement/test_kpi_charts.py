@@ -78,6 +78,18 @@ def test_a_bad_week_is_a_signal_with_value_limit_and_n() -> None:
     assert row["sentence"] in found.sentences
 
 
+def test_of_many_signals_the_farthest_are_said_and_all_are_in_the_table() -> None:
+    found = charted(desk(200.0), ("KPI01",))
+    assert len(found.signals) > 4
+    spoken = [one for one in found.sentences if one in set(found.signals["sentence"])]
+    assert len(spoken) == 3
+    farthest = found.signals["sigmas"].abs().nlargest(3)
+    assert found.signals.set_index("sentence").loc[spoken, "sigmas"].abs().min() == farthest.min()
+    assert f"{KPIS['KPI01'].title}: {len(found.signals) - 3} more signals in the table" in (
+        found.sentences
+    )
+
+
 def test_a_lower_level_of_what_should_be_low_is_better() -> None:
     found = charted(desk(4.0))
     assert set(found.changes["way"]) == {"better"}

@@ -101,6 +101,24 @@ def test_tickets_are_followed_equally_long_in_each_week() -> None:
     assert found.frame["n"].tolist() == [14] * 4
 
 
+def test_a_log_that_was_cut_by_the_time_of_opening_has_no_weeks_after_that() -> None:
+    """Opened until a Thursday, closed for months: no arrivals there means no log."""
+    rows = every([5.0] * 36, MONDAY, 12 * HOUR)  # the last on Thursday of the third week
+    late = [ticket(99, MONDAY, 2000.0)]
+    window = Days(MONDAY, MONDAY + 9 * WEEK)
+    assert len(weekly(KPIS["KPI20"], evidence(rows + late, MONDAY + 12 * WEEK), window).frame) == 2
+
+
+def test_a_desk_that_rests_at_the_weekend_has_whole_weeks() -> None:
+    rows = [
+        ticket(w * 5 + d, MONDAY + w * WEEK + d * DAY + 9 * HOUR, 5.0)
+        for w in range(4)
+        for d in range(5)
+    ]
+    window = Days(MONDAY, MONDAY + 4 * WEEK)
+    assert len(weekly(KPIS["KPI20"], evidence(rows, MONDAY + 5 * WEEK), window).frame) == 4
+
+
 @pytest.mark.parametrize("code", sorted(ONE_OF_EACH_KIND.values()))
 @pytest.mark.parametrize("scope", [Scope(), Scope(priority=("P1",))], ids=["all", "P1"])
 def test_a_week_says_what_its_window_says_alone(code: str, scope: Scope) -> None:
@@ -133,7 +151,7 @@ def test_every_sort_of_kpi_was_among_them() -> None:
 def test_a_week_of_fewer_than_five_says_nothing_and_why() -> None:
     hours = [3.0] * 14 + [3.0] * 4
     rows = [
-        ticket(i, MONDAY + (i * 12 * HOUR if i < 14 else WEEK + i * HOUR), h)
+        ticket(i, MONDAY + (i * 12 * HOUR if i < 14 else WEEK + (i - 14) * 36 * HOUR), h)
         for i, h in enumerate(hours)
     ]
     found = weekly(
