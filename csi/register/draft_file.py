@@ -74,7 +74,7 @@ class DraftForm(BaseModel):
     margins: dict[Word, Margin] = {}
     scope: dict[ScopeField, ScopeWords] = {}
     comparison: dict[ScopeField, ScopeWords] = {}
-    comparison_group: Annotated[str, Field(max_length=2000)] = ""
+    comparison_group: Text | None = None
     source_findings: list[Word] = []
     planned_start: Day | None = None
     planned_evaluation: Day | None = None
@@ -115,7 +115,7 @@ def changed_by(old: Improvement, path: Path) -> Improvement:
         "margins": dict(old.guardrail_margins),
         "scope": {name: list(words) for name, words in old.scope.items()},
         "comparison": {name: list(words) for name, words in old.comparison.items()},
-        "comparison_group": old.comparison_group,
+        "comparison_group": old.comparison_group or None,
         "source_findings": list(old.source_findings),
     } | {name: rule[name] for name in _RULE}
     dates = {
@@ -136,6 +136,10 @@ def _improvement(table: dict[str, Any], file: str) -> Improvement:
     except ValidationError as error:
         raise_all([_mistake(file, one["type"], one["loc"], one["msg"]) for one in error.errors()])
         raise
+    if form.comparison and _overlap(form):
+        what = f"improvement.comparison in {file}: its tickets may be in the scope too"
+        fix = "Name a field in both tables, with different words: who is touched, and who is not"
+        raise CodedError("RG121", what, fix=fix)
     kpi, also, guardrails, margins = _codes(form, file)
     rule = {name: getattr(form, name) for name in _RULE}
     return Improvement(
@@ -146,7 +150,7 @@ def _improvement(table: dict[str, Any], file: str) -> Improvement:
         owner=form.owner,
         decision_rule=DecisionRule.from_dict(rule),
         scope=form.scope,
-        comparison_group=form.comparison_group,
+        comparison_group=form.comparison_group or "",
         guardrails=guardrails,
         source_findings=tuple(form.source_findings),
         planned_start="" if form.planned_start is None else form.planned_start.isoformat(),
@@ -157,6 +161,12 @@ def _improvement(table: dict[str, Any], file: str) -> Improvement:
         guardrail_margins=margins,
         also=also,
     )
+
+
+def _overlap(form: DraftForm) -> bool:
+    """Tell whether a ticket can match both tables: no field of both has words all different."""
+    both = set(form.scope) & set(form.comparison)
+    return not any(set(form.scope[name]).isdisjoint(form.comparison[name]) for name in both)
 
 
 def _codes(

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-RETRY_SECONDS: Final = 0.01
+RETRY_SECONDS: Final = 0.001
+# Nobody queues for a lock: who writes without end lets the others look in between.
+PAUSE_SECONDS: Final = 0.002
 SHM_BYTES: Final = 65_536
 APPLICATION_ID: Final = 0x746C7267  # "tlrg", so that another SQLite file is not taken for ours
 # Bytes 18 and 19 of an SQLite file: 2 is WAL, which a database in memory cannot have; 1 is without.
@@ -251,6 +253,8 @@ class SqliteStore:
             yield
         finally:
             os.close(handle)
+            if how == fcntl.LOCK_EX:
+                time.sleep(PAUSE_SECONDS)
 
     def _begun(self, statement: str) -> sa.Connection:
         """Connect and begin, again and again until the patience ends.
