@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from improvement.command_line import HOSTILE_TEXTS, event_line, write_lines
 from improvement.opportunity_desk import NEAR_MISSES, PLANTED, REST, START, WINDOW, Kind, audited
@@ -20,6 +19,7 @@ from csi.opportunities import opportunities_of
 from csi.opportunities.tickets import tickets_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
