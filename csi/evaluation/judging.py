@@ -4,7 +4,8 @@ The metric decides (`csi.statistics.decision`). Further metrics are looked at on
 something ("improved" or "worse"), their p-values corrected among themselves by Holm (1979,
 Scandinavian Journal of Statistics 6, 65-70): serial gatekeeping (Westfall & Krishen 2001, Journal
 of Statistical Planning and Inference 99, 25-40), so the chance of any false claim stays that of the
-metric alone. A guardrail is
+metric alone. What is too little to matter is the minimum of the rule for the metric, the margin for
+a guardrail and for a further metric, each in its own unit. A guardrail is
 
     breached    its whole interval lies on the worse side, its p-value agrees, and there are as many
                 cases and weeks as the rule asks for
@@ -133,12 +134,11 @@ def judge_question(
 ) -> Judged:
     """Answer a question by its plan, on two windows that were followed for equally long."""
     ask = _Asked(question.rule, plan, baseline, current)
-    primary = ask.compare(question.kpi, question.scope, question.comparison)
+    primary = ask.compare(question.kpi, question)
     guards = tuple(
-        _guarded(one, ask.compare(one.kpi, question.scope, question.comparison))
-        for one in question.guardrails
+        _guarded(one, ask.of(one.margin).compare(one.kpi, question)) for one in question.guardrails
     )
-    further = [ask.compare(kpi, question.scope, question.comparison) for kpi in question.also]
+    further = [ask.of(kpi.margin).compare(kpi, question) for kpi in question.also]
     verdict, more = _overall(primary, guards)
     weeks = _weeks_needed(primary, plan, current) if verdict is Outcome.INCONCLUSIVE else None
     return Judged(
@@ -161,8 +161,13 @@ class _Asked:
     baseline: Known
     current: Known
 
-    def compare(self, kpi: Kpi, scope: Scope, comparison: Scope | None) -> Comparison:
+    def of(self, minimum: float) -> _Asked:
+        """Return the same with another minimum effect: each KPI has one in a unit of its own."""
+        return replace(self, rule=replace(self.rule, minimum_effect=minimum))
+
+    def compare(self, kpi: Kpi, question: Question) -> Comparison:
         """Compare a KPI; a total has no tickets to draw, so it is always a series of weeks."""
+        scope, comparison = question.scope, question.comparison
         sides = self._sides(kpi, scope)
         if isinstance(sides, str):
             return self._untold(kpi, scope, sides)
