@@ -22,7 +22,7 @@ Exit code: 1 where a verdict is "worse" or "guardrail breached", else 0.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -188,7 +188,8 @@ def _done(this: _Run, name: str, snapshot: str) -> bool:
     try:
         this.execute(name, checked(name, values), target, on_cell=told)
     except CodedError as error:
-        write_json(this.out / FAILED, {"notebook": name, "error": str(error)})
+        with suppress(CodedError):  # what failed is to be told, even where the disk is full
+            write_json(this.out / FAILED, {"notebook": name, "error": str(error)})
         raise
     return True
 

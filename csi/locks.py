@@ -115,8 +115,9 @@ def folder_holder(folder: Path) -> Holder | None:
 def _locked(path: Path, holder: Holder, code: str, what: str) -> Iterator[None]:
     handle = _taken(path, code, what)
     try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(asdict(holder)).encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds all the same, unnamed
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(asdict(holder)).encode(), 0)
         yield
     finally:
         path.unlink(missing_ok=True)  # before letting go: nobody then finds an unlocked file
