@@ -19,9 +19,10 @@ from csi.opportunities import opportunities_of
 from csi.opportunities.tickets import tickets_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from csi.audit import Audit
     from csi.opportunities.tickets import Tickets
