@@ -2,7 +2,8 @@
 
 A control chart as SVG: points with a line through neighbours, the centre, limits as steps, the
 baseline shaded, and each change of level as a dotted line with its week. Signals are marked by
-shape as well as by colour, so that a black-and-white print says the same:
+shape as well as by colour, so that a black-and-white print says the same. Times that lie far apart
+have a logarithmic axis.
 
     triangle, tip up or down   beyond a limit
     square                     9 or more in a row on one side of the centre
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from csi.pictures import STYLE, Picture, svg_of
+from csi.pictures import STYLE, TICKS, Picture, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +42,8 @@ MARKERS: Final[dict[tuple[Rule, Side], tuple[str, str]]] = {
     ("two of three", "low"): ("D", "two of three far from the centre"),
 }
 MOST_TICKS: Final = 9
+HEADROOM: Final = 0.08  # for the weeks of the changes
+WIDE: Final = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +139,32 @@ def _axes(axes: Axes, drawn: Drawn) -> None:
     axes.set_xticks(range(0, many, every), drawn.days[::every])
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlim(-0.7, many - 0.3)
-    axes.set_xlabel(f"{drawn.step} of opening" if drawn.step == "day" else "week of (Monday, UTC)")
-    axes.set_ylabel("%" if drawn.unit == "share" else drawn.unit)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.08 * (high - low))  # room for the weeks of the changes
+    day = drawn.step == "day"
+    axes.set_xlabel("day of opening, weekday taken out" if day else "week of opening (from Monday)")
+    if drawn.unit == "h" and _spans_orders(drawn.chart):
+        _log_hours(axes)
+    else:
+        axes.set_ylabel("%" if drawn.unit == "share" else drawn.unit)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + HEADROOM * (high - low))
     axes.legend(
         loc="upper left", bbox_to_anchor=(0, -0.22), ncols=4, frameon=False, fontsize=8,
         borderaxespad=0,
     )  # fmt: skip
+
+
+def _spans_orders(chart: ControlChart) -> bool:
+    """Whether times and limits are so far apart that a straight axis would hide the low ones."""
+    shown = np.concatenate([chart.values, chart.low, chart.high])
+    shown = shown[shown > 0]
+    return bool(len(shown)) and float(shown.max() / shown.min()) > WIDE
+
+
+def _log_hours(axes: Axes) -> None:
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    high *= (high / low) ** HEADROOM
+    axes.set_yticks([hours for hours, _ in TICKS], [name for _, name in TICKS])
+    axes.minorticks_off()
+    axes.set_ylim(low, high)
+    axes.set_ylabel("time (log scale)")

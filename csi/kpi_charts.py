@@ -366,8 +366,8 @@ def _summary(
     )
     chance = percent(chance_of_signal(points, first))
     said.append(
-        f"Where nothing changed, about {chance} of such charts show a signal by chance: "
-        "a signal says where to look and proves nothing"
+        f"Where nothing changed, about {chance} of such charts show a signal by chance, more where "
+        f"neighbouring {cut.step}s are alike: a signal says where to look and proves nothing"
     )
     return [
         *said,

@@ -238,3 +238,11 @@ def test_signals_have_shapes_and_changes_their_week() -> None:
     plain = draw_chart(replace(drawing(), chart=individuals([1.0, 2.0] * 10), changes=())).svg
     for words in (*said[:4], "baseline"):
         assert words not in plain
+
+
+def test_times_far_apart_have_a_logarithmic_axis() -> None:
+    assert "time (log scale)" in draw_chart(drawing()).svg
+    near = replace(drawing(), chart=individuals([10.0, 11.0] * 10, scale="log"), changes=())
+    assert "time (log scale)" not in draw_chart(near).svg
+    share = replace(drawing(), unit="share")
+    assert "time (log scale)" not in draw_chart(share).svg
