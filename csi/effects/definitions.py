@@ -31,7 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from csi.effects.outcomes import BREACH, REOPENING, TIME
+from csi.audit_evidence import RESOLVE
+from csi.effects.outcomes import BREACH, CLOCKS, REOPENING, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
     from rules.practice import Practice
     from rules.spec import Rule
 
-RESOLVE: Final = "Resolve"
+RESOLVES: Final = frozenset(RESOLVE)  # Resolve, Fulfil
 REOPEN: Final = "Reopen"
-DONE: Final = frozenset({RESOLVE, "Close", "Cancel"})
+DONE: Final = RESOLVES | {"Close", "Cancel"}
 FEEDBACK: Final = frozenset({"Ask feedback", "Receive feedback", "Contact customer"})
 # where in its parameters a template that measures time says at which step it begins; "" is opening
 TIMED: Final = {
@@ -94,7 +95,7 @@ def _of_time(rule: Rule, afterwards: frozenset[str]) -> str:
         step = _value(rule, begin) if begin else ""
         if step not in afterwards:
             return "the rule measures a time that is part of the time to resolve"
-    if rule.template in COUNTING and _value(rule, "activity") in {REOPEN, RESOLVE}:
+    if rule.template in COUNTING and _value(rule, "activity") in RESOLVES | {REOPEN}:
         return "the rule counts reopenings, and a reopening makes the time to resolve longer"
     if _work_after_done(rule, afterwards):
         return "the rule is about work after the ticket was done, which takes the resolution back"
@@ -108,7 +109,7 @@ def _of_reopening(rule: Rule, afterwards: frozenset[str], practice: Practice | N
     asked = (
         (REOPEN in _steps(rule), "the rule names Reopen"),
         (
-            rule.template in COUNTING and activity == RESOLVE,
+            rule.template in COUNTING and activity in RESOLVES,
             "the rule counts resolutions, and all but the first follow a reopening",
         ),
         (
@@ -116,11 +117,11 @@ def _of_reopening(rule: Rule, afterwards: frozenset[str], practice: Practice | N
             "the rule is about work after the ticket was done, which is a reopening",
         ),
         (
-            rule.template == "resolves_within" or _value(rule, "metric") == "resolve",
+            rule.template == "resolves_within" or _value(rule, "metric") in CLOCKS,
             "the rule measures the time to resolve, which runs on after a reopening",
         ),
         (
-            rule.template == "waits_at_most" and activity == RESOLVE,
+            rule.template == "waits_at_most" and activity in RESOLVES,
             "the rule measures how long the ticket stays resolved, which a reopening ends",
         ),
         (
@@ -158,7 +159,7 @@ def _after_the_end(rule: Rule, afterwards: frozenset[str]) -> bool:
 
 def _resolved_at_all(rule: Rule) -> str:
     demanded = DEMANDED.get(rule.template)
-    if demanded is not None and _value(rule, demanded) == RESOLVE:
+    if demanded is not None and _value(rule, demanded) in RESOLVES:
         return "the rule asks whether the ticket was resolved at all"
     return ""
 

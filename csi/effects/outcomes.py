@@ -5,8 +5,10 @@ Four outcomes, read from `csi.evidence`, one entry a row of its cases:
     time to resolve   hours from opening to the last resolution. Tickets that are not resolved are
                       censored where they ended (cancelled) or at the end of the log. Kinds of
                       tickets that are never resolved (changes) are done when they are closed.
-    breached clock    whether a resolution clock was broken, among tickets with one met or broken
-    reopening         whether work went on after a resolution, among tickets that were resolved
+    breached clock    whether a promise to customers on resolution or fulfilment was broken, among
+                      tickets with one met or broken
+    reopening         whether work went on after a resolution, among tickets that were resolved, of
+                      kinds of which the log can tell
     satisfaction      the score of the ticket's survey (the mean of several), among those answered
 
 `groups_of`: what alike tickets share. The team is the last one that the ticket names. `weeks_of`:
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from csi.evidence import OPENED, to_us
+from csi.evidence import AGREEMENT, OPENED, to_us
 from csi.kpi_kinds import BREACHED, MET
 from csi.statistics.adjusted import NOT_GIVEN, ODDS, POINTS, TIMES
 from csi.statistics.bootstrap import cluster_codes
@@ -45,6 +47,8 @@ MONTH: Final = "month"
 THURSDAY: Final = 3  # 1970-01-01
 WEEK: Final = 7
 NEAR_DAYS: Final = 7
+CLOCKS: Final = ("resolve", "fulfil")
+TO_CUSTOMERS: Final = "SLA"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,9 @@ def _times(evidence: Evidence) -> Observed:
 def _breaches(evidence: Evidence) -> Observed:
     found = np.full(len(evidence.cases), np.nan)
     if evidence.clocks is not None:
-        mine = evidence.clocks[evidence.clocks["metric"] == "resolve"]
+        mine = evidence.clocks[evidence.clocks["metric"].isin(CLOCKS)]
+        if AGREEMENT in mine.columns:
+            mine = mine[mine[AGREEMENT] == TO_CUSTOMERS]
         place = _places(evidence, mine["case_id"])
         for status, value in ((MET, 0.0), (BREACHED, 1.0)):  # one broken clock of several counts
             found[place[(mine["status"] == status).to_numpy() & (place >= 0)]] = value
@@ -97,7 +103,9 @@ def _breaches(evidence: Evidence) -> Observed:
 def _reopenings(evidence: Evidence) -> Observed:
     again = ~np.isnan(_column(evidence, "reopened_us"))
     asked = again | ~np.isnan(_column(evidence, "resolved_us"))
-    return _plain(np.where(asked, again, np.nan))
+    kinds = evidence.cases["case_type"].astype(str).to_numpy()
+    hidden = sorted(kind for kind, names in evidence.untold.items() if "reopened" in names)
+    return _plain(np.where(asked & ~np.isin(kinds, hidden), again, np.nan))
 
 
 def _scores(evidence: Evidence) -> Observed:
@@ -133,14 +141,12 @@ def weeks_of(evidence: Evidence) -> Ints:
 
 def days_of(evidence: Evidence) -> Ints:
     """Return the UTC day of opening, as a running number."""
-    opened = evidence.cases[OPENED].to_numpy(dtype=np.int64)
-    return np.asarray(opened // s.US_PER_DAY)
+    return np.asarray(_opened(evidence) // s.US_PER_DAY)
 
 
 def just_before(evidence: Evidence) -> tuple[Ints, Ints]:
     """Return pairs of rows: a ticket, and the alike one opened last before it."""
-    cases = evidence.cases
-    opened = cases[OPENED].to_numpy(dtype=np.int64)
+    cases, opened = evidence.cases, _opened(evidence)
     cell = np.zeros(len(cases), dtype=np.int64)
     for name in ("case_type", *ALIKE):
         code = _coded(cases[name])
@@ -150,6 +156,11 @@ def just_before(evidence: Evidence) -> tuple[Ints, Ints]:
     gap = opened[later] - opened[earlier]
     near = (cell[later] == cell[earlier]) & (gap <= NEAR_DAYS * s.US_PER_DAY)
     return later[near], earlier[near]
+
+
+def _opened(evidence: Evidence) -> Ints:
+    """When each was opened; 0 where it is not known, and such tickets are not asked."""
+    return np.asarray(evidence.cases[OPENED].fillna(0).to_numpy(dtype=np.int64))
 
 
 def _column(evidence: Evidence, name: str) -> Floats:

@@ -83,7 +83,7 @@ def effects_of(
 def _opened_in(evidence: Evidence, window: Span | None) -> Bools | None:
     if window is None:
         return None
-    opened = evidence.cases[OPENED].to_numpy(dtype=np.int64)
+    opened = evidence.cases[OPENED].to_numpy(dtype=np.float64, na_value=np.nan)
     return np.asarray((opened >= window.start_us) & (opened < window.end_us))
 
 

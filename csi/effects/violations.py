@@ -52,6 +52,7 @@ from csi.effects.outcomes import (
     observed,
     weeks_of,
 )
+from csi.evidence import OPENED
 from csi.statistics.adjusted import (
     ODDS,
     SMALLEST,
@@ -130,8 +131,12 @@ class Tickets:
 
     @classmethod
     def of(cls, evidence: Evidence, asked: Bools | None = None) -> Tickets:
-        """Read the evidence; `asked` marks the rows that count, by default all."""
-        rows = np.ones(len(evidence.cases), dtype=bool) if asked is None else asked
+        """Read the evidence; `asked` marks the rows that count, by default all.
+
+        Tickets of which it is not known when they were opened count nowhere.
+        """
+        rows = evidence.cases[OPENED].notna().to_numpy(dtype=bool)
+        rows = rows if asked is None else rows & asked
         weeks = weeks_of(evidence)
         enough = len(np.unique(weeks[rows])) >= FEWEST_WEEKS
         return cls(

@@ -17,8 +17,9 @@ Interval and p: the cluster jackknife, t with clusters - 1 degrees of freedom. C
 (a week of opening) share outages and rosters; each cluster is left out in turn and the estimate is
 moved by one Newton step, which for least squares is exact (CV3 of MacKinnon, Nielsen & Webb 2023,
 Journal of Applied Econometrics 38, 671-694; CV3L of their 2025 paper on logistic regression). It
-was chosen over the usual sandwich because marks are rare: with 20 marked cases the sandwich is too
-narrow (measured: tests/improvement/test_effects_coverage.py).
+was chosen over the usual sandwich because marks are rare: with 30 of 900 cases marked, in 26 weeks,
+the sandwich covered 94.3 % and this 95.6 %, in 10 weeks 92.3 and 93.0 (scores, 400 desks of
+tests/improvement/effect_desks.py).
 
 Levels of fewer than `RARE` cases are pooled, and more where there would be more than one parameter
 for `CASES_A_PARAMETER` cases (of the rarer outcome for odds: Peduzzi et al. 1996, J. Clin.

@@ -148,6 +148,33 @@ def test_without_clocks_and_surveys_their_outcomes_are_not_estimated() -> None:
     assert row(told, TIME)["value"] == row(found(TRUE), TIME)["value"]
 
 
+def test_what_the_log_cannot_tell_is_not_estimated() -> None:
+    evidence = replace(TRUE.evidence(), untold={"incident": frozenset({"reopened"})})
+    told = effects_of(evidence, catalogue=book())
+    assert row(told, REOPENING)["standing"] == Standing.NOT_ESTIMATED
+    assert row(told, TIME)["value"] == row(found(TRUE), TIME)["value"]
+
+
+def test_only_promises_to_customers_count_as_broken() -> None:
+    evidence = TRUE.evidence()
+    assert evidence.clocks is not None
+    inner = evidence.clocks.assign(status="breached", agreement="OLA")
+    both = pd.concat([evidence.clocks.assign(agreement="SLA"), inner], ignore_index=True)
+    told = effects_of(replace(evidence, clocks=both), catalogue=book())
+    assert row(told, BREACH)["value"] == row(found(TRUE), BREACH)["value"]
+
+
+def test_tickets_that_were_opened_nobody_knows_when_count_nowhere() -> None:
+    evidence = TRUE.evidence()
+    cases = evidence.cases.copy()
+    cases.loc[:9, "opened_us"] = pd.NA
+    told = effects_of(replace(evidence, cases=cases), catalogue=book())
+    one = row(told, TIME)
+    assert one["n"] + one["n_others"] == len(cases) - 10
+    (one,) = told.pareto.to_dict("records")
+    assert one["n"] == len(cases) - 10
+
+
 # --- tables and sentences
 
 
