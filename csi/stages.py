@@ -123,6 +123,7 @@ class Evaluated:
     """Whether it got better; `verdict` is that of the whole, None where nothing was judged."""
 
     story: Story
+    answers: tuple[Answer, ...]
     verdict: str | None
     result: pd.DataFrame
     guardrails: pd.DataFrame | Story
@@ -328,6 +329,7 @@ class Loop:
             write_text(folder / PICTURE, picture.svg)
         return Evaluated(
             story=Story(improvement_words.evaluate_story(answers, own)),
+            answers=tuple(answers),
             verdict=found["verdict"],
             result=improvement_words.answers_frame(answers),
             guardrails=improvement_words.guardrail_frame(answers),
