@@ -4,7 +4,9 @@
 Generalized Linear Models, 2nd ed., 6.2): the counts of whole weeks (Monday to Monday, UTC) vary
 more than chance alone would have it, so the variance is multiplied by their dispersion (Pearson's
 chi-square over its degrees of freedom, at least 1; 1 where there are fewer than FEWEST_WEEKS whole
-weeks). The limits are n * exp(+-1.96 * sqrt(dispersion / n)).
+weeks). The limits are n * exp(+-q * sqrt(dispersion / n)), q of Student's t with weeks - 1 degrees
+of freedom where the weeks do vary more, else normal (1.96). Coverage, measured: 93 to 98 % (a trial
+in tests/improvement/test_opportunity_candidates.py).
 
 `times` multiplies figures that are all at least 0, limit by limit. Factors are then taken to be
 wrong all in the same direction, so the limits are wider than those of their parts, never narrower.
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
 from csi.opportunities.tickets import DAYS_A_MONTH, DAYS_A_WEEK, MONDAY
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-Z: Final = 1.959963984540054  # of 95 %
+TAIL: Final = 0.025
 FEWEST_WEEKS: Final = 4
 
 
@@ -89,7 +93,9 @@ def monthly(week: Ints, days: float, *, whole: tuple[int, int]) -> Range:
     if not n or not days:
         return NOTHING
     rate = n / days * DAYS_A_MONTH
-    off = float(np.exp(Z * np.sqrt(dispersion(week, whole) / n)))
+    wider = dispersion(week, whole)
+    q = norm.isf(TAIL) if wider == 1.0 else student.isf(TAIL, whole[1] - whole[0] - 1)
+    off = float(np.exp(q * np.sqrt(wider / n)))
     return Range(rate, rate / off, rate * off)
 
 

@@ -176,7 +176,7 @@ def test_rates_a_month_are_those_of_a_quasi_poisson_regression() -> None:
     rng = np.random.default_rng(5)
     counts = rng.negative_binomial(3, 0.2, size=20)
     week = np.repeat(np.arange(2000, 2020), counts)
-    fit = sm.GLM(counts, np.ones(20), family=sm.families.Poisson()).fit(scale="X2")
+    fit = sm.GLM(counts, np.ones(20), family=sm.families.Poisson()).fit(scale="X2", use_t=True)
     low, high = np.exp(fit.conf_int()[0]) * 30.4375 / 7
     found = monthly(week, 140.0, whole=(2000, 2020))
     assert found.value == pytest.approx(counts.mean() * 30.4375 / 7)
@@ -191,6 +191,23 @@ def test_even_weeks_or_few_of_them_have_no_extra_spread() -> None:
     assert dispersion(np.repeat(np.arange(3), [50, 1, 1]), (0, 3)) == 1.0
     found = monthly(even, 70.0, whole=(0, 10))
     assert found.high == pytest.approx((found.value or 0) * math.exp(1.96 / 50**0.5), rel=1e-3)
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize(
+    ("weeks", "mean", "shape"), [(6, 8, 3), (8, 20, 2), (12, 8, 3), (12, 8, 0)]
+)
+def test_rates_a_month_cover(weeks: int, mean: float, shape: float) -> None:
+    rng = np.random.default_rng(7)
+    holds = []
+    for _ in range(2000):
+        each = rng.gamma(shape, mean / shape, weeks) if shape else np.full(weeks, mean)
+        week = np.repeat(np.arange(weeks), rng.poisson(each))
+        found = monthly(week, weeks * 7.0, whole=(0, weeks))
+        assert found.low is not None
+        assert found.high is not None
+        holds.append(found.low <= mean * 30.4375 / 7 <= found.high)
+    assert 0.92 <= np.mean(holds) <= 0.985
 
 
 def test_whole_weeks_begin_on_mondays() -> None:
