@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ WEEKS, CHANGE = 28, 18
 HOSTILE = "<script>alert('$x_1$')</script> & \"quoted\" \N{RIGHT-TO-LEFT OVERRIDE}"
 
 
+@cache
 def desk(hours_after: float = 24.0, *, bad_week: int | None = None, seed: int = 3) -> Evidence:
     """28 weeks of 40 tickets that take 10 h on a median, from week 18 on `hours_after`."""
     rng = np.random.default_rng(seed)
@@ -41,6 +43,7 @@ def desk(hours_after: float = 24.0, *, bad_week: int | None = None, seed: int = 
     return evidence(rows, MONDAY + (WEEKS + 2) * WEEK)
 
 
+@cache
 def charted(known: Evidence, codes: tuple[str, ...] = ("KPI01", "KPI20", "KPI10")) -> KpiCharts:
     window = Days(MONDAY, MONDAY + WEEKS * WEEK)
     base = Days(MONDAY, MONDAY + CHANGE * WEEK)
