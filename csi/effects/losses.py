@@ -148,9 +148,10 @@ def lost_by(tickets: Tickets, code: str, costing: Costing) -> tuple[Estimate | N
     seen = tickets.outcomes[TIME]
     violates = tickets.violates(code) & seen.known
     others = tickets.others(code) & seen.known
-    n, m = int(violates.sum()), int(others.sum())
-    if min(n, m) < SMALLEST:
-        why = f"{n:,} against {m:,} tickets; at least {SMALLEST} of both are needed"
+    ended = [int((side & ~seen.censored).sum()) for side in (violates, others)]
+    if min(ended) < SMALLEST:
+        n, m = (f"{count:,}" for count in ended)
+        why = f"{n} against {m} tickets have ended; at least {SMALLEST} of both are needed"
         return None, f"neither time nor cost told: {why}"
     rows = np.flatnonzero(violates | others)
     mark = violates[rows]

@@ -74,7 +74,7 @@ def _rest(found: Sequence[Effect]) -> list[str]:
         (Standing.NOT_ESTIMATED, f"are not estimated, most for want of {SMALLEST} tickets a side"),
         (
             Standing.BY_DEFINITION,
-            "are left out: the violation is by definition part of the outcome",
+            "are left out: the violation is by definition part of the outcome, or comes after it",
         ),
     ):
         n = sum(one.standing is standing for one in found)

@@ -267,6 +267,16 @@ def test_the_same_evidence_gives_the_same_bytes() -> None:
 # --- cost
 
 
+def test_tickets_that_never_end_lose_no_time_that_could_be_told() -> None:
+    evidence = TRUE.evidence()
+    violates = evidence.verdicts[RULE] == Verdict.VIOLATES
+    cases = evidence.cases.copy()
+    cases.loc[violates, "resolved_us"] = pd.NA  # closed without a resolution
+    (one,) = effects_of(replace(evidence, cases=cases), catalogue=book()).pareto.to_dict("records")
+    assert pd.isna(one["time_lost_h"])
+    assert one["note"].startswith("neither time nor cost told: 0 against ")
+
+
 def test_an_hourly_rate_prices_the_hours() -> None:
     told = effects_of(TRUE.evidence(), costing=Costing(cost_per_hour=2.5), catalogue=book())
     (one,) = told.pareto.to_dict("records")
