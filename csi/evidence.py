@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -166,16 +166,20 @@ class Evidence:
                 raise RunError("ST203", msg, fix="Give one verdict a row of cases, in their order")
 
     @cached_property
-    def place_of(self) -> pd.Index:
-        """The ids of the cases, to look up their row numbers."""
-        return pd.Index(self.cases["case_id"])
+    def _ids(self) -> pd.Index[Any]:
+        ids: pd.Index[Any] = pd.Index(self.cases["case_id"])
+        return ids
+
+    def rows_of(self, ids: pd.Series) -> Ints:
+        """Return the row number of each case by its id, -1 for one that is not there."""
+        return self._ids.get_indexer(pd.Index(ids)).astype(np.int64)
 
     def first_time(self, activity: str) -> Floats:
         """Return when each case first did something, NaN where never; µs UTC."""
         at = np.full(len(self.cases), np.nan)
         if self.steps is not None:
             mine = self.steps[self.steps["activity"] == activity]
-            row = self.place_of.get_indexer(mine["case_id"])
+            row = self.rows_of(mine["case_id"])
             times = mine["first_us"].to_numpy(dtype=np.float64, na_value=np.nan)
             np.fmin.at(at, row[row >= 0], times[row >= 0])
         return at
@@ -243,7 +247,7 @@ class View:
 
     def places(self, ids: pd.Series) -> Ints:
         """Return each id's place in `rows`, -1 for a case that is not among them."""
-        row = self.evidence.place_of.get_indexer(ids)
+        row = self.evidence.rows_of(ids)
         found = np.full(len(self.evidence.cases) + 1, -1, dtype=np.int64)
         found[self.rows] = np.arange(len(self.rows))
         return found[row]  # row -1, an unknown id, is the last one

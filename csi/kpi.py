@@ -3,9 +3,8 @@
 The files of `kpis/` say what they are (csi.kpi_files), their kinds how each is counted
 (csi.kpi_kinds).
 
-`measure` gives the value in one window with n, interval, unit and method; `compare` the verdict on
-two windows by a `DecisionRule`. Windows are half-open [start, end), UTC, on the time of opening;
-cases are followed until `as_of_us`, and `compare` follows both windows for equally long.
+`measure` gives the value in one window with n, interval, unit and method. Windows are half-open
+[start, end), UTC, on the time of opening; cases are followed until `as_of_us`.
 
 Errors: ST110 unknown KPI; those of the files.
 """
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from csi.evidence import EVERYTHING, kinds_of, matched_follow_up, view
+from csi.evidence import EVERYTHING, kinds_of, view
 from csi.kpi_files import Kpi, load_kpis
-from csi.kpi_kinds import KINDS, Durations, Missing, Rate, Total, compare_found, estimate
+from csi.kpi_kinds import KINDS, Durations, Missing, Rate, Total, estimate
 from process_mining.errors import CodedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
 
     from csi.evidence import Evidence, Scope, Span, View
     from csi.kpi_kinds import Sampled
-    from csi.statistics import Comparison, DecisionRule, Direction
+    from csi.statistics import Direction
 
 __all__ = [
     "SEED",
     "Kpi",
     "Measurement",
-    "compare",
     "load_kpis",
     "measure",
     "measurement",
@@ -119,27 +117,6 @@ def measurement(kpi: Kpi, seen: View, found: Sampled, words: str) -> Measurement
         better=kpi.better,
         note=_note(found, result.n),
     )
-
-
-def compare(  # noqa: PLR0913 - what, on what, when, when, by which rule, on whom
-    kpi: Kpi,
-    evidence: Evidence,
-    *,
-    baseline: Span,
-    current: Span,
-    rule: DecisionRule,
-    scope: Scope = EVERYTHING,
-    known_then: Evidence | None = None,
-) -> Comparison:
-    """Compare a KPI in two windows of one log, both followed for equally long.
-
-    `known_then` is the evidence as of the end of the baseline's follow-up. Without it `evidence` is
-    cut there by its times; its verdicts, clock states and counts are then those of its own end.
-    """
-    ends = matched_follow_up(evidence, baseline, current)
-    before = sampled(kpi, known_then or evidence, baseline, scope, as_of_us=ends[0])
-    after = sampled(kpi, evidence, current, scope, as_of_us=ends[1])
-    return compare_found(before, after, rule=rule, better=kpi.better, unit=kpi.unit)
 
 
 def sampled(

@@ -50,7 +50,6 @@ from csi.kpi_samples import (
     Sampled,
     Scores,
     Total,
-    compare_found,
     estimate,
     hits,
     hits_at,
@@ -82,7 +81,6 @@ __all__ = [
     "Sampled",
     "Scores",
     "Total",
-    "compare_found",
     "estimate",
 ]
 

@@ -25,14 +25,9 @@ from typing import TYPE_CHECKING, Final
 
 from csi.statistics import (
     Estimate,
-    Sample,
     Share,
     censored_quantile,
-    compare_means,
-    compare_proportions,
-    compare_times,
     mean,
-    not_comparable,
     proportion,
     quantile,
     rate,
@@ -42,7 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from csi.evidence import Bools, Floats, Ints, View
-    from csi.statistics import Comparison, DecisionRule, Direction
 
 
 MET: Final = "met"
@@ -143,30 +137,6 @@ def estimate(  # noqa: PLR0911 - one for each sample
             return Estimate(None, None, None, 0, "not measured", unit)
 
 
-def compare_found(
-    baseline: Sampled, current: Sampled, *, rule: DecisionRule, better: Direction, unit: str
-) -> Comparison:
-    """Compare what a kind found in two windows by a rule that was fixed beforehand."""
-    if isinstance(baseline, Durations) and isinstance(current, Durations):
-        sides = [Sample(d.hours, unit, d.censored, d.days) for d in (baseline, current)]
-        return compare_times(*sides, rule=rule, better=better, q=baseline.q)
-    if isinstance(baseline, Scores) and isinstance(current, Scores):
-        groups = [Sample(d.each, unit, clusters=d.days) for d in (baseline, current)]
-        return compare_means(*groups, rule=rule, better=better)
-    if isinstance(baseline, Hits) and isinstance(current, Hits):
-        return compare_proportions(baseline.share, current.share, rule=rule, better=better)
-    reasons = [side.reason for side in (baseline, current) if isinstance(side, Missing)]
-    return not_comparable(
-        reasons[0] if reasons else _why_not(baseline),
-        rule=rule,
-        better=better,
-        sides=(
-            estimate(baseline, unit=unit, seed=rule.seed),
-            estimate(current, unit=unit, seed=rule.seed),
-        ),
-    )
-
-
 def hits(view: View, counts: Bools, *, among: Bools) -> Hits:
     """Return which of the view's cases count, among some of them."""
     return Hits(counts[among], view.days[among], view.rows[among])
@@ -176,11 +146,3 @@ def hits_at(view: View, counts: Bools, ids: pd.Series) -> Hits:
     """Return what counts where a case may stand more than once, by the ids of the cases."""
     place = view.places(ids)
     return Hits(counts, view.days[place], view.rows[place])
-
-
-def _why_not(found: Sampled) -> str:
-    if isinstance(found, Ages):
-        return "what is open at both ends stands on both sides, so no test applies"
-    if isinstance(found, Rate):
-        return "arrivals come in bursts, so no test of two counts applies"
-    return "a count of everything is no sample, so no test applies"

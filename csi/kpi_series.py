@@ -252,7 +252,7 @@ def _tables(
     """The rows of a table about the cases of each span."""
     if table is None:
         return [None] * many
-    row = evidence.place_of.get_indexer(pd.Index(table[key]))
+    row = evidence.rows_of(pd.Index(table[key]))
     where = np.where(row >= 0, place[row], -1)
     return [table.take(mine).reset_index(drop=True) for mine in _rows_by_place(where, many)]
 

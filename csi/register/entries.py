@@ -1,8 +1,9 @@
 """What is an improvement, what was found about it, and how does it stand? Frozen values, no store.
 
-What decides (`TERMS`: KPI, further KPIs, scope, who is compared, guardrails, their margins, and the
-decision rule) may change until the improvement is started; afterwards only as a new version with
-a reason. Errors: RG111 for what would make an entry useless, all at once.
+What decides (`TERMS`: KPI, further KPIs, scope, who is compared, guardrails, their margins, when it
+is to be evaluated; and the decision rule) may change until the improvement is started; afterwards
+only as a new version with a reason. Errors: RG111 for what would make an entry useless, all at
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from csi.register.history import Record
-    from csi.statistics import Comparison, DecisionRule, Outcome
+    from csi.statistics import DecisionRule, Outcome
 
 State = Literal[
     "proposed", "assessed", "postponed", "started", "implemented", "evaluated", "closed"
@@ -28,7 +29,7 @@ Decision = Literal["pursue", "postpone"]
 # What is frozen with the decision rule.
 TERMS: Final = (
     *("kpi", "also", "scope", "comparison", "comparison_group"),
-    *("guardrails", "guardrail_margins"),
+    *("guardrails", "guardrail_margins", "planned_evaluation"),
 )
 
 
@@ -148,32 +149,6 @@ class Evaluation:
     weeks_needed: float | None = None
     also: Mapping[str, str] = field(default_factory=dict)
     rule_version: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        comparison: Comparison,
-        *,
-        kpi: str,
-        verdict: Outcome | None = None,
-        guardrails: Mapping[str, str] | None = None,
-    ) -> Evaluation:
-        """Take over a comparison; `verdict` where guardrails overruled it."""
-        return cls(
-            verdict=comparison.verdict if verdict is None else verdict,
-            kpi=kpi,
-            effect=comparison.effect,
-            low=comparison.low,
-            high=comparison.high,
-            unit=comparison.unit,
-            n=comparison.n,
-            method=comparison.method,
-            decision_rule=comparison.rule,
-            sentence=comparison.sentence,
-            guardrails=dict(guardrails or {}),
-            p_value=comparison.p_value,
-            n_needed=comparison.n_needed,
-        )
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,12 @@ from __future__ import annotations
 from csi.statistics.compare import (
     Sample,
     Share,
-    compare_means,
-    compare_proportions,
-    compare_times,
 )
 from csi.statistics.decision import (
     Comparison,
     DecisionRule,
     Direction,
     Outcome,
-    not_comparable,
-    overall,
 )
 from csi.statistics.estimate import (
     Estimate,
@@ -41,12 +36,7 @@ __all__ = [
     "Sample",
     "Share",
     "censored_quantile",
-    "compare_means",
-    "compare_proportions",
-    "compare_times",
     "mean",
-    "not_comparable",
-    "overall",
     "proportion",
     "quantile",
     "rate",

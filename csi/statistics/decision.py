@@ -20,8 +20,6 @@ together is at most about 1 - confidence.
 What n would settle it: the distance of a limit from e shrinks as 1 / sqrt(n); if e stays as it is,
 n * (distance now / distance allowed)^2 cases a side are enough for the nearest of the three
 verdicts. It is a plan for the next window, not a promise.
-
-`overall` lets guardrails (other KPIs that must not suffer) overrule an improvement.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from process_mining.errors import CodedError, raise_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from csi.statistics.estimate import Estimate
 
@@ -227,13 +225,6 @@ def not_comparable(
         rule=rule,
         sentence=f"Inconclusive: {reason}.",
     )
-
-
-def overall(primary: Comparison, guardrails: Sequence[Comparison] = ()) -> Outcome:
-    """Return the verdict of an improvement: a guardrail that got worse overrules the rest."""
-    if any(guardrail.verdict is Outcome.WORSE for guardrail in guardrails):
-        return Outcome.GUARDRAIL
-    return primary.verdict
 
 
 def _turned(effect: Effect, better: Direction) -> tuple[float, float, float]:

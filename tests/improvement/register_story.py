@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from csi.register import Baseline, Evaluation, Improvement, Register
-from csi.statistics import DecisionRule, Share, compare_proportions
+from csi.statistics import DecisionRule, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,10 +41,21 @@ BASELINE = Baseline(
 
 
 def evaluation(rule: DecisionRule = RULE) -> Evaluation:
-    found = compare_proportions(Share(100, 200), Share(160, 200), rule=rule)
-    return replace(
-        Evaluation.of(found, kpi="KPI01", guardrails={"KPI06": "held"}),
+    return Evaluation(
+        verdict=Outcome.IMPROVED,
+        kpi="KPI01",
+        effect=-0.3,
+        low=-0.4,
+        high=-0.2,
+        unit="relative change",
+        n=400,
+        method="bootstrap",
+        decision_rule=rule,
+        sentence="Improved: -30.0 % (-40.0 % to -20.0 %).",
+        guardrails={"KPI06": "held"},
         baseline=("2024-01-01", "2024-02-01"),
+        current=("2024-03-01", "2024-04-01"),
+        p_value=0.001,
     )
 
 
