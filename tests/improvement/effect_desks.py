@@ -1,7 +1,7 @@
 """Desks made up by numbers, whose violations have a known effect on every outcome.
 
 A ticket's rule INC004 is broken more often in some priorities and categories (which the adjustment
-has to allow for), and with `trouble` more often in a team's bad days, which make its tickets slow,
+has to allow for), and with `trouble` more often in a team's bad weeks, which make its tickets slow,
 late, reopened and disliked besides: a cause that is not recorded. Weeks differ (`week_spread`), so
 tickets of one week are alike. The log ends with the last week: what is not resolved is open.
 """
@@ -30,8 +30,8 @@ WORDS = {"priority": ("P1", "P2", "P3"), "category": ("mail", "net", "erp"), "te
 class Desk:
     """`times`, `odds`, `points`: the true effect on time, breach and reopening, and satisfaction.
 
-    `trouble` is how much bad days do to the outcomes (in logarithms and points) and to the odds of
-    a violation.
+    `trouble` is how much bad weeks of a team do to the outcomes (in logarithms and points) and,
+    twice that, to the odds of a violation; `runs` what weeks do to the odds of a violation alone.
     """
 
     seed: int
@@ -42,6 +42,7 @@ class Desk:
     odds: float = 1.0
     points: float = 0.0
     trouble: float = 0.0
+    runs: float = 0.0
     week_spread: float = 0.15
 
     def evidence(self) -> Evidence:
@@ -50,10 +51,12 @@ class Desk:
         opened = np.sort(rng.integers(0, self.weeks * WEEK_US, self.n))
         codes = {name: rng.integers(0, len(words), self.n) for name, words in WORDS.items()}
         hard = 0.5 * codes["priority"] + 0.4 * (codes["category"] == 1)
-        bad = self._bad_days(rng, opened, codes["team"])
+        level = rng.normal(0, 1, (len(WORDS["team"]), self.weeks))
+        week = level[codes["team"], opened // WEEK_US]
+        bad = self.trouble * week
         bad += rng.normal(0, self.week_spread, self.weeks)[opened // WEEK_US]
         logit = np.log(self.share / (1 - self.share)) + hard - hard.mean()
-        mark = rng.random(self.n) < _share(logit + 2.0 * bad * bool(self.trouble))
+        mark = rng.random(self.n) < _share(logit + (2.0 * self.trouble + self.runs) * week)
         hours = np.exp(2.0 + hard + bad + np.log(self.times) * mark + rng.normal(0, 1, self.n))
         late = _share(-1.0 + hard + bad + np.log(self.odds) * mark)
         return _Drawn(
@@ -66,14 +69,6 @@ class Desk:
             again=rng.random(self.n) < late,
             score=3.0 - 0.3 * hard - bad + self.points * mark + rng.normal(0, 1, self.n),
         ).evidence()
-
-    def _bad_days(
-        self, rng: np.random.Generator, opened: Ints, team: Ints
-    ) -> npt.NDArray[np.float64]:
-        """A level for each team and week."""
-        level = rng.normal(0, 1, (len(WORDS["team"]), self.weeks))
-        found: npt.NDArray[np.float64] = self.trouble * level[team, opened // WEEK_US]
-        return found
 
 
 def _share(logit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """How often is an interval right, and how often is chance, or a shared cause, taken for an effect?
 
-A slice by default, 200 desks and more by `make trial`. What the last trial measured stands beside
-each bound.
+A slice by default, 400 desks of each kind by `make trial`, which prints what it measured. The
+figures of a run stand in docs/decisions/0028-effects-of-violations.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ NO_EFFECT = Desk(seed=1_000)
 EFFECT = Desk(seed=2_000, times=1.8, odds=2.0, points=-0.6)
 RARE = Desk(seed=3_000, share=0.03, times=1.8, odds=2.0, points=-0.6)
 SHARED = Desk(seed=4_000, n=1500, trouble=0.8)
+# one ticket's violation makes the next one's likelier, and both take their time from it alone
+RUNS = Desk(seed=5_000, times=1.8, odds=2.0, points=-0.6, runs=1.2)
 TRUE = {TIME: "times", BREACH: "odds", REOPENING: "odds", SATISFACTION: "points"}
 SLICE = 12
 TRIAL = 400
@@ -114,10 +116,11 @@ def test_one_desk_in_twenty_shows_an_effect_that_is_none(outcome: str) -> None:
 
 
 @pytest.mark.trial
-@pytest.mark.parametrize("outcome", OUTCOMES)
-def test_an_effect_without_a_shared_cause_is_seldom_taken_for_one(outcome: str) -> None:
-    one = counted(EFFECT, TRIAL)[outcome]
-    assert one.control_differs / one.controls <= 0.08
+@pytest.mark.parametrize("desk", [EFFECT, RUNS])
+def test_an_effect_without_a_shared_cause_is_seldom_taken_for_one(desk: Desk) -> None:
+    print(said(desk, TRIAL))  # noqa: T201 - the trial's table
+    for one in counted(desk, TRIAL).values():
+        assert one.control_differs / one.controls <= 0.1
 
 
 @pytest.mark.trial
