@@ -14,7 +14,8 @@ and frozen with the decision rule (a design that is chosen after looking proves 
 How long: the standard error of the baseline, whole weeks drawn, tells what one week is worth. The
 fewest weeks are looked for in which a true effect of just the minimum is found at the rule's power:
 minimum >= (t of the interval + t of the power) * standard error (Bloom 1995, Evaluation Review 19,
-547-556). Guardrails have to be told too: harm of their margin must be ruled out at the same power.
+547-556). Guardrails have to be told too: harm of their margin must be ruled out, all together at
+that power (Bonferroni).
 Where no number of weeks is enough, the baseline itself is too short: then none is given.
 
 Not checked: that weeks to come will vary as those of the baseline did.
@@ -23,7 +24,7 @@ Not checked: that weeks to come will vary as those of the baseline did.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 

@@ -30,7 +30,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from csi.evaluation.design import FEWEST_WEEKS, FEWEST_WEEKS_AFTER, WEEK_US, Design
 from csi.evaluation.question import measure_of, rounded, side_of, teams_of
@@ -349,6 +348,8 @@ def _corrected(
         return ()
     if primary.verdict not in CLAIMS:
         return tuple(Further(kpi, one, None, UNASKED) for kpi, one in zip(kpis, found, strict=True))
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415 - heavy: rarely needed
+
     level = 1 - primary.rule.confidence
     p_values = [1.0 if one.p_value is None else one.p_value for one in found]
     adjusted = multipletests(p_values, alpha=level, method="holm")[1]

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
-from statsmodels.stats.proportion import proportion_confint
 
 from csi.opportunities.tickets import DAYS_A_MONTH, DAYS_A_WEEK, MONDAY
 from csi.statistics import Estimate
@@ -62,6 +61,8 @@ def share_of(k: int, n: int) -> Estimate:
     method = "share, Wilson score interval"
     if not n:
         return Estimate(None, None, None, 0, method, "share")
+    from statsmodels.stats.proportion import proportion_confint  # noqa: PLC0415 - heavy
+
     low, high = proportion_confint(k, n, method="wilson")
     return Estimate(k / n, max(float(low), 0.0), min(float(high), 1.0), n, method, "share")
 

@@ -17,7 +17,7 @@ PACKAGES = ("process_mining", "rules", "csi")
 # Loaded only by the commands that need them: pm4py takes seconds, durable starts endless threads.
 LAZY = (
     *("pm4py", "durable", "papermill", "matplotlib", "pygraphviz", "nbconvert", "jupyterlab"),
-    *("numba", "sklearn"),
+    *("numba", "sklearn", "statsmodels", "ruptures", "psycopg"),
 )
 
 IMPORT_ALL = """
