@@ -1,8 +1,10 @@
 """Which tickets of a window are alike, and what is measured on each kind of them?
 
 Tickets are alike where practice, subject and resolution are the same (`csi.opportunities.tickets`);
-where the log names no resolution, practice and subject alone. A ticket without a subject, or
-without a resolution in a log that names them, is of no kind. A kind is *repeated* by the
+where the log names no resolution, practice and subject alone. Tickets of no repeated kind that have
+a wider subject (the same without its last part) are tried again by that: "(others)" stands in the
+name of such a kind. A ticket without a subject, or without a resolution in a log that names them,
+is of no kind. A kind is *repeated* by the
 definitions of `csi.opportunities.definitions`: one bad day makes no kind.
 
 Of each repeated kind: n, tickets a month, time to resolve (median, Kaplan-Meier where some are
@@ -26,7 +28,7 @@ Medians take tickets to be independent; that a kind needs many days guards them 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -63,6 +65,7 @@ HIGH: Final = frozenset(_HIGH.split())
 _LEVEL: Final = re.compile(r"\d+")
 HIGHEST_LEVELS: Final = 2
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
+OTHERS: Final = "(others)"
 QUESTIONS: Final = ("long", "handed_over", "first_contact")
 
 
@@ -98,6 +101,7 @@ class Kind:
     category: str | None
     service: str | None
     resolution: str | None
+    cases: tuple[str, ...] = field(repr=False)
     n: int
     a_month: Range
     share_of_all: float
@@ -193,18 +197,29 @@ class _Practice:
 
     def kinds(self) -> Iterator[Kind]:
         """Yield each repeated kind, by subject and resolution."""
-        found = [self._rows(key) for key in self._repeated()]
-        contrasts = self._contrasts(found)
-        slots = self._slots(found)
-        for rows, contrast, (regular, slot) in zip(found, contrasts, slots, strict=True):
-            yield self._kind(rows, contrast, regular, slot)
+        named = [(one, "") for one in self._repeated("subject", np.ones(len(self.frame), bool))]
+        left = np.ones(len(self.frame), dtype=bool)
+        for rows, _ in named:
+            left[rows] = False
+        named += [(rows, OTHERS) for rows in self._repeated("wider", left)]
+        found = [self._rows(rows) for rows, _ in named]
+        told = zip(found, named, self._contrasts(found), self._slots(found), strict=True)
+        for mine, (_, others), contrast, (regular, slot) in told:
+            kind = self._kind(mine, contrast, regular, slot)
+            yield replace(kind, subject=self._name(mine, others))
 
-    def _repeated(self) -> Iterator[Ints]:
-        frame, given = self.frame, self.given
-        keys = ["subject"] if frame["resolution"].isna().all() else ["subject", "resolution"]
-        groups = frame.groupby(keys, sort=True, dropna=True).indices
+    def _name(self, rows: Bools, others: str) -> str:
+        first = self.frame[rows].iloc[0]
+        return f"{first['wider']} {others}" if others else str(first["subject"])
+
+    def _repeated(self, subject: str, among: Bools) -> Iterator[Ints]:
+        """Yield the rows of each repeated kind by a subject, of the tickets that are left."""
+        given, frame = self.given, self.frame
+        coded = frame["resolution"].notna().any()
+        groups = frame.groupby([subject, "resolution"] if coded else [subject], dropna=True).indices
         for key in sorted(groups, key=str):
             rows = np.sort(groups[key])
+            rows = rows[among[rows]]
             if len(rows) < given.least:
                 continue
             _, each = np.unique(self.day[rows], return_counts=True)
@@ -294,6 +309,7 @@ class _Practice:
             category=_same(mine[s.CATEGORY]),
             service=_same(mine[s.SERVICE]),
             resolution=_same(mine["resolution"]),
+            cases=tuple(mine[s.CASE_ID]),
             n=n,
             a_month=monthly(mine["week"].to_numpy(), self.tickets.days, whole=self.whole),
             share_of_all=n / len(self.frame),

@@ -206,10 +206,7 @@ def from_candidates(desk: Desk, found: Candidates) -> Iterator[Proposal]:
 
 
 def _of_candidate(desk: Desk, one: Candidate) -> Proposal:
-    kind, frame = one.kind, desk.frame
-    mine = (frame["practice"] == kind.practice) & (frame["subject"] == kind.subject)
-    if kind.resolution is not None:
-        mine &= frame["resolution"] == kind.resolution
+    kind = one.kind
     title, hypothesis, approval = _texts(one)
     words = {"category": kind.category, "service": kind.service}
     return Proposal(
@@ -220,7 +217,7 @@ def _of_candidate(desk: Desk, one: Candidate) -> Proposal:
         hypothesis=hypothesis,
         how=_how_saved(one, desk.given),
         owner=desk.owner(kind.practice),
-        mine=mine.fillna(value=False).to_numpy(dtype=bool),
+        mine=desk.marks(set(kind.cases)),
         tickets=kind.a_month,
         hours=one.hours,
         relieved=one.tickets,

@@ -7,6 +7,7 @@ its end:
     subject       the category, the service and the log's own columns that say what it is about (a
                   name with `subcategory` or `symptom`), joined by SUBJECT_JOINT, of those that at
                   least half of the tickets have; null where none is given
+    wider         the subject without its last part, where two parts are left; else null
     resolution    how it was ended: the log's own closure code (a column of tickets or of events,
                   the last value that is not null), told by its name (`close_code`, `resolution`);
                   a text that hardly repeats (more than `MOST_DISTINCT` different values) is none
@@ -67,6 +68,7 @@ DAYS_A_WEEK: Final = 7
 MONDAY: Final = 3  # 1970-01-01 was a Thursday: three days after a Monday
 SUBJECT_JOINT: Final = " / "
 MOST_NULL: Final = 0.5
+FEWEST_PARTS: Final = 2  # that a wider subject keeps
 MOST_DISTINCT: Final = 0.2
 FEW_CODES: Final = 5
 ABOUT: Final = frozenset({"subcategory", "symptom"})
@@ -160,17 +162,22 @@ def _told(log: EventLog) -> dict[str, pd.Series | None]:
     about = [s.CATEGORY, s.SERVICE, *(name for name in _own(log) if _is_about(name))]
     usable = [log.cases[n] for n in about if log.cases[n].null_count <= log.n_cases * MOST_NULL]
     texts = [one.cast(pa.string()) for one in usable if not names_people(one)]
-    subject = None
-    if texts and log.n_cases:
-        given = [pc.fill_null(one, NOT_GIVEN) for one in texts]
-        joined = pc.binary_join_element_wise(*given, SUBJECT_JOINT).to_pandas()
-        subject = joined.mask(joined == SUBJECT_JOINT.join([NOT_GIVEN] * len(texts)))
+    subject = _joined(texts) if texts and log.n_cases else None
+    wider = _joined(texts[:-1]) if len(texts) > FEWEST_PARTS and log.n_cases else None
     return {
         "subject": _text(subject, log),
+        "wider": _text(wider, log),
         "resolution": _text(next(_resolutions(log), None), log),
         "channel": _text(next(_channels(log), None), log),
         "article": _article(log),
     }
+
+
+def _joined(texts: list[pa.ChunkedArray]) -> pd.Series:
+    """Join words ticket by ticket; null where none of them is given."""
+    given = [pc.fill_null(one, NOT_GIVEN) for one in texts]
+    joined: pd.Series = pc.binary_join_element_wise(*given, SUBJECT_JOINT).to_pandas()
+    return joined.mask(joined == SUBJECT_JOINT.join([NOT_GIVEN] * len(texts)))
 
 
 def _own(log: EventLog) -> list[str]:

@@ -6,7 +6,7 @@ hardly used, so that a knowledge gap hangs on the comparisons alone. `pytest -m 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,7 @@ def desk(seed: int, *, outages: bool = False, weeks_differ: bool = False) -> Tic
         "category": subject,
         "service": None,
         "subject": subject,
+        "wider": None,
         "resolution": np.array([f"code {k % 3}" for k in kind], dtype=object),
         "channel": rng.choice(["phone", "mail", "monitoring"], size=TICKETS, p=[0.6, 0.3, 0.1]),
         "article": pd.array(rng.random(TICKETS) < 0.02, dtype="boolean"),
@@ -86,6 +87,33 @@ def share_with_candidates(seeds: range, **kind: bool) -> float:
 @pytest.mark.parametrize("kind", [{}, {"outages": True}, {"weeks_differ": True}])
 def test_a_desk_of_noise_hardly_ever_has_a_candidate(kind: dict[str, bool]) -> None:
     assert share_with_candidates(range(8), **kind) == 0.0
+
+
+def test_rare_kinds_are_tried_again_by_a_wider_subject() -> None:
+    noise = desk(3)
+    frame = noise.frame.copy()
+    mine = np.arange(60)
+    short: dict[str, Any] = {
+        "subject": [f"net / vpn / symptom {i % 6}" for i in mine],  # ten tickets each: too rare
+        "wider": "net / vpn",
+        "resolution": "reset",
+        "priority": "P3",
+        "hours": 0.1,
+        "running": False,
+        "reopened": False,
+        "handovers": 0,
+        "steps": 4,
+        "variant": 0,
+        "channel": "phone",
+    }
+    for column, values in short.items():
+        frame[column] = frame[column].astype(object) if column == "wider" else frame[column]
+        frame.loc[mine, column] = values
+    found = candidates_of(Tickets(frame, noise.first_day, noise.days, ()), DEFINITIONS).found
+    assert [(one.sort, one.kind.subject, one.kind.n) for one in found] == [
+        ("self-service", "net / vpn (others)", 60)
+    ]
+    assert set(found[0].kind.cases) == {f"INC{i:05}" for i in mine}
 
 
 @pytest.mark.trial

@@ -291,7 +291,7 @@ def test_a_window_without_tickets(desk: Audit) -> None:
 @pytest.mark.trial
 @pytest.mark.skipif(not UCI.exists(), reason="../shared/data is not there")
 def test_uci_in_two_windows() -> None:
-    """The real log: what comes out is there, and the same in both halves to some part."""
+    """The real log: each half has candidates, and one of them stands in both."""
     options = ReadOptions(mapping=find_mapping("uci_servicenow"), allow_rejects=True)
     done = audit(AuditRequest((UCI,), read=options))
     sides = [
@@ -299,6 +299,8 @@ def test_uci_in_two_windows() -> None:
         for a, b in (("2016-02-29", "2016-03-21"), ("2016-03-21", "2016-04-11"))
     ]
     codes = [set(side.candidates.frame["code"]) for side in sides]
-    assert all(len(one) >= 5 for one in codes)
-    both = codes[0] & codes[1]
-    assert len(both) >= len(codes[0]) / 3
+    assert codes[0]
+    assert len(codes[1]) >= 10
+    assert codes[0] & codes[1]
+    teams = [set(side.teams.frame["team"]) for side in sides]
+    assert len(teams[0] & teams[1]) > 40
