@@ -151,6 +151,36 @@ def test_a_scope_and_a_moment_narrow_every_segment() -> None:
     assert set(frame["as_of"]) == {pd.Timestamp("2025-05-10", tz="UTC")}
 
 
+def test_months_are_measured_as_of_the_same_moment() -> None:
+    moment = _day("2025-02-03")
+    frame = measure_by(KPIS["KPI01"], DESK, SPRING, "month", as_of_us=moment)
+    assert list(frame["segment"]) == ["2025-01", "2025-02"]
+    january = Window(SPRING.start_us, _day("2025-02-01"))
+    then, later = (measure(KPIS["KPI01"], DESK, january, as_of_us=x) for x in (moment, None))
+    assert frame["value"].iloc[0] == then.value
+    assert frame["note"].iloc[0] == then.note != later.note
+
+
+def test_many_answers_about_few_tickets_are_a_small_group() -> None:
+    cases = DESK.cases.copy()
+    inside = cases["opened_us"].between(SPRING.start_us, SPRING.end_us - 1)
+    few = cases.index[inside & (cases["case_type"] == "incident")][:4]
+    cases.loc[few, "service"] = "Rare"
+    surveys = pd.DataFrame(
+        {
+            "ticket": np.repeat(cases.loc[few, "case_id"].to_numpy(), 3),
+            "asked_at": SPRING.start_us,
+            "answered_at": SPRING.end_us,
+            "score": [1, 3, 5] * 4,
+        }
+    )
+    frame = measure_by(
+        KPIS["KPI06"], replace(DESK, cases=cases, surveys=surveys), SPRING, "service"
+    )
+    rare = frame.set_index("segment").loc["Rare"]
+    assert (rare["suppressed"], rare["note"]) == (True, FEWER)
+
+
 def test_there_is_no_field_for_a_person() -> None:
     assert FIELDS == ("priority", "category", "service", "team", "month")
     for field in ("actor", "assignee", "case_id", "mont"):
