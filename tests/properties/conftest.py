@@ -10,3 +10,6 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--trial-docs", metavar="FILE", help="write the trial's tables into this page")
+    parser.addoption(
+        "--trial-cycles", metavar="N", type=int, default=2_000, help="fewer cycles, to rehearse it"
+    )

@@ -298,61 +298,52 @@ MUCH_FASTER, MANY_MORE_MET = Planted(times=-0.3), Planted(met=0.1)
 FOUR = (0.7, 1.0, 1.2, 1.5)
 EIGHT = (0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.4, 1.6)
 
-BEFORE_AFTER = (
-    Kind("times", "KPI01", World(), FASTER, 0.25),
-    Kind("times, many long waits", "KPI01", World(heavy=True), FASTER, 0.25),
-    Kind("clocks met", "KPI03", World(), MORE_MET, 0.08),
-    Kind("scores", "KPI06", World(), HAPPIER, 0.4),
-)
 EVERYBODY = Planted(times=0.2, met=-0.05)  # befalls both groups at the intervention
-SHIFTED = World(others=FOUR, common=EVERYBODY)
+COMPARED = World(others=FOUR, common=EVERYBODY)
 MANY_TEAMS = World(per_week=8, teams=EIGHT, others=EIGHT, common=EVERYBODY)
-DIFFERENCE = tuple(
-    replace(kind, design=Design.DIFFERENCE)
-    for kind in (
-        Kind("times, weeks drawn", "KPI01", SHIFTED, MUCH_FASTER, 0.3),
-        Kind("clocks met, weeks drawn", "KPI03", SHIFTED, MANY_MORE_MET, 0.1),
-        Kind("times, teams drawn", "KPI01", MANY_TEAMS, MUCH_FASTER, 0.3),
-    )
-)
 RISING = World(trend=0.02, persistence=0.2, per_week=25)
 SINKING = World(trend_of_met=-0.003, per_week=25)
-INTERRUPTED = tuple(
-    replace(kind, design=Design.INTERRUPTED, baseline_weeks=52)
-    for kind in (
-        Kind("times on a trend", "KPI01", RISING, MUCH_FASTER, 0.3),
-        Kind("clocks met on a trend", "KPI03", SINKING, MANY_MORE_MET, 0.1),
+
+TIMES = Kind("times", "KPI01", World(), FASTER, 0.25)
+MAIN = (
+    TIMES,
+    Kind("clocks met", "KPI03", World(), MORE_MET, 0.08),
+    Kind("scores", "KPI06", World(), HAPPIER, 0.4),
+    Kind("times, weeks drawn", "KPI01", COMPARED, MUCH_FASTER, 0.3, Design.DIFFERENCE),
+    Kind("times on a trend", "KPI01", RISING, MUCH_FASTER, 0.3, Design.INTERRUPTED, 52),
+)
+OTHERS = (
+    replace(TIMES, name="times, many long waits", world=World(heavy=True)),
+    Kind("clocks met, teams drawn", "KPI03", MANY_TEAMS, MANY_MORE_MET, 0.1, Design.DIFFERENCE),
+    Kind("clocks met on a trend", "KPI03", SINKING, MANY_MORE_MET, 0.1, Design.INTERRUPTED, 52),
+)
+WEAKNESSES = tuple(
+    Arm(replace(TIMES, name=f"times; {name}", world=world), "nothing planted")
+    for name, world in (
+        ("they grow by 0.25 % a week", World(trend=0.0025)),
+        ("they grow by 0.5 % a week", World(trend=0.005)),
+        ("they grow by 1 % a week", World(trend=0.01)),
+        ("work moves from quick teams to slow ones", World(team_drift=0.3)),
+        ("shocks of neighbouring weeks correlate by 0.6", World(persistence=0.6)),
     )
 )
-KINDS = (*BEFORE_AFTER, *DIFFERENCE, *INTERRUPTED)
-SLOW_TRENDS = tuple(
-    Arm(
-        replace(
-            BEFORE_AFTER[0], name=f"times, slower by {percent} % a week", world=World(trend=log)
-        ),
-        "nothing planted",
-    )
-    for percent, log in ((0.25, 0.0025), (0.5, 0.005), (1, 0.01), (2, 0.02))
-)
-UNTOUCHED = tuple(Arm(kind, "nothing planted") for kind in KINDS)
-IMPROVED = tuple(Arm(kind, "the minimum planted", kind.planted) for kind in KINDS)
+UNTOUCHED = tuple(Arm(kind, "nothing planted") for kind in MAIN)
+VARIANTS = tuple(Arm(kind, "nothing planted") for kind in OTHERS)
+IMPROVED = tuple(Arm(kind, "the minimum planted", kind.planted) for kind in (*MAIN, *OTHERS))
 
 WATCHED = replace(
-    BEFORE_AFTER[0],
+    TIMES,
     name="times, with reopenings and scores as guardrails",
-    guardrails=(("KPI05", 0.05), ("KPI06", 0.4)),
+    guardrails=(("KPI05", 0.06), ("KPI06", 0.5)),
 )
 HARMLESS = Arm(WATCHED, "no harm", FASTER)
 AT_THE_MARGIN = (
-    Arm(WATCHED, "reopenings harmed by the margin", replace(FASTER, reopened=0.05)),
-    Arm(WATCHED, "scores harmed by the margin", replace(FASTER, score=-0.4)),
+    Arm(WATCHED, "reopenings harmed by the margin", replace(FASTER, reopened=0.06)),
+    Arm(WATCHED, "scores harmed by the margin", replace(FASTER, score=-0.5)),
 )
 BREACHED = (
-    Arm(WATCHED, "reopenings harmed by twice the margin", replace(FASTER, reopened=0.1)),
-    Arm(WATCHED, "scores harmed by twice the margin", replace(FASTER, score=-0.8)),
+    Arm(WATCHED, "reopenings harmed by twice the margin", replace(FASTER, reopened=0.12)),
+    Arm(WATCHED, "scores harmed by twice the margin", replace(FASTER, score=-1.0)),
 )
-FAMILY = replace(
-    BEFORE_AFTER[0], name="times, and three metrics more", also=("KPI03", "KPI05", "KPI06")
-)
-FAMILY_UNTOUCHED = Arm(FAMILY, "nothing planted")
+FAMILY = replace(TIMES, name="times, and three metrics more", also=("KPI03", "KPI05", "KPI06"))
 FAMILY_FASTER = Arm(FAMILY, "times alone planted", FASTER)
