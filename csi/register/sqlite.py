@@ -177,7 +177,8 @@ class SqliteStore:
         except (ValueError, CodedError) as error:
             if isinstance(error, CodedError) and error.code == BUSY:
                 raise
-            return _damaged(str(error)), []
+            said = error.what if isinstance(error, CodedError) else str(error)
+            return _damaged(said.removeprefix(f"register {self.place}: ")), []
         found = walk(rows)
         if not found.ok:
             return found, []

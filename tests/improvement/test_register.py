@@ -237,6 +237,7 @@ CHANGES = {
     "comparison_group": "the north",
     "guardrails": (),
     "guardrail_margins": {"KPI06": 0.5},
+    "planned_evaluation": "2024-09-01",
 }
 
 
