@@ -15,8 +15,7 @@ How long: the standard error of the baseline, whole weeks drawn, tells what one 
 fewest weeks are looked for in which a true effect of just the minimum is found at the rule's power:
 minimum >= (t of the interval + t of the power) * standard error (Bloom 1995, Evaluation Review 19,
 547-556). Guardrails have to be told too: harm of their margin must be ruled out, all together at
-that power (Bonferroni).
-Where no number of weeks is enough, the baseline itself is too short: then none is given.
+that power (Bonferroni). Where no number of weeks is enough, the baseline itself is too short: then none is given.
 
 Not checked: that weeks to come will vary as those of the baseline did.
 """
@@ -130,11 +129,14 @@ def plan(question: Question, baseline: Known) -> EvaluationPlan:
     design, clusters, why = _chosen(question, baseline)
     estimate = baseline.estimate(question.kpi, question.scope)
     metric = _foreseen(question.kpi, design, question, baseline)
-    weeks = _needed(metric, metric.good(question.rule.minimum_effect), question.rule)
+    # each may be missed so rarely that the metric and all guardrails are told at the rule's power
+    missed = (1 - question.rule.power) / (1 + len(question.guardrails))
+    sure = replace(question.rule, power=1 - missed)
+    weeks = _needed(metric, metric.good(question.rule.minimum_effect), sure)
     guards = {}
     for one in question.guardrails:
         guard = _foreseen(one.kpi, design, question, baseline)
-        guards[one.kpi.code] = _needed(guard, guard.harm(one.margin), question.rule)
+        guards[one.kpi.code] = _needed(guard, guard.harm(one.margin), sure)
     every = [weeks, *guards.values()]
     told = [one for one in every if one is not None]
     needed = max(told) if len(told) == len(every) else None
