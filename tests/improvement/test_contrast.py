@@ -259,6 +259,14 @@ def test_few_weeks_make_the_interval_longer_than_that_of_the_draws() -> None:
     assert half / plain_half == pytest.approx(longer, rel=0.12)
 
 
+def test_the_fewer_weeks_decide_how_wide_students_t_is() -> None:
+    """Sixteen weeks before and four after: three degrees of freedom, as if both had four."""
+    pair = (drawn(1, first=0, weeks=16, mixed=False), drawn(2, first=20, weeks=4, mixed=False))
+    found = compared(pair, HOURS, replace(RULE, min_clusters=4, replicates=2999))
+    expected = expected_error([pair], HOURS, by="week", widened=(16, 4), times=1200)
+    assert error_of(found, 3) == pytest.approx(expected, rel=0.13)
+
+
 def test_a_plan_rests_on_the_spread_of_one_window() -> None:
     tickets = drawn(31, first=0, weeks=12, mixed=False, measure=SCORES)
     found = spread_of(side(tickets, SCORES), None, measure=SCORES, rule=RULE)
