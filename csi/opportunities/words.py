@@ -132,11 +132,10 @@ def sought_words(
             "No candidates were sought: the window holds no incidents and no service requests.",
         )
     what = plural(seen.tickets, "incident or request", "incidents and requests")
-    kinds = plural(len(seen.kinds), "kind")
     sought = (
-        f"{plural(len(found), 'candidate')} in {what}: {kinds} of tickets were repeated (at least "
-        f"{given.least}, {number(given.a_month, 0)} a month, on {given.days} days); "
-        f"{number(seen.too_rare)} are of kinds that are rarer."
+        f"{plural(len(found), 'candidate')} in {what}. Repeated kinds of tickets (at least "
+        f"{given.least}, {number(given.a_month, 0)} a month, on {given.days} days): "
+        f"{number(len(seen.kinds))}; {plural(seen.too_rare, 'ticket')} of rarer kinds."
     )
     lines = [sought]
     if seen.without_subject:
