@@ -15,7 +15,8 @@ How long: the standard error of the baseline, whole weeks drawn, tells what one 
 fewest weeks are looked for in which a true effect of just the minimum is found at the rule's power:
 minimum >= (t of the interval + t of the power) * standard error (Bloom 1995, Evaluation Review 19,
 547-556). Guardrails have to be told too: harm of their margin must be ruled out, all together at
-that power (Bonferroni). Where no number of weeks is enough, the baseline itself is too short: then none is given.
+that power (Bonferroni). Where no number of weeks is enough, the baseline itself is too short: then
+none is given.
 
 Not checked: that weeks to come will vary as those of the baseline did.
 """
