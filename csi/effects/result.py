@@ -2,10 +2,11 @@
 
 `effects`: one row a violated rule and outcome, by outcome and code:
     outcome, code, title, severity, standing (`csi.effects.violations`), value, low, high, unit
-    ("ratio of times", "odds ratio", "points"), n (violating tickets), n_others, clusters, of (weeks
-    or days of opening), p, adjusted_p (Benjamini & Hochberg, over the rules of the outcome),
-    control_value, control_low, control_high, control_n, control_note, matched_value, matched_n,
-    matched_n_others, alike, method, why, notes, sentence.
+    ("ratio of times", "odds ratio", "points"), n (violating tickets), n_others (those that keep the
+    rule, so far where they are open), clusters, of (weeks or days of opening), p, adjusted_p
+    (Benjamini & Hochberg, over the rules of the outcome), control_value, control_low, control_high,
+    control_n, control_note, matched_value, matched_n, matched_n_others, alike, method, why, notes,
+    sentence.
 `pareto`: one row a violated rule (`csi.effects.losses.pareto_of`).
 """
 
@@ -24,6 +25,7 @@ from csi.effects.losses import Costing, pareto_of
 from csi.effects.violations import BEFORE, Tickets, effects
 from csi.effects.words import sentence, story
 from csi.evidence import OPENED
+from process_mining.errors import RunError
 from rules.catalogue import load_catalogue
 
 if TYPE_CHECKING:
@@ -59,12 +61,14 @@ def effects_of(
     """Estimate what goes with the violations of every rule.
 
     `window`: only tickets opened in it count; by default all. `catalogue` says what the rules mean;
-    by default the audit's own, for evidence the rules that ship.
+    by default the audit's own, for evidence the rules that ship. RunError ST573 for verdicts of a
+    rule that it does not have.
     """
     if isinstance(source, Audit):
         evidence, book = evidence_of(source), catalogue or source.catalogue
     else:
         evidence, book = source, catalogue or load_catalogue(())
+    _require_known(evidence, book)
     tickets = Tickets.of(evidence, _opened_in(evidence, window))
     # small matrices: threads of linear algebra only wait for each other (ten times slower when the
     # machine is busy), and one thread adds in one order
@@ -78,6 +82,13 @@ def effects_of(
         costing=costing,
         clusters=tickets.cluster_words,
     )
+
+
+def _require_known(evidence: Evidence, book: Catalogue) -> None:
+    unknown = sorted(set(evidence.verdicts) - {rule.code for rule in book.rules})
+    if unknown:
+        msg = f"the evidence has verdicts of {', '.join(unknown)}, which the catalogue has not"
+        raise RunError("ST573", msg, fix="Give the catalogue that judged it")
 
 
 def _opened_in(evidence: Evidence, window: Span | None) -> Bools | None:

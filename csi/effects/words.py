@@ -106,9 +106,11 @@ def _weightiest(pareto: pd.DataFrame, costing: Costing) -> list[str]:
     dear = pareto[pareto[COST].astype(float) > 0].sort_values(f"{COST}_rank")
     if len(dear):
         one = dear.iloc[0]
+        unsure = one["reads_as"] == Standing.NOT_RULED_OUT
+        doubt = "; a shared cause is not ruled out" if unsure else ""
         said.append(
             f"Highest adjusted cost: {one['code']}, {one['title']}: "
-            f"{number(float(one[COST]), 0)} {one['unit']} ({_between(one, 'cost_{}')})."
+            f"{number(float(one[COST]), 0)} {one['unit']} ({_between(one, 'cost_{}')}){doubt}."
         )
     untold = int(pareto[COST].isna().sum())
     free = len(pareto) - len(dear) - untold

@@ -25,7 +25,7 @@ from csi.effects import (
     pareto_picture,
 )
 from csi.evidence import Evidence
-from process_mining.errors import CodedError, ManyCodedErrors
+from process_mining.errors import CodedError, ManyCodedErrors, RunError
 from rules.catalogue import Catalogue, load_catalogue
 from rules.spec import Verdict
 
@@ -139,6 +139,20 @@ def test_a_rule_that_nobody_breaks_is_no_row_and_nothing_is_no_error() -> None:
         assert told.pareto.empty
         assert told.sentences == ("No rule was violated.",)
         assert pareto_picture(told.pareto).svg.startswith("<svg")
+
+
+def test_verdicts_of_a_rule_that_the_catalogue_has_not_are_refused() -> None:
+    evidence = TRUE.evidence()
+    stranger = {"XYZ999": evidence.verdicts[RULE], **evidence.verdicts}
+    with pytest.raises(RunError) as caught:
+        effects_of(replace(evidence, verdicts=stranger), catalogue=book())
+    assert caught.value.code == "ST573"
+    assert "XYZ999" in caught.value.what
+
+
+def test_a_window_without_tickets_is_no_error() -> None:
+    told = effects_of(TRUE.evidence(), window=Window(500, 501), catalogue=book())
+    assert told.effects.empty
 
 
 def test_without_clocks_and_surveys_their_outcomes_are_not_estimated() -> None:
