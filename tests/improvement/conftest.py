@@ -8,20 +8,29 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 from improvement.command_line import BPI13, UCI, Ran, hostile_log, in_process, outside
+from improvement.cycle_desk import Desk
+from improvement.cycle_here import here
+
+from csi.cycle_run import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
 
     Once = Callable[[str, Callable[[Path], Sequence[Ran]]], tuple[Path, list[Ran]]]
+
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ def demo(once: Once) -> Demo:
     """The demo as a newcomer runs it, smaller."""
 
     def work(folder: Path) -> list[Ran]:
-        words = ("demo", "--tickets", 300, "--out", folder / "demo")
+        words = ("demo", "--tickets", 240, "--out", folder / "demo")
         ran = outside(*words, env={"PYTHONHASHSEED": "1"})
         shutil.copyfile(folder / "demo" / "desk" / "register.sqlite", folder / "before.sqlite")
         return [ran]
@@ -163,11 +172,37 @@ def demo(once: Once) -> Demo:
 
 @pytest.fixture(scope="session")
 def again(once: Once, demo: Demo) -> Again:
-    """The demo's cycle once more, with another hash seed and in another time zone."""
+    """The demo's cycle once more, with another hash seed and in another time zone.
+
+    The notebooks' cells run in one process, which is cheaper than four kernels.
+    """
 
     def work(folder: Path) -> list[Ran]:
-        words = ("cycle", "run", demo.desk / "cycle.toml", "--out", folder / "cycle")
-        return [outside(*words, env={"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu"})]
+        script = Path(__file__).with_name("cycle_here.py")
+        path = os.pathsep.join(str(place) for place in (ROOT, ROOT / "tests"))
+        done = subprocess.run(
+            [sys.executable, str(script), str(demo.desk / "cycle.toml"), str(folder / "cycle")],
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu"},
+            timeout=300,
+        )
+        return [Ran(done.returncode, done.stdout, done.stderr)]
 
     folder, (ran,) = once("again", work)
     return Again(ran, folder / "cycle")
+
+
+@pytest.fixture(scope="session")
+def golden(once: Once) -> Path:
+    """A desk whose cycle was run, every cell of every notebook, in this process."""
+
+    def work(folder: Path) -> list[Ran]:
+        (folder / "desk").mkdir()
+        desk = Desk(folder / "desk")
+        run(desk.cycle(), desk.out, execute=here)
+        return [Ran(0, "", "")]
+
+    folder, _ = once("golden-cycle", work)
+    return folder

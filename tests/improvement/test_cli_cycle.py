@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from improvement.command_line import in_process
+from improvement.command_line import in_process, outside
 
 from csi.kpi import load_kpis
 from csi.runner import NOTEBOOKS, checked, run_notebook
@@ -162,7 +162,9 @@ def test_a_second_run_gives_the_same_bytes(demo: Demo, again: Again) -> None:
 def test_a_second_run_adds_nothing_to_the_register(demo: Demo, again: Again) -> None:
     assert again.ran.code == 0
     before = records(demo.register_before)
-    assert [record[4] for record in before] == ["add", "start", "evaluate"]
+    kinds = [record[4] for record in before]
+    assert kinds[:3] == ["add", "assess", "baseline"]
+    assert [kinds.count(kind) for kind in ("add", "start", "evaluate")] == [1, 1, 1]
     assert records(demo.desk / "register.sqlite") == before
 
 
@@ -176,23 +178,67 @@ def test_the_register_shows_the_entry(demo: Demo) -> None:
     assert in_process("register", "verify", register).code == 0
 
 
+def a_new_desk(golden: Path, folder: Path) -> Path:
+    """Copy a desk as it was before its cycle was run."""
+    desk = shutil.copytree(golden / "desk", folder)
+    shutil.rmtree(desk / "out")
+    for path in desk.glob("register.sqlite*"):
+        path.unlink()
+    return desk
+
+
+# --- two runs, two folders
+
+
+def without_volatile(book: dict[str, Any]) -> dict[str, Any]:
+    """Return an executed notebook without what the manifest declares to differ between runs."""
+    del book["metadata"]["papermill"]
+    for cell in book["cells"]:
+        cell["metadata"].pop("papermill", None)
+        cell["metadata"].pop("execution", None)
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            del cell["id"], cell["source"]
+    return book
+
+
+@pytest.mark.trial
+def test_two_runs_differ_in_the_declared_fields_only(golden: Path, tmp_path: Path) -> None:
+    found: list[dict[str, object]] = []
+    for seed, zone in (("1", "UTC"), ("2", "Asia/Kathmandu")):
+        desk = a_new_desk(golden, tmp_path / seed)
+        env = {"PYTHONHASHSEED": seed, "TZ": zone}
+        words = ("cycle", "run", desk / "cycle.toml", "--report-date", "2025-08-01")
+        assert outside(*words, "--out", desk / "out", env=env).code == 0
+        files = {str(p.relative_to(desk)): p for p in desk.rglob("*") if p.is_file()}
+        del files["register.sqlite"], files["register.sqlite.seal"]
+        told: dict[str, object] = {
+            name: without_volatile(read(path)) if path.suffix == ".ipynb" else sha256(path)
+            for name, path in files.items()
+        }
+        found.append(told | {"records": records(desk / "register.sqlite")})
+    one, other = found
+    assert sorted(one) == sorted(other)
+    assert [name for name in one if one[name] != other[name]] == []
+    assert sorted(read(tmp_path / "1" / "out" / "manifest.json")["volatile"]) == [
+        "notebooks/*.ipynb"
+    ]
+
+
 # --- each notebook alone
 
 
 @pytest.mark.filterwarnings("ignore:The specified file")
 @pytest.mark.parametrize("notebook", NOTEBOOKS[:3])
 def test_a_notebook_runs_alone_in_an_empty_folder(
-    notebook: str, demo: Demo, tmp_path: Path
+    notebook: str, golden: Path, tmp_path: Path
 ) -> None:
-    desk = shutil.copytree(demo.desk, tmp_path / "desk")
-    for path in desk.glob("register.sqlite*"):
-        path.unlink()
+    desk = a_new_desk(golden, tmp_path / "desk")
     values = {"cycle": str(desk / "cycle.toml"), "out": str(tmp_path / "out")}
     run_notebook(notebook, checked(notebook, values), tmp_path / f"{notebook}.ipynb")
     left = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
     assert left == set(NOTEBOOKS[: NOTEBOOKS.index(notebook) + 1])
     for path in (tmp_path / "out" / notebook).iterdir():
-        assert sha256(path) == sha256(demo.cycle / notebook / path.name)
+        assert sha256(path) == sha256(golden / "desk" / "out" / notebook / path.name)
 
 
 @pytest.mark.filterwarnings("ignore:The specified file")
@@ -200,6 +246,7 @@ def test_the_last_notebook_runs_alone_without_parameters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    in_process("simulate", "--tickets", 120, "--out", "trueloop-demo")
     run_notebook("4_evaluate", checked("4_evaluate", {}), tmp_path / "done.ipynb")
     (out,) = (tmp_path / "trueloop-demo").glob("cycle-*")
     assert {path.name for path in out.iterdir() if path.is_dir()} == set(NOTEBOOKS)

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from improvement.command_line import Ran, in_process
-from improvement.cycle_desk import Desk
-from improvement.cycle_here import here
+from improvement.command_line import in_process
 
 from csi.cycle import load_cycle
 from csi.cycle_run import run
@@ -34,8 +32,6 @@ from process_mining.errors import CodedError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from improvement.conftest import Once
 
 
 ROOT = Path(__file__).parents[2]
@@ -87,24 +83,6 @@ class Replayed:
 
     def _in(self, step: str) -> list[Path]:
         return sorted((self.out / step).iterdir())
-
-
-@pytest.fixture(scope="session")
-def golden(once: Once) -> Path:
-    """A desk whose cycle was run, every cell of every notebook, in this process."""
-
-    def work(folder: Path) -> list[Ran]:
-        desk = Desk(_made(folder / "desk"))
-        run(desk.cycle(), desk.out, execute=here)
-        return [Ran(0, "", "")]
-
-    folder, _ = once("golden-cycle", work)
-    return folder
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
