@@ -303,10 +303,12 @@ def _guarded(guardrail: Guardrail, found: Comparison) -> Guarded:
     """Say whether a guardrail was breached, held, or cannot be told."""
     status, kpi = _status(guardrail.margin, found), guardrail.kpi
     name = f"{kpi.code} ({kpi.title.lower()})"
+    least = effect_in_words(guardrail.margin, found.unit).removeprefix("+")
     if found.effect is None:
         why = found.sentence.removeprefix(f"{found.verdict.value.capitalize()}: ")
+    elif _harm(found)[1] < guardrail.margin:
+        why = f"its interval is wider than {least} to either side."
     else:
-        least = effect_in_words(guardrail.margin, found.unit).removeprefix("+")
         why = f"harm of {least} is not ruled out."
     said = {
         GuardrailStatus.HELD: f"Guardrail {name} held.",
@@ -319,7 +321,7 @@ def _guarded(guardrail: Guardrail, found: Comparison) -> Guarded:
 def _status(margin: float, found: Comparison) -> GuardrailStatus:
     if found.low is None or found.high is None:
         return GuardrailStatus.NOT_TOLD
-    harm = (-found.high, -found.low) if found.better == "higher" else (found.low, found.high)
+    harm = _harm(found)
     agrees = found.p_value is None or found.p_value <= 1 - found.rule.confidence
     # an interval that lies wholly on one side is inconclusive only where cases or weeks are too few
     if harm[0] > 0 and agrees and found.verdict is not Outcome.INCONCLUSIVE:
@@ -327,6 +329,13 @@ def _status(margin: float, found: Comparison) -> GuardrailStatus:
     if harm[1] < margin and (harm[1] - harm[0]) / 2 <= margin:
         return GuardrailStatus.HELD
     return GuardrailStatus.NOT_TOLD
+
+
+def _harm(found: Comparison) -> tuple[float, float]:
+    """Return the interval with positive for worse."""
+    low = -math.inf if found.low is None else found.low
+    high = math.inf if found.high is None else found.high
+    return (-high, -low) if found.better == "higher" else (low, high)
 
 
 def _overall(primary: Comparison, guards: tuple[Guarded, ...]) -> tuple[Outcome, list[str]]:

@@ -17,9 +17,9 @@ multiplied by Student's t: percentile intervals of a dozen clusters are too shor
 & Miller 2008, Review of Economics and Statistics 90, 414-427). The degrees of freedom are those of
 the side with fewer clusters, the lower bound of Welch's: what is claimed errs on the safe side. The
 standard error is read off the 5th and 95th percentile, so that a few replicates in which a quantile
-was never reached do no harm. With under FEW_HITS hits (or others) on a side the clusters cannot
-show how shares vary: then the interval is never shorter than Newcombe's (of two changes: put
-together by MOVER). Other values that do not vary at all give no verdict.
+was never reached do no harm. With hardly a hit (or hardly anything else) on a side the clusters
+cannot show how shares vary: then the interval is never shorter than Newcombe's
+(`csi.statistics.few_hits`). Other values that do not vary at all give no verdict.
 
 The second key: the clusters are relabelled at random (weeks: baseline or current; teams: touched or
 not), the numbers on both sides kept, and everything is computed anew;
@@ -42,9 +42,9 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from csi.statistics.compare import Share, newcombe
 from csi.statistics.decision import Effect, judge
 from csi.statistics.estimate import censored_quantile, mean, proportion
+from csi.statistics.few_hits import agresti_coull_error, hardly_any, newcombe_widths
 from csi.statistics.sides import Group, Measure, Side, Sorted, joined
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ Clusters = Literal["week", "team"]
 BLOCK: Final = 2_000_000
 MOST_UNREACHED: Final = 0.02
 CLOSE: Final = 1e-9
-FEW_HITS: Final = 15
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,7 @@ def spread_of(
 ) -> Spread | None:
     """Return how sure f of a window is by itself, whole weeks drawn: what a plan rests on.
 
-    With `others`, of the difference of the two groups. None where it cannot be told. With under
-    FEW_HITS hits (or others), a share is never surer than Agresti & Coull (1998, The American
-    Statistician 52, 119-126) let it be.
+    With `others`, of the difference of the two groups. None where it cannot be told.
     """
     sides = [Sorted.alone(side) for side in (baseline, others) if side is not None]
     weeks = np.unique(np.concatenate([side.labels for side in sides]))
@@ -120,8 +117,8 @@ def spread_of(
         found.append(parts[0] - (parts[1] if len(parts) > 1 else 0.0))
     error = _error(np.concatenate(found)) * np.sqrt(_widening(len(weeks)))
     shares = [side for side in (baseline, others) if side is not None]
-    if measure.unit == "share" and any(_hardly_any(one) for one in shares):
-        error = max(error, math.hypot(*(_agresti_coull_error(one) for one in shares)))
+    if measure.unit == "share" and any(hardly_any(one) for one in shares):
+        error = max(error, math.hypot(*(agresti_coull_error(one) for one in shares)))
     return Spread(float(error), len(weeks) - 1) if np.isfinite(error) and error > 0 else None
 
 
@@ -169,9 +166,9 @@ class _Contrast:
         if spread is None or not np.isfinite(value):
             return ""
         down = up = spread.width(self.rule.confidence)
-        few = any(_hardly_any(side) for pair in self.pairs for side in pair)
+        few = any(hardly_any(side) for pair in self.pairs for side in pair)
         if self.measure.unit == "share" and few:
-            least = _newcombe_widths(self.pairs, self.rule.confidence)
+            least = newcombe_widths(self.pairs, self.rule.confidence)
             down, up = max(down, least[0]), max(up, least[1])
         if max(down, up) <= CLOSE:
             return f"the {self._what} is the same whichever {self.clusters}s are drawn"
@@ -225,11 +222,14 @@ class _Contrast:
 
     def _method(self, groups: list[Group]) -> str:
         design = "before and after" if len(self.pairs) == 1 else "difference in differences"
-        mixed = ", baseline weighted to the current mix" if groups[0].mix.levels else ""
+        levels = any(group.mix.levels for group in groups)
+        mixed = ", baseline weighted to the current mix" if levels else ""
+        unmatched = sum(group.mix.unmatched for group in groups)
+        lacking = f" ({unmatched} tickets of a kind that the baseline lacks)" if unmatched else ""
         counts = " and ".join(str(len(np.unique(side.clusters))) for side in self.pairs[0])
         return (
-            f"{self._what}, {design}{mixed}; whole {self.clusters}s drawn ({counts}), t interval, "
-            "permutation test"
+            f"{self._what}, {design}{mixed}{lacking}; whole {self.clusters}s drawn ({counts}), "
+            "t interval, permutation test"
         )
 
 
@@ -398,32 +398,6 @@ def _error(replicates: Floats) -> float:
 def _widening(units: int) -> float:
     """Return by what the variance of drawn means falls short of that of the mean."""
     return units / (units - 1) if units > 1 else float("inf")
-
-
-def _hardly_any(side: Side) -> bool:
-    """Tell whether a side has too few hits, or too few others, for weeks to show how they vary."""
-    k, n = float(side.each.sum()), len(side.each)
-    return min(k, n - k) < FEW_HITS
-
-
-def _agresti_coull_error(side: Side) -> float:
-    """Return the standard error of a share with two hits and two others more (95 %)."""
-    n = len(side.each) + 4
-    share = (float(side.each.sum()) + 2) / n
-    return math.sqrt(share * (1 - share) / n)
-
-
-def _newcombe_widths(pairs: list[tuple[Side, Side]], confidence: float) -> tuple[float, float]:
-    """Return how far Newcombe's limits lie below and above the change, or the first less others."""
-    below, above = [], []
-    for place, pair in enumerate(pairs):
-        baseline, current = (Share(int(side.each.sum()), len(side.each)) for side in pair)
-        value = current.k / current.n - baseline.k / baseline.n
-        low, high = newcombe(baseline, current, confidence=confidence)
-        widths = (value - low, high - value)
-        below.append(widths[0 if place == 0 else 1])
-        above.append(widths[1 if place == 0 else 0])
-    return math.hypot(*below), math.hypot(*above)
 
 
 def _estimate(side: Side, measure: Measure, rule: DecisionRule) -> Estimate:

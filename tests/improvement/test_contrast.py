@@ -179,6 +179,16 @@ def test_the_baseline_is_weighted_and_not_the_current_window() -> None:
     assert again.effect == pytest.approx(0.4, abs=0.01)
 
 
+def test_tickets_that_the_baseline_lacks_are_not_lost_in_silence() -> None:
+    before, after = pair_of(1, HOURS)
+    new = [Ticket(5.0, 10 + i % 6, ("unheard of", "P1")) for i in range(7)]
+    assert "lacks" not in compared((before, after), HOURS, QUICK).method
+    found = compared((before, [*after, *new]), HOURS, QUICK)
+    assert "(7 tickets of a kind that the baseline lacks)" in found.method
+    both = differed((before, [*after, *new]), (before, [*after, *new]), HOURS, QUICK)
+    assert "(14 tickets" in both.method or both.effect is None
+
+
 # --- how sure
 
 

@@ -142,6 +142,16 @@ def test_a_few_weeks_breach_nothing() -> None:
     assert found.verdict is Outcome.INCONCLUSIVE
 
 
+def test_a_guardrail_that_is_better_but_vague_is_not_told() -> None:
+    """Times fell by half or so; harm of two percent is ruled out, but the interval is wide."""
+    found = judged(question("KPI06", guardrails=[("KPI01", 0.02)]), desk(hours=4.0, shock=0.3))
+    guard = found.guardrails[0]
+    assert guard.comparison.high is not None
+    assert guard.comparison.high < 0.0
+    assert guard.status is GuardrailStatus.NOT_TOLD
+    assert "its interval is wider than 2.0 % to either side" in guard.sentence
+
+
 def test_a_guardrail_without_data_says_why() -> None:
     cases = replace(desk(hours=3.0), surveys=None)
     found = judged(question(guardrails=[("KPI06", 0.2)]), cases)
