@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from csi.register.postgresql import CONNECT_SECONDS, server_url, shown
 from process_mining.errors import RunError
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ FOLDER_LOCK: Final = ".cycle.lock"
 # `trueloop cycle status` looks by locking for a moment; a run that starts just then tries again.
 TRIES: Final = 5
 RETRY_SECONDS: Final = 0.05
-ADVISORY_CLASS: Final = 0x746C7267  # "tlrg"
-ADVISORY_OBJECT: Final = 1  # one register a database
-APPLICATION_NAME_BYTES: Final = 63
+# A pair of numbers of our own among advisory locks: "tlrg", and 1 for one run; one register a
+# database. (The register itself takes 2 for one transaction.)
+LOCK: Final = {"a": 0x746C7267, "b": 1}
+NAME_BYTES: Final = 63  # more of an application_name PostgreSQL does not keep
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def register_lock(register: str | Path, holder: Holder) -> Iterator[None]:
     place = _sqlite_path(register)
     what = "another run works on this register"
     if place is None:
-        with _advisory(str(register), holder, what):
+        with _advisory(server_url(str(register)), holder, what):
             yield
         return
     lock = place.with_name(f"{place.name}.lock")
@@ -171,22 +173,28 @@ def _sqlite_path(register: str | Path) -> Path | None:
 
 
 @contextmanager
-def _advisory(url: str, holder: Holder, what: str) -> Iterator[None]:
-    name = f"trueloop {holder.pid}@{holder.host} {holder.since} {Path(holder.cycle).name}"
-    options = {"application_name": name.encode()[:APPLICATION_NAME_BYTES].decode(errors="ignore")}
-    lock = {"a": ADVISORY_CLASS, "b": ADVISORY_OBJECT}
+def _advisory(url: sa.URL, holder: Holder, what: str) -> Iterator[None]:
+    """Hold a session's lock; what the driver says may hold a password and is not shown."""
+    name = f"process {holder.pid} on {holder.host}, {holder.since}, {Path(holder.cycle).name}"
     engine = sa.create_engine(
-        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=options
+        url,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={
+            "application_name": name.encode("ascii", "replace")[:NAME_BYTES].decode(),
+            "connect_timeout": CONNECT_SECONDS,
+        },
     )
     try:
         connection = engine.connect()
-    except sa.exc.SQLAlchemyError as error:
-        cause = getattr(error, "orig", error)
-        msg = f"the register's server: {' '.join(str(cause).split())}"
-        raise RunError("CY304", msg, fix="Check the URL and that the server is up") from error
+        got = connection.execute(sa.text("SELECT pg_try_advisory_lock(:a, :b)"), LOCK).scalar()
+        other = None if got else connection.execute(sa.text(_WHO), LOCK).scalar()
+    except sa.exc.SQLAlchemyError:
+        msg = f"the register's server {shown(url)} gives no lock"
+        fix = "Check the URL and that the server is up"
+        raise RunError("CY304", msg, fix=fix) from None
     with connection:
-        if not connection.execute(sa.text("SELECT pg_try_advisory_lock(:a, :b)"), lock).scalar():
-            other = connection.execute(sa.text(_WHO), lock).scalar()
+        if not got:
             raise _refused("CY302", what, str(other or "not named"))
         yield
 
