@@ -110,7 +110,14 @@ class EvaluationPlan:
     def sentence(self) -> str:
         """Say how it will be judged and how long that takes."""
         said = f"Design: {self.design.value}, because {self.why}."
-        if self.needed_weeks is None:
+        never = [code for code, weeks in self.guardrail_weeks.items() if weeks is None]
+        if never:
+            said += (
+                f" No length of the current window would be sure to tell guardrail "
+                f"{' and '.join(never)} with this baseline: a longer baseline, a wider scope or a "
+                "larger margin is needed."
+            )
+        elif self.needed_weeks is None:
             said += (
                 " No length of the current window would be sure to find the minimum effect with "
                 "this baseline: a longer baseline, a wider scope or a larger minimum is needed."

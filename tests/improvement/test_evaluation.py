@@ -289,7 +289,9 @@ def test_guardrails_have_to_be_told_too() -> None:
     assert both.needed_weeks > alone.needed_weeks
     never = planned(question(minimum=0.4, guardrails=[("KPI05", 0.0001)]), steady())
     assert (never.needed_weeks, never.needed_n) == (None, None)
-    assert "No length" in never.sentence
+    assert "sure to tell guardrail KPI05" in never.sentence
+    metric = planned(question(minimum=0.001, guardrails=[("KPI05", 0.2)]), steady())
+    assert "sure to find the minimum effect" in metric.sentence
 
 
 @pytest.mark.parametrize("laws", [steady(Law(reopened=0.0)), drifting(0.05)])
