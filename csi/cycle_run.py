@@ -142,7 +142,9 @@ def _run(this: _Run) -> CycleOutcome:
             manifest.results = {}
     if manifest.finished():
         this.step("nothing to do: it is complete")
-        return CycleOutcome(this.out, read_json(this.out / RESULTS[0]), NOTEBOOKS)
+        results = read_json(this.out / RESULTS[0])
+        _remember(this, results)
+        return CycleOutcome(this.out, results, NOTEBOOKS)
     if not manifest.log:
         this.step("checking the cycle")
         missing = _checked(this, manifest)

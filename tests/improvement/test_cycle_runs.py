@@ -184,6 +184,37 @@ def test_a_lost_register_is_written_again(desk: Replayed) -> None:
     assert desk.run() == ["3_improve", "4_evaluate"]
 
 
+def test_a_lost_history_is_written_again(desk: Replayed) -> None:
+    history = desk.cycle.parent / "register.sqlite.cycles.json"
+    before = history.read_bytes()
+    history.unlink()
+    assert desk.run() == []
+    assert history.read_bytes() == before
+
+
+def test_a_damaged_history_stops_a_run_before_it_begins(desk: Replayed) -> None:
+    (desk.cycle.parent / "register.sqlite.cycles.json").write_text("{", encoding="utf-8")
+    ran = in_process("cycle", "run", desk.cycle, "--out", desk.folder / "new")
+    assert (ran.code, ran.err[:6]) == (3, "CY310 ")
+    assert not (desk.folder / "new").exists()
+
+
+def test_a_later_cycle_is_set_against_the_earlier_one(desk: Replayed) -> None:
+    later = desk.cycle.with_name("later.toml")
+    text = desk.cycle.read_text("utf-8")
+    later.write_text(text.replace("end = 2025-03-01", "end = 2025-03-02"), encoding="utf-8")
+    desk.cycle, desk.out = later, desk.folder / "later"
+    assert tuple(desk.run()) == NOTEBOOKS
+    found = json.loads(desk.results()["results.json"])["earlier"]
+    assert [one["window"]["current"]["end"] for one in found["cycles"]] == ["2025-03-01"]
+    assert found["against"]["independent"] is False
+    page = desk.results()["report.html"].decode()
+    assert "1 earlier cycle of this register" in page
+    assert "The two windows overlap" in page
+    first = in_process("cycle", "compare", desk.folder / "desk" / "out", desk.out)
+    assert (first.code, "The two windows overlap" in first.out) == (0, True)
+
+
 def test_what_a_killed_run_left_unfinished_is_cleared(desk: Replayed) -> None:
     left = [
         desk.out / "1_measure" / ".kpis.abcd1234.tmp.json",
