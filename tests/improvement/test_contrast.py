@@ -214,6 +214,28 @@ def test_the_error_of_two_groups_is_that_of_drawing_weeks_for_both() -> None:
     assert error_of(found, 5) == pytest.approx(expected, rel=0.13)
 
 
+def shared(seed: int, levels: list[float], first: int) -> Tickets:
+    """Scores of some weeks whose levels are given: what hits one group hits the other."""
+    rng = np.random.default_rng(seed)
+    return [
+        Ticket(level + float(rng.standard_normal()), first + week)
+        for week, level in enumerate(levels)
+        for _ in range(12)
+    ]
+
+
+def test_what_hits_both_groups_in_a_week_cancels_in_the_error() -> None:
+    """Sixteen weeks and five, each with a shock that both groups share."""
+    levels = np.random.default_rng(2).normal(0, 3, 21).tolist()
+    pairs = [(shared(seed, levels[:16], 0), shared(seed + 9, levels[16:], 20)) for seed in (1, 2)]
+    rule = replace(RULE, min_clusters=5, replicates=2999)
+    found = differed(pairs[0], pairs[1], SCORES, rule)
+    expected = expected_error(pairs, SCORES, by="week", widened=(16, 5), times=1200)
+    assert error_of(found, 4) == pytest.approx(expected, rel=0.1)
+    alone = compared(pairs[0], SCORES, rule)
+    assert error_of(alone, 4) > 3 * error_of(found, 4)
+
+
 def by_teams(seed: int, teams: range, factor: float = 1.0) -> Pair:
     """Both windows of some teams, each with a level of its own."""
     rng = np.random.default_rng(seed)
@@ -474,6 +496,18 @@ def test_with_hardly_a_hit_two_groups_have_at_least_what_mover_gives() -> None:
     first = newcombe(Share(2, 400), Share(9, 400))
     assert found.low is not None
     assert found.low <= 7 / 400 - math.hypot(7 / 400 - first[0], high) + 1e-12
+
+
+def test_the_limits_of_two_changes_are_those_of_mover_on_each_side() -> None:
+    """One hit a week in the others now, none else: no draw of weeks shows any spread."""
+    none = shares(0, 400, 0), shares(0, 400, 20)
+    found = differed(none, (none[0], shares(8, 400, 20)), SHARES)
+    ours, theirs = newcombe(Share(0, 400), Share(0, 400)), newcombe(Share(0, 400), Share(8, 400))
+    value = 8 / 400
+    assert found.effect == pytest.approx(-value)
+    # what lies above their change lies below the difference
+    assert found.low == pytest.approx(-value - math.hypot(ours[0], theirs[1] - value))
+    assert found.high == pytest.approx(-value + math.hypot(ours[1], value - theirs[0]))
 
 
 def test_all_against_none_is_a_claim() -> None:

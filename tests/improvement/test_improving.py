@@ -253,6 +253,8 @@ def test_an_entry_may_be_named_in_place_of_an_improvement(
     loop = Loop.open(path, folder / "out-third")
     own = loop.improvements.own_entry(None)
     assert own == "IMP-0001"
+    neither = Loop.open(cycle(folder, "none", weeks=(10, 18, 26)), folder / "out-none")
+    assert neither.improvements.own_entry(None) == ""
     before = loop.improvements.register.show(own)
     # it is under way already: neither its plan nor its start changes
     assert loop.start_entry(own).entry.plan == before.plan
