@@ -30,7 +30,8 @@ import pandas as pd
 
 from csi.effects.outcomes import ALIKE, MONTH, TIME
 from csi.effects.violations import Standing
-from csi.statistics.adjusted import SMALLEST, Levels
+from csi.statistics.adjusted import SMALLEST
+from csi.statistics.alike import Levels
 from csi.statistics.bootstrap import cluster_codes
 from csi.statistics.time_lost import Times, time_lost
 from process_mining.errors import CodedError, raise_all

@@ -28,7 +28,8 @@ import pandas as pd
 
 from csi.evidence import AGREEMENT, OPENED, to_us
 from csi.kpi_kinds import BREACHED, MET
-from csi.statistics.adjusted import NOT_GIVEN, ODDS, POINTS, TIMES
+from csi.statistics.adjusted import ODDS, POINTS, TIMES
+from csi.statistics.alike import NOT_GIVEN
 from csi.statistics.bootstrap import cluster_codes
 from process_mining import schema as s
 

@@ -57,11 +57,11 @@ from csi.statistics.adjusted import (
     ODDS,
     SMALLEST,
     TIMES,
-    Marked,
     odds_ratio,
     point_difference,
     time_ratio,
 )
+from csi.statistics.alike import Marked
 from csi.statistics.association import adjusted as benjamini_hochberg
 from csi.statistics.matched import (
     matched_odds_ratio,

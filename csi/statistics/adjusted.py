@@ -21,10 +21,9 @@ was chosen over the usual sandwich because marks are rare: with 30 of 900 cases 
 the sandwich covered 94.3 % and this 95.6 %, in 10 weeks 92.3 and 93.0 (scores, 400 desks of
 tests/improvement/effect_desks.py).
 
-Levels of fewer than `RARE` cases are pooled, and more where there would be more than one parameter
-for `CASES_A_PARAMETER` cases (of the rarer outcome for odds: Peduzzi et al. 1996, J. Clin.
-Epidemiol. 49, 1373-1379); a group with one level left, and columns that others already say, are
-left out. All of it is told in `notes`.
+Rare levels are pooled (`csi.statistics.alike`), and more where there would be more than one
+parameter for `CASES_A_PARAMETER` cases (of the rarer outcome for odds: Peduzzi et al. 1996, J.
+Clin. Epidemiol. 49, 1373-1379). All of it is told in `notes`.
 
 A check by other means is `csi.statistics.matched`.
 
@@ -50,27 +49,23 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from csi.statistics import bootstrap
+from csi.statistics.alike import columns_of, with_variation
 from process_mining.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import numpy.typing as npt
 
+    from csi.statistics.alike import Marked
     from csi.statistics.bootstrap import Bools, Floats, Ints
-
-    Words = npt.NDArray[np.object_] | npt.NDArray[np.int64]
 
 CONFIDENCE: Final = 0.95
 SMALLEST: Final = 20
-RARE: Final = 20
 CASES_A_PARAMETER: Final = 10
 FEWEST_CLUSTERS: Final = 6
 SHORTEST_H: Final = 1 / 60
-POOLED: Final = "(pooled)"
-NOT_GIVEN: Final = "(not given)"
 DEPENDENT: Final = 1e-9
-INDEPENDENT: Final = 1e-7
 TIMES: Final = "ratio of times"
 ODDS: Final = "odds ratio"
 POINTS: Final = "points"
@@ -81,30 +76,6 @@ METHODS: Final = {
     POINTS: f"linear regression, {_JACKKNIFE}",
 }
 NONE: Final = {TIMES: 1.0, ODDS: 1.0, POINTS: 0.0}
-
-
-@dataclass(frozen=True, eq=False)
-class Marked:
-    """Cases, one entry each: which are marked, their groups by name, clusters.
-
-    A group holds words (None: not given) or codes.
-    """
-
-    mark: Bools
-    alike: Mapping[str, Words]
-    clusters: Ints
-
-    def __post_init__(self) -> None:
-        """Refuse arrays that are not about the same cases."""
-        n = len(self.mark)
-        if any(len(one) != n for one in (*self.alike.values(), self.clusters)):
-            msg = f"{n} marks, but groups or clusters of another number of cases"
-            raise RunError("ST570", msg, fix="Give one of each for every case")
-
-    def part(self, keep: Bools) -> Marked:
-        """Return some of the cases."""
-        groups = {name: words[keep] for name, words in self.alike.items()}
-        return Marked(self.mark[keep], groups, self.clusters[keep])
 
 
 @dataclass(frozen=True)
@@ -173,7 +144,7 @@ def time_ratio(hours: Floats, censored: Bools, marked: Marked) -> Adjusted:
 def odds_ratio(event: Bools, marked: Marked) -> Adjusted:
     """Return the odds ratio of an event."""
     _same_length(marked, event)
-    kept, notes = _with_variation(event, marked)
+    kept, notes = with_variation(event, marked)
     event, marked = event[kept], marked.part(kept)
     short = _too_few(marked) or _separated(event, marked)
     if short:
@@ -301,7 +272,7 @@ def _estimated(
     notes: tuple[str, ...] = (),
 ) -> Adjusted:
     """Fit on the columns of the groups and the mark; `told_by` bounds how many there may be."""
-    columns = _columns(marked, max(2, told_by // CASES_A_PARAMETER))
+    columns = columns_of(marked, max(2, told_by // CASES_A_PARAMETER))
     x, notes = columns.matrix(marked.mark), (*notes, *columns.notes)
     if x is None:
         return _without(unit, marked, "the groups tell already which cases are marked", notes)
@@ -354,108 +325,6 @@ def _information(fit: _Fit, rows: Ints | slice) -> Floats:
     found: Floats = z.T @ (z * fit.weights[rows][:, None])
     found[-1, -1] += fit.extra[rows].sum()
     return found
-
-
-# --- groups as columns
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """The levels of one group: their names, how many cases have each, and each case's level."""
-
-    names: tuple[str, ...]
-    n: Ints
-    codes: Ints
-
-    @classmethod
-    def of(cls, words: Words) -> Levels:
-        """Read a group; None is a level of its own, and codes stand for themselves."""
-        known: npt.NDArray[np.generic] = words
-        if words.dtype == object:
-            known = np.array([NOT_GIVEN if one is None else str(one) for one in words], dtype=str)
-        names, codes, n = np.unique(known, return_inverse=True, return_counts=True)
-        return cls(tuple(map(str, names)), n.astype(np.int64), codes.astype(np.int64))
-
-    def pooled(self, least: int) -> Levels:
-        """Put levels of fewer cases than that together.
-
-        Where the pool itself is smaller than that it joins the most frequent level.
-        """
-        rare = self.n < least
-        if not rare.any():
-            return self
-        alone = self.n[rare].sum() >= least or rare.all()
-        target = POOLED if alone else self.names[int(np.argmax(self.n))]
-        named = [target if few else name for name, few in zip(self.names, rare, strict=True)]
-        names, place = np.unique(named, return_inverse=True)
-        n = np.bincount(place, self.n, minlength=len(names)).astype(np.int64)
-        return Levels(tuple(names.tolist()), n, place[self.codes].astype(np.int64))
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """The groups as they are held fixed, rare levels pooled, and what was pooled."""
-
-    levels: Mapping[str, Levels]
-    notes: tuple[str, ...]
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The groups that have more than one level."""
-        return tuple(name for name, one in self.levels.items() if len(one.names) > 1)
-
-    def matrix(self, mark: Bools) -> Floats | None:
-        """Return intercept, levels and the mark, the last; None where the others tell it."""
-        columns = [one.codes == i for one in self.levels.values() for i in range(1, len(one.names))]
-        x = np.column_stack([np.ones(len(mark)), *columns, mark]).astype(np.float64)
-        size = np.sqrt((x * x).sum(axis=0))
-        own = np.abs(np.diag(np.linalg.qr(x, mode="r"))) > INDEPENDENT * size
-        return x[:, own] if own[-1] else None
-
-
-def _columns(marked: Marked, most: int) -> _Columns:
-    """Make a column of each level but the first of its group, at most so many.
-
-    Where there are more, the rarest level of the group with the most joins its pool.
-    """
-    whole = {name: Levels.of(words) for name, words in marked.alike.items()}
-    least = dict.fromkeys(whole, RARE)
-    found = {name: one.pooled(RARE) for name, one in whole.items()}
-    while sum(len(one.names) - 1 for one in found.values()) > most:
-        name = max(found, key=lambda each: len(found[each].names))
-        least[name] = int(found[name].n.min()) + 1
-        found[name] = whole[name].pooled(least[name])
-    notes = []
-    for name, one in whole.items():
-        few = int((one.n < least[name]).sum())
-        if few:
-            notes.append(f"{few} of {name} with fewer than {least[name]} tickets are pooled")
-        if len(found[name].names) == 1:
-            notes.append(f"{name} has one level and is left out")
-    return _Columns(found, tuple(notes))
-
-
-def _with_variation(event: Bools, marked: Marked) -> tuple[Bools, tuple[str, ...]]:
-    """Find the cases on whose levels some had the event and some had not."""
-    kept = np.ones(len(event), dtype=bool)
-    levels = {name: Levels.of(words).pooled(RARE) for name, words in marked.alike.items()}
-    notes: dict[str, int] = {}
-    changed = True
-    while changed and kept.any():
-        changed = False
-        for name, one in levels.items():
-            n = np.bincount(one.codes[kept], minlength=len(one.names))
-            k = np.bincount(one.codes[kept], event[kept], minlength=len(one.names))
-            same = (n > 0) & ((k <= 0) | (k >= n))
-            if same.any() and not same[n > 0].all():
-                gone = kept & same[one.codes]
-                kept &= ~gone
-                notes[name] = notes.get(name, 0) + int(gone.sum())
-                changed = True
-    said = [
-        f"{k:,} tickets of {name} levels without variation are dropped" for name, k in notes.items()
-    ]
-    return kept, tuple(said)
 
 
 # --- what stands in the way

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from csi.statistics import bootstrap
-from csi.statistics.adjusted import RARE, Levels
+from csi.statistics.alike import RARE, Levels
 
 if TYPE_CHECKING:
-    from csi.statistics.adjusted import Marked
+    from csi.statistics.alike import Marked
     from csi.statistics.bootstrap import Bools, Floats, Ints
 
 

@@ -16,15 +16,13 @@ from scipy.stats import t as student
 
 from csi.statistics.adjusted import (
     FEWEST_CLUSTERS,
-    POOLED,
     SMALLEST,
     TIMES,
-    Levels,
-    Marked,
     odds_ratio,
     point_difference,
     time_ratio,
 )
+from csi.statistics.alike import POOLED, Levels, Marked
 from csi.statistics.matched import (
     matched_odds_ratio,
     matched_point_difference,
