@@ -213,6 +213,10 @@ def test_random_flipped_bits_are_all_found_and_nothing_is_written(path: Path) ->
 
 @pytest.mark.trial
 def test_a_thousand_flipped_bits_are_all_found(path: Path) -> None:
+    """Of a file with pages of every kind that it can have: records that go on over pages too."""
+    register = opened(path)
+    for number in range(40):
+        register.note("IMP-0001", f"{number} " * 1500, at=AT, actor=WHO, key=f"key-{number}")
     found = flips_found(path, 1000, seed=20_261_201)
     print(f"\nbit flips in {path.stat().st_size:,} bytes: {found} of 1000 found")  # noqa: T201
     assert found == 1000
