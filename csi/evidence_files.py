@@ -56,7 +56,13 @@ def read_evidence(folder: Path, name: str) -> Evidence:
 
 
 def _write(folder: Path, name: str, frame: pd.DataFrame) -> None:
-    write_parquet(folder / f"{name}.parquet", pa.Table.from_pandas(frame, preserve_index=False))
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # pandas has two kinds of text; evidence that was read back is to leave the same bytes again
+    alike = [
+        field.with_type(pa.large_string()) if pa.types.is_string(field.type) else field
+        for field in table.schema
+    ]
+    write_parquet(folder / f"{name}.parquet", table.cast(pa.schema(alike)))
 
 
 def _read(folder: Path, name: str) -> pd.DataFrame:

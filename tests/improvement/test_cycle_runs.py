@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from improvement.command_line import in_process
+from improvement.cycle_here import here
 
 from csi.cycle import load_cycle
 from csi.cycle_run import run
@@ -154,6 +155,15 @@ def test_only_what_is_not_whole_is_done_anew(harm: Callable[[Path], None], desk:
     harm(desk.out)
     (desk.out / "results.json").unlink()
     assert desk.run() == ["2_analyse"]
+    assert desk.results() == before
+
+
+def test_a_first_notebook_that_was_lost_leaves_the_same_bytes_again(desk: Replayed) -> None:
+    """It was killed after its step and before it was written: the evidence is read back."""
+    before = desk.results()
+    (desk.out / "notebooks" / "1_measure.ipynb").unlink()
+    (desk.out / "results.json").unlink()
+    run(desk.cycle, desk.out, execute=here)
     assert desk.results() == before
 
 
