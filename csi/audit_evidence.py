@@ -4,7 +4,8 @@ Moments of a case (null where they have not come): opened (the case table's, els
 first response (the first step that stops a response clock), root cause (Identify root cause),
 resolved (the last Resolve or Fulfil, unless work went on after it), closed (the last step of an
 ended case), reopened (the first step of work after a resolution, whether or not the tool records a
-Reopen; a review and news of it are no work).
+Reopen; a review and news of it are no work). The team of a case is the one that had it when it was
+resolved; of others the one that had it last. Who only closes tickets did not solve them.
 
 A moment is untold where the vocabulary has no word for any of the steps that make it.
 """
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from csi.audit import Audit, PracticeAudit
-    from process_mining.eventlog import EventArrays, Ints
+    from process_mining.eventlog import EventArrays, EventLog, Ints
 
 RESOLVE: Final = (*STOPS["resolve"], *STOPS["fulfil"])
 ROOT_CAUSE: Final = "Identify root cause"
@@ -111,6 +112,23 @@ def _untold(part: PracticeAudit) -> frozenset[str]:
     return frozenset(hidden | {name for name, words in makes.items() if not told & set(words)})
 
 
+def holding_team(log: EventLog, resolved: Ints) -> Ints:
+    """Return where the team is named that had each case when it was resolved, or has it last.
+
+    `resolved`: the position of each case's resolution, NONE where there is none.
+    """
+    arrays = log.arrays
+    named = arrays.team >= 0
+    before = segments.previous_position(arrays, named)
+    then = np.where(named, np.arange(log.n_events), before)
+    held: Ints = np.where(
+        resolved == segments.NONE,
+        segments.last(arrays, named),
+        segments.take(then, resolved, fill=segments.NONE),
+    )
+    return held
+
+
 def _columns(part: PracticeAudit) -> dict[str, pd.Series | npt.NDArray[np.generic]]:
     log, practice = part.translation.log, part.practice
     arrays = log.arrays
@@ -124,7 +142,7 @@ def _columns(part: PracticeAudit) -> dict[str, pd.Series | npt.NDArray[np.generi
     open_again = segments.last(arrays, work) > resolved
     closed = np.where(part.translation.complete, segments.last(arrays, inside), segments.NONE)
     responding = inside & _is(arrays, STOPS["respond"])
-    team = segments.take(arrays.team, segments.last(arrays, arrays.team >= 0), fill=segments.NONE)
+    team = segments.take(arrays.team, holding_team(log, resolved), fill=segments.NONE)
     opened = log.cases[s.OPENED].to_pandas().astype("Int64")
     return {
         "opened_us": opened.fillna(_times(arrays, segments.first(arrays, everything))),

@@ -38,6 +38,7 @@ from csi.evidence import view
 from csi.evidence_files import write_evidence
 from csi.improving import Days
 from csi.kpi_charts import charts_of
+from csi.kpi_segments import FIELDS, measure_by
 from csi.manifest import Manifest
 from csi.opportunities import opportunities_of
 from csi.outputs import read_json, write_json, write_parquet, write_text
@@ -80,6 +81,7 @@ class Measured:
     service_levels: pd.DataFrame
     service_levels_by_month: pd.DataFrame
     picture: Picture
+    segments: pd.DataFrame
     signals: pd.DataFrame
     changes: pd.DataFrame
     charts: tuple[Picture, ...]
@@ -208,7 +210,7 @@ class Loop:
         require_tickets(self.cycle, self.tickets.evidence.cases)
         found, rows = self._measured, self._rule_rows()
         frame = pd.DataFrame(rows)
-        picture, charts = rates(frame), self._charts()
+        picture, charts, segments = rates(frame), self._charts(), self._segments()
         with self.manifest.step("1_measure") as folder:
             write_json(folder / SNAPSHOT, self._snapshot())
             plain = {name: [one.to_dict() for one in side] for name, side in found.items()}
@@ -218,6 +220,7 @@ class Loop:
                 write_evidence(folder, name, evidence)
             write_parquet(folder / "findings.parquet", self.tickets.audit.result.findings)
             for name, table in (
+                ("segments", segments),
                 ("series", charts.series),
                 ("signals", charts.signals),
                 ("changes", charts.changes),
@@ -234,6 +237,7 @@ class Loop:
             service_levels=attained_by(self.tickets.clocks, "target").to_pandas(),
             service_levels_by_month=attained_by(self.tickets.clocks, "target", "month").to_pandas(),
             picture=picture,
+            segments=stories.segment_frame(segments),
             signals=charts.signals,
             changes=charts.changes,
             charts=charts.pictures,
@@ -362,6 +366,14 @@ class Loop:
         span = Days(windows["baseline"].start_us, windows["current"].end_us)
         every, known = self.tickets.catalogue.values(), self.tickets.evidence
         return charts_of(every, known, span, baseline=windows["baseline"])
+
+    def _segments(self) -> pd.DataFrame:
+        """The metric of this cycle in the current window, by every field that parts tickets."""
+        named = next(iter(self.tickets.catalogue.values()))
+        kpi = named if self._plan is None else self._plan.named[0]
+        known, window = self.tickets.known["current"], self.cycle.windows["current"]
+        frames = [measure_by(kpi, known, window, field) for field in FIELDS]
+        return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
 
     def _breach_causes(self) -> pd.DataFrame:
         """Where the time of the promises went that were broken, by target."""

@@ -17,7 +17,7 @@ from process_mining import schema as s
 from rules.spec import Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -149,6 +149,27 @@ def measure_story(
         "A signal says where to look."
     )
     return "\n".join([*moved[:most], *changed, signals, rest])
+
+
+def segment_frame(segments: pd.DataFrame) -> pd.DataFrame:
+    """A KPI by segment, for reading; what is suppressed says why."""
+    rows = [
+        {
+            "kpi": row["kpi"],
+            "by": row["field"],
+            "segment": row["segment"],
+            "value": measured_in_words(_nones(row)),
+            "n": "" if pd.isna(row["n"]) else number(int(row["n"])),
+            "note": row["note"],
+        }
+        for row in segments.to_dict(orient="records")
+    ]
+    return pd.DataFrame(rows)
+
+
+def _nones(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    names = ("value", "low", "high")
+    return {"unit": row["unit"]} | {n: None if pd.isna(row[n]) else row[n] for n in names}
 
 
 def analyse_story(

@@ -42,6 +42,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from csi.audit_evidence import holding_team
 from csi.case_attributes import NOT_GIVEN, words_of
 from csi.comparison_sides import names_people
 from process_mining import schema as s
@@ -280,7 +281,7 @@ def _course(log: EventLog, practice: Practice, known: _Known) -> dict[str, Colum
     return {
         **_times(log, known, resolved),
         "first_team": _teams(log, segments.first(arrays, arrays.team >= 0)),
-        "team": _teams(log, _held(log, resolved)),
+        "team": _teams(log, holding_team(log, resolved)),
         "handovers": _by_id(team_changes(log, leave_out=outside), "handovers", ids),
         "first_contact": contact["first_contact"].astype("boolean").reset_index(drop=True),
         "reopened": (back["reopenings"].fillna(0) > 0).to_numpy(dtype=bool),
@@ -326,19 +327,6 @@ def _times(log: EventLog, known: _Known, resolved: Ints) -> dict[str, Column]:
     until = np.where(running, over, segments.take(arrays.at, resolved, fill=0))
     hours = (until - known.opened) / s.US_PER_HOUR
     return {"hours": np.where(until >= known.opened, hours, np.nan), "running": running}
-
-
-def _held(log: EventLog, resolved: Ints) -> Ints:
-    """Return where the team is named that had each ticket when it was resolved, or has it last."""
-    arrays = log.arrays
-    named = arrays.team >= 0
-    before = segments.previous_position(arrays, named)
-    then = np.where(named, np.arange(log.n_events), before)
-    return np.where(
-        resolved == segments.NONE,
-        segments.last(arrays, named),
-        segments.take(then, resolved, fill=segments.NONE),
-    )
 
 
 def _teams(log: EventLog, places: Ints) -> pd.Series:
