@@ -57,6 +57,10 @@ class Picture:
 
     svg: str
 
+    def __repr__(self) -> str:
+        """Say what it is, without an address in memory: an executed notebook keeps this text."""
+        return f"a picture of {len(self.svg):,} bytes (SVG)"
+
     def _repr_html_(self) -> str:
         data = b64encode(self.svg.encode()).decode()
         return f'<img alt="" src="data:image/svg+xml;base64,{data}">'
