@@ -101,8 +101,8 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
 @settings(max_examples=20, deadline=None)
 def test_what_the_baseline_lacks_is_counted(extra: int, lost: int) -> None:
     """A level of the current window alone is counted; one of the baseline alone is no matter."""
-    had: Words = [("P1",), ("P2",)] * 60 + [("gone",)] * lost
-    wanted: Words = [("P1",), ("P2",)] * 50 + [("new",)] * extra
+    had: Words = [("P1",), ("P2",)] * 60 + [("rare",)] + [("gone",)] * lost
+    wanted: Words = [("P1",), ("P2",)] * 50 + [("rare",)] * 3 + [("new",)] * extra
     assert mix_of(table(had), table(wanted)).unmatched == extra
 
 
