@@ -5,18 +5,17 @@ as a cycle's identity): the same key with the same content is written once, so a
 twice adds nothing; with other content it is refused. Times are given by the caller and are not
 compared with each other: the order of the records is the order of writing.
 
-Errors: RG111 a wrong value, RG114 a key with other content, RG115 a time without a zone, RG116 the
-register is damaged; those of the states and stores.
+Errors: RG111 a wrong value, RG114 a key with other content, RG116 the register is damaged; those of
+the states, stamps and stores.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -24,6 +23,7 @@ from csi.register import payloads
 from csi.register.history import GENESIS, Record, Verification, canonical, hash_of
 from csi.register.postgresql import PostgresqlStore
 from csi.register.sqlite import SqliteStore, damage
+from csi.register.stamps import Stamp, said
 from csi.register.states import (
     DECISIONS,
     fold,
@@ -43,6 +43,7 @@ from csi.register.store import (
 from process_mining.errors import CodedError, did_you_mean
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
     import pandas as pd
@@ -51,24 +52,6 @@ if TYPE_CHECKING:
     from csi.register.history import Kind
     from csi.register.store import Store
     from csi.statistics import DecisionRule
-
-MAX_KEY: Final = 500  # characters; PostgreSQL indexes up to some 2,700 bytes
-
-
-@dataclass(frozen=True)
-class _Stamp:
-    """When, by which role, and under which key a record is written."""
-
-    at: str
-    actor: str
-    key: str | None
-
-    @classmethod
-    def of(cls, at: dt.datetime, actor: str, key: str | None) -> _Stamp:
-        if key is not None and len(key) > MAX_KEY:
-            msg = f"a key of {len(key)} characters"
-            raise CodedError("RG111", msg, fix=f"Keep it to {MAX_KEY}")
-        return cls(_iso(at), _said(actor, "no actor is named", "Name the role that acts"), key)
 
 
 class Register:
@@ -117,7 +100,7 @@ class Register:
             return f"IMP-{connection.execute(adds).scalar_one() + 1:04d}"
 
         content = payloads.draft(improvement)
-        return self._append("add", fresh, content, _nothing_more, _Stamp.of(at, actor, key))
+        return self._append("add", fresh, content, _nothing_more, Stamp.of(at, actor, key))
 
     def assess(  # noqa: PLR0913 - which, what was decided and why, when, who, under which key
         self,
@@ -136,9 +119,9 @@ class Register:
         if decision not in DECISIONS:
             fix = did_you_mean(decision, DECISIONS)
             raise CodedError("RG111", f"'{decision}' is no decision", fix=fix)
-        why = _said(reason, "the assessment has no reason", "Say why")
+        why = said(reason, "the assessment has no reason", "Say why")
         content = {"decision": decision, "reason": why}
-        self._append("assess", entry_id, content, _may("assess"), _Stamp.of(at, actor, key))
+        self._append("assess", entry_id, content, _may("assess"), Stamp.of(at, actor, key))
 
     def record_baseline(
         self,
@@ -159,7 +142,7 @@ class Register:
                 raise CodedError("RG111", msg, fix=fix)
             return {}
 
-        stamp = _Stamp.of(at, actor, key)
+        stamp = Stamp.of(at, actor, key)
         self._append("baseline", entry_id, asdict(baseline), measured, stamp)
 
     def start(  # noqa: PLR0913 - which, when, who, under which key, and what decides from now on
@@ -195,14 +178,14 @@ class Register:
             content["decision_rule"] = decision_rule.to_dict()
         if plan:
             content["plan"] = dict(plan)
-        self._append("start", entry_id, content, frozen, _Stamp.of(at, actor, key))
+        self._append("start", entry_id, content, frozen, Stamp.of(at, actor, key))
 
     def implement(
         self, entry_id: str, text: str, *, at: dt.datetime, actor: str, key: str | None = None
     ) -> None:
         """Record that it was carried out, and what was done; `actor` is who did it."""
-        done = _said(text, "it is not said what was done", "Say what was changed")
-        stamp = _Stamp.of(at, actor, key)
+        done = said(text, "it is not said what was done", "Say what was changed")
+        stamp = Stamp.of(at, actor, key)
         self._append("implement", entry_id, {"text": done}, _may("implement"), stamp)
 
     def record_evaluation(
@@ -221,7 +204,7 @@ class Register:
             return {"rule_version": entry.rule_version}
 
         content = payloads.evaluation(evaluation)
-        self._append("evaluate", entry_id, content, judged, _Stamp.of(at, actor, key))
+        self._append("evaluate", entry_id, content, judged, Stamp.of(at, actor, key))
 
     def close(  # noqa: PLR0913 - which, why, when, who, under which key, and how it ended
         self,
@@ -238,15 +221,15 @@ class Register:
         `cancelled`: it is no longer wanted, so no evaluation is missed. What was never started is
         cancelled anyway.
         """
-        content = {"reason": _said(reason, "the end has no reason", "Say why it is closed")}
+        content = {"reason": said(reason, "the end has no reason", "Say why it is closed")}
         whole = payloads.told(content | {"cancelled": cancelled})
-        self._append("close", entry_id, whole, _may("close"), _Stamp.of(at, actor, key))
+        self._append("close", entry_id, whole, _may("close"), Stamp.of(at, actor, key))
 
     def note(
         self, entry_id: str, text: str, *, at: dt.datetime, actor: str, key: str | None = None
     ) -> None:
         """Add a note to an improvement in any state."""
-        stamp = _Stamp.of(at, actor, key)
+        stamp = Stamp.of(at, actor, key)
         self._append("note", entry_id, {"text": text}, _nothing_more, stamp)
 
     # --- reading
@@ -300,7 +283,7 @@ class Register:
         entry: str | Callable[[sa.Connection], str],
         content: Mapping[str, Any],
         more: Callable[[Entry], Mapping[str, Any]],
-        stamp: _Stamp,
+        stamp: Stamp,
     ) -> str:
         """Write one record, or find that its key was written with the same content.
 
@@ -336,7 +319,10 @@ def _store(place: str | Path, busy_seconds: float) -> Store:
         return SqliteStore(Path(place), busy_seconds)
     if not place.startswith("sqlite:"):
         return PostgresqlStore(place, busy_seconds)
-    path = sa.make_url(place).database
+    try:
+        path = sa.make_url(place).database
+    except (sa.exc.ArgumentError, ValueError):
+        path = None
     if not path:
         msg = "the URL of the register names no file"
         raise CodedError("RG101", msg, fix="Give a path or sqlite:///path")
@@ -417,15 +403,3 @@ def _nothing_more(_entry: Entry) -> Mapping[str, Any]:
 def _number(entry_id: str) -> tuple[int, str]:
     """Order ids by their number: IMP-10000 comes after IMP-9999."""
     return len(entry_id), entry_id
-
-
-def _said(text: str, missing: str, fix: str) -> str:
-    if not text.strip():
-        raise CodedError("RG111", missing, fix=fix)
-    return text
-
-
-def _iso(at: dt.datetime) -> str:
-    if at.tzinfo is None:
-        raise CodedError("RG115", f"time {at.isoformat()} has no zone", fix="Give it in UTC")
-    return at.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -229,7 +229,7 @@ class SqliteStore:
             return
         try:
             write_seal(self.path, *head)
-        except RunError:
+        except (RunError, OSError):
             self.notice = _BEHIND
 
     def _clear_litter(self) -> None:

@@ -64,6 +64,8 @@ def records_of(connection: sa.Connection, entry_id: str | None = None) -> list[R
     """Return the records, oldest first, of one entry or of all; RG104 for what is no record."""
     query = sa.select(HISTORY).order_by(HISTORY.c.seq)
     if entry_id is not None:
+        if not entry_id.isprintable():
+            return []  # no id is, and no database takes every character
         query = query.where(HISTORY.c.entry_id == entry_id)
     return [_record(row) for row in connection.execute(query).mappings()]
 
@@ -83,7 +85,7 @@ def head_of(connection: sa.Connection) -> tuple[int, str]:
 
 def by_key(connection: sa.Connection, key: str | None) -> Record | None:
     """Return the record with this key."""
-    if key is None:
+    if key is None or not key.isprintable():
         return None
     row = connection.execute(sa.select(HISTORY).where(HISTORY.c.key == key)).mappings().first()
     return None if row is None else _record(row)

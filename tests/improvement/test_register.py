@@ -310,6 +310,10 @@ def test_wrong_words_are_refused(register: Register) -> None:
         register.show("IMP-001")
     with pytest.raises(CodedError, match=r"RG110.*Did you mean 'IMP-0001'"):
         register.note("IMP-0002", "x", at=AT, actor=WHO)
+    for strange in ("\ud800", "\0", ""):
+        with pytest.raises(CodedError, match="RG110"):
+            register.show(strange)
+        assert register.find(strange) is None
     with pytest.raises(CodedError, match="RG115"):
         register.add(DRAFT, at=AT.replace(tzinfo=None), actor=WHO)
     with pytest.raises(CodedError, match=r"RG111.*Did you mean 'pursue'"):
@@ -318,7 +322,7 @@ def test_wrong_words_are_refused(register: Register) -> None:
         register.record_baseline("IMP-0001", replace(BASELINE, kpi="KPI02"), at=AT, actor=WHO)
 
 
-@pytest.mark.parametrize("text", ["", " ", "\ud800"])
+@pytest.mark.parametrize("text", ["", " ", "\ud800", "\0"])
 def test_what_says_nothing_or_is_no_text_is_refused(register: Register, text: str) -> None:
     entry_id = register.add(DRAFT, at=AT, actor=WHO)
     acts = (
@@ -327,6 +331,7 @@ def test_what_says_nothing_or_is_no_text_is_refused(register: Register, text: st
         lambda: register.close(entry_id, text, at=AT, actor=WHO),
         lambda: register.start(entry_id, at=AT, actor=WHO, plan={"value": float("nan")}),
         lambda: register.note(entry_id, "x", at=AT, actor=WHO, key="k" * 501),
+        lambda: register.note(entry_id, "x", at=AT, actor=WHO, key="k\ud800"),
     )
     for act in acts:
         with pytest.raises(CodedError, match="RG111"):
@@ -344,10 +349,11 @@ def test_another_file_is_not_taken_for_a_register(tmp_path: Path) -> None:
         with pytest.raises(CodedError, match="RG102"):
             Register.open(path)
         assert path.read_bytes() == before
+    urls = ("sqlite://", "sqlite://h:port/x", "mysql://host/db", "://")
     (tmp_path / "empty").touch()
     with pytest.raises(CodedError, match="RG102"):
         Register.open(tmp_path / "empty", create=False)
-    for place in (tmp_path / "no" / "r", tmp_path, "sqlite://", "mysql://host/db"):
+    for place in (tmp_path / "no" / "r", tmp_path, *urls):
         with pytest.raises(CodedError, match="RG101"):
             Register.open(place)
     with pytest.raises(CodedError, match="RG101"):
