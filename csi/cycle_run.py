@@ -15,7 +15,7 @@ data" and says what is missing. Nothing is registered.
 
 `results.json` and `report.html` depend on the snapshot, the register and the earlier cycles alone;
 they are replaced together or not at all. `failed.json` says why the last run failed, and is gone
-when one has succeeded.
+when another one has begun.
 
 Exit code: 1 where a verdict is "worse" or "guardrail breached", else 0.
 """
@@ -151,6 +151,7 @@ def _run(this: _Run) -> CycleOutcome:
         if missing:
             return _no_data(this, manifest, missing)
     manifest.pin()
+    (this.out / FAILED).unlink(missing_ok=True)
     kept = tuple(name for name in NOTEBOOKS if not _done(this, name, manifest.snapshot))
     return _finished(this, manifest.snapshot, kept)
 

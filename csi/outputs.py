@@ -74,6 +74,7 @@ def whole_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=folder, prefix=ASIDE) as aside:
             yield Path(aside)
             for name in names:
+                _sync(Path(aside) / name)
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
             for name in names:
                 (Path(aside) / name).replace(folder / name)
