@@ -16,7 +16,7 @@ import pytest
 from csi.cycle_checks import PlanChecks
 from csi.evaluation import EvaluationPlan, plan
 from csi.improvement_words import NOTHING, evaluate_story, evaluation_of, improve_story
-from csi.improving import Days, question_of, windows_of
+from csi.improving import Days, answered, question_of, windows_of
 from csi.register import Register
 from csi.simulate import Request, simulate, write
 from csi.stages import Loop
@@ -165,6 +165,15 @@ def test_the_plan_is_that_of_the_baseline_and_is_frozen(first: tuple[Loop, Answe
     # the log goes on for sixteen weeks after the first cycle's end: none of it is in the plan
     windows = loop.cycle.windows
     assert expected.baseline_window == (windows["baseline"].start_us, windows["baseline"].end_us)
+
+
+def test_it_is_judged_by_the_plan_that_was_frozen(first: tuple[Loop, Answer]) -> None:
+    """Not by the one that today's baseline would give."""
+    answer = first[1]
+    entry = replace(answer.entry, plan={**answer.entry.plan, "design": "before and after"})
+    found = answered(entry, answer.baseline, answer.current, answer.log_sha256)
+    assert found.evaluation().design == "before and after"
+    assert found.judged.primary.method != answer.judged.primary.method
 
 
 def test_all_that_was_asked_is_answered(first: tuple[Loop, Answer]) -> None:
