@@ -236,6 +236,18 @@ def test_the_baseline_is_weighted_to_the_current_mix() -> None:
     assert found.verdict is Outcome.NO_EFFECT
 
 
+def test_a_series_is_weighted_to_the_current_mix_too() -> None:
+    """The same, by a series: weeks before are weighted as those after, so there is no step."""
+    cases = evidence(changed(16, Law(200, hard=0.2), hard=0.75), 28, shock=0.02)
+    asked = question(minimum=0.15)
+    given = replace(plan(asked, whole(cases, BEFORE)), design=Design.INTERRUPTED)
+    found = judged(asked, cases, by=given)
+    assert "interrupted time series" in found.primary.method
+    assert found.primary.high is not None
+    assert found.primary.high < 0.2
+    assert found.verdict in (Outcome.NO_EFFECT, Outcome.INCONCLUSIVE)
+
+
 def trending(a_week: float, step: float = 1.0) -> Laws:
     return lambda w: Law(60, hours=8 * math.exp(a_week * w) * (step if w >= 16 else 1.0))
 
