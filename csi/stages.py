@@ -368,12 +368,21 @@ class Loop:
         return charts_of(every, known, span, baseline=windows["baseline"])
 
     def _segments(self) -> pd.DataFrame:
-        """The metric of this cycle in the current window, by every field that parts tickets."""
-        named = next(iter(self.tickets.catalogue.values()))
-        kpi = named if self._plan is None else self._plan.named[0]
+        """The metric of this cycle in the current window, by every field that parts tickets.
+
+        Where the log cannot tell it, the first KPI of the log stands in; `check` says so later.
+        """
+        plan = self.cycle.settings.improvement
+        every = self.tickets.catalogue.values()
+        named = [kpi for kpi in every if plan is not None and plan.kpi in (kpi.code, kpi.name)]
         known, window = self.tickets.known["current"], self.cycle.windows["current"]
-        frames = [measure_by(kpi, known, window, field) for field in FIELDS]
-        return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+        frames = [
+            measure_by(kpi, known, window, field)
+            for kpi in [*named, *every][:1]
+            for field in FIELDS
+        ]
+        filled = [frame for frame in frames if len(frame)]
+        return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
     def _breach_causes(self) -> pd.DataFrame:
         """Where the time of the promises went that were broken, by target."""

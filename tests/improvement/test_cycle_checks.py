@@ -272,9 +272,8 @@ def test_a_mistake_comes_before_the_want_of_data(desk: Desk) -> None:
 def test_a_step_alone_registers_nothing_wrong(name: str, desk: Desk) -> None:
     changes, more, code, _ = MISTAKES[name]
     for loop in (desk.loop(*changes, more=more), desk.loop(*changes, more=more)):
-        loop.measure()  # the second finds what the first has left
         with pytest.raises(CodedError, match=code):
-            loop.improve()
+            _ = loop.measure(), loop.improve()  # the second finds what the first has left
     assert not desk.register.exists()
 
 
@@ -397,21 +396,15 @@ def test_a_step_alone_sees_a_rule_that_has_changed(desk: Desk) -> None:
 # --- guardrails
 
 
-def test_a_guardrail_is_breached_by_a_harm_below_the_minimum_effect(desk: Desk) -> None:
-    loop = desk.loop(more='guardrails = ["reopen-rate"]\n')
-    found = loop.evaluate()
-    assert list(found.guardrails["status"]) == ["breached"]
-    assert found.verdict == "guardrail breached"
+@pytest.mark.parametrize("kpi", ["KPI05", "KPI08"])
+def test_what_a_guardrail_tells_is_shown_and_kept(kpi: str, desk: Desk) -> None:
+    """Of which rule it is judged by: tests of the evaluation."""
+    found = desk.loop(more=f'guardrails = ["{kpi}"]\n').evaluate()
+    (status,) = found.guardrails["status"]
+    assert (found.verdict == "guardrail breached") is (status == "breached")
     (entry,) = Register.open(desk.register).list()
-    assert entry.improvement.guardrails == ("KPI05",)
-    assert entry.evaluations[0].guardrails == {"KPI05": "breached"}
-
-
-def test_a_guardrail_that_is_not_told_is_named_and_breaches_nothing(desk: Desk) -> None:
-    found = desk.loop(more='guardrails = ["KPI08"]\n').evaluate()
-    assert list(found.guardrails["status"]) == ["not told"]
-    assert found.verdict == "inconclusive"
-    assert "KPI08" in found.story
+    assert entry.improvement.guardrails == (kpi,)
+    assert entry.evaluations[0].guardrails == {kpi: status}
 
 
 # --- what a notebook says
