@@ -8,6 +8,8 @@ done again without writing anything twice: records carry the cycle's identity.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from csi import kpi as kpis
@@ -106,15 +108,16 @@ class UnderWay:
         )
 
     def record(self, answer: Answer) -> None:
-        """Keep a verdict in the register, once."""
-        log = answer.log_sha256[:16]
+        """Keep a verdict in the register, once for what it rests on: log, targets, surveys, rules."""
+        inputs = json.dumps(self.tickets.manifest.inputs, sort_keys=True).encode()
+        rests_on = hashlib.sha256(inputs).hexdigest()[:16]
         report_date = self.cycle.settings.report_date.isoformat()
         self.register.record_evaluation(
             answer.entry.id,
             answer.evaluation(),
             at=_midnight(report_date),
             actor=EVALUATOR,
-            key=f"{self.cycle.identity}/evaluate/{answer.entry.id}/{log}",
+            key=f"{self.cycle.identity}/evaluate/{answer.entry.id}/{rests_on}",
         )
 
     def register_rows(self) -> list[dict[str, Any]]:
