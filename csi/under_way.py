@@ -108,7 +108,7 @@ class UnderWay:
         )
 
     def record(self, answer: Answer) -> None:
-        """Keep a verdict in the register, once for what it rests on: log, targets, surveys, rules."""
+        """Keep a verdict in the register, once for the inputs that it rests on."""
         inputs = json.dumps(self.tickets.manifest.inputs, sort_keys=True).encode()
         rests_on = hashlib.sha256(inputs).hexdigest()[:16]
         report_date = self.cycle.settings.report_date.isoformat()
