@@ -353,7 +353,7 @@ def test_the_p_value_of_teams_is_that_of_all_relabellings_of_teams(
     check_p(found, plain.p_over_all_teams([touched, others], 0.5), freedom=3)
 
 
-def check_p(found: Comparison, by_relabelling: float, *, freedom: int) -> None:
+def check_p(found: Comparison, by_relabelling: float, freedom: int) -> None:
     assert found.effect is not None
     assert found.p_value is not None
     value = math.log1p(found.effect) if found.unit == "relative change" else found.effect
@@ -459,6 +459,15 @@ def test_a_week_that_both_windows_share_is_two_clusters() -> None:
     assert found.method == compared((pair[0], apart), HOURS).method
     assert "whole weeks drawn (7 and 6)" in found.method
     assert found.effect == compared((pair[0], apart), HOURS).effect
+
+
+def test_the_parts_of_a_shared_week_are_relabelled_apart() -> None:
+    """Seven labels, not six and a week that both windows have: 35 relabellings."""
+    before = drawn(11, first=0, weeks=4, a_week=4, mixed=False, shock=0.6)
+    after = drawn(110, first=3, weeks=3, a_week=4, factor=3.0, mixed=False, shock=0.6)
+    rule = replace(RULE, replicates=20_000, min_clusters=3, min_n=2)
+    apart = [replace(one, cluster=one.cluster + 20) for one in after]
+    check_p(compared((before, after), HOURS, rule), plain.p_over_all([(before, apart)], 0.5), 2)
 
 
 # --- little, or nothing that varies
