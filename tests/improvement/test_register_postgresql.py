@@ -6,21 +6,15 @@ characters which a URL has to escape. Skipped where no PostgreSQL server is inst
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 import threading
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
 from improvement.register_story import AT, DRAFT, WHO, filled
+from postgresql_server import USER, serving
 from sqlalchemy.pool import NullPool
 
 from csi.commands.register import register as command_group
@@ -29,64 +23,19 @@ from process_mining.errors import CodedError, ManyCodedErrors, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PASSWORD = "correct horse/@#:secret"  # noqa: S105 - of a server that lives for one test run
 SECRETS = ("correct", "horse", "secret")
 NUMBERS = count()
 
 
-def _program(name: str) -> str | None:
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(debian[-1]) if debian else shutil.which(name)
-    return str(Path(found).resolve()) if found else None
-
-
-def _unprivileged(folder: Path) -> dict[str, Any]:
-    """Return whom to run the server as: it refuses to run as root."""
-    if os.getuid() != 0:
-        return {}
-    names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = names.get("postgres") or names["nobody"]
-    os.chown(folder, entry.pw_uid, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _run(command: list[str], user: dict[str, Any]) -> None:
-    done = subprocess.run(
-        command, check=False, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=60, **user,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """Return the URL of a server of our own, up to the name of the database."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    initdb = _program("initdb")
-    if initdb is None:
-        pytest.skip("no PostgreSQL server (Debian: apt install postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="trueloop-pg-"))
-    user = _unprivileged(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    secret = folder / "password"
-    secret.write_text(PASSWORD, encoding="utf-8")
-    secret.chmod(0o644)
-    data = ["-D", str(folder / "data")]
-    how = ["-U", "mine", "-A", "scram-sha-256", f"--pwfile={secret}", "-N", "-E", "UTF8"]
-    control = [str(Path(initdb).with_name("pg_ctl")), *data, "-w"]
-    options = (
-        f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-    )
-    try:
-        _run([initdb, *data, *how, "--locale=C"], user)
-        _run([*control, "-l", str(folder / "log"), "-o", options, "start"], user)
-        yield f"postgresql://mine:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
-        _run([*control, "-m", "immediate", "stop"], user)
-    finally:
-        shutil.rmtree(folder)
+    with serving(PASSWORD) as place:
+        yield f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{place}"
 
 
 def engine(url: str) -> sa.Engine:

@@ -7,14 +7,10 @@ Spark Connect on Sail, a server without Java, where it is installed.
 from __future__ import annotations
 
 import os
-import pwd
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import closing, suppress
@@ -29,6 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgresql_server import USER, serving
 
 from process_mining.errors import CodedError, ManyCodedErrors, RunError
 from process_mining.sources import ReadOptions, open_log
@@ -113,54 +110,10 @@ def duck(tmp_path: Path) -> str:
 def postgresql() -> Iterator[str]:
     """Return the url (without its password) of a server of our own, with the story in it."""
     pytest.importorskip("adbc_driver_postgresql", reason="adbc-driver-postgresql is not installed")
-    initdb = _program("initdb")
-    if initdb is None:
-        pytest.skip("no PostgreSQL server (Debian: apt install postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="trueloop-pg-"))
-    user = _unprivileged(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    secret = folder / "password"
-    secret.write_text(PASSWORD, encoding="utf-8")
-    secret.chmod(0o644)
-    data = ["-D", str(folder / "data")]
-    how = ["-U", "mine", "-A", "scram-sha-256", f"--pwfile={secret}", "-N", "-E", "UTF8"]
-    control = [str(Path(initdb).with_name("pg_ctl")), *data, "-w"]
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories="
-    strict = " -c fsync=off -c timezone=Asia/Tokyo -c bytea_output=escape"
-    try:
-        _run([initdb, *data, *how, "--locale=C"], user)
-        _run([*control, "-l", str(folder / "log"), "-o", options + strict, "start"], user)
-        _fill(f"postgresql://mine:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres")
-        yield f"postgresql://mine@127.0.0.1:{port}/postgres"
-        _run([*control, "-m", "immediate", "stop"], user)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _program(name: str) -> str | None:
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(debian[-1]) if debian else shutil.which(name)
-    return str(Path(found).resolve()) if found else None
-
-
-def _unprivileged(folder: Path) -> dict[str, Any]:
-    """Return whom to run the server as: it refuses to run as root."""
-    if os.getuid() != 0:
-        return {}
-    names = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = names.get("postgres") or names["nobody"]
-    os.chown(folder, entry.pw_uid, entry.pw_gid)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _run(command: list[str], user: dict[str, Any]) -> None:
-    done = subprocess.run(
-        command, check=False, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=60, **user,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
+    how = {"timezone": "Asia/Tokyo", "bytea_output": "escape"}
+    with serving(PASSWORD, **how) as place:
+        _fill(f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{place}/postgres")
+        yield f"postgresql://{USER}@{place}/postgres"
 
 
 def _fill(url: str) -> None:
