@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,12 +37,15 @@ def here(
     book = json.loads((files("notebooks") / f"{notebook}.ipynb").read_text("utf-8"))
     cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
     names: dict[str, Any] = {}
-    for i, cell in enumerate(cells, 1):
-        exec("".join(cell["source"]), names)  # noqa: S102 - our own notebook
-        if "parameters" in cell["metadata"].get("tags", []):
-            names.update(parameters.model_dump())
-        if on_cell is not None:
-            on_cell(i, len(cells))
+    with tempfile.TemporaryDirectory() as folder:
+        for i, cell in enumerate(cells, 1):
+            script = Path(folder) / f"cell_{i}.py"
+            script.write_text("".join(cell["source"]), encoding="utf-8")
+            names = runpy.run_path(str(script), init_globals=names)
+            if "parameters" in cell["metadata"].get("tags", []):
+                names.update(parameters.model_dump())
+            if on_cell is not None:
+                on_cell(i, len(cells))
     told = {"parameters": parameters.model_dump(), "end_time": "then", "exception": None}
     book["metadata"]["papermill"] = told
     with whole(out) as temporary:

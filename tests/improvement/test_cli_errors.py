@@ -7,6 +7,7 @@ error code that are stated, name the place, say a mend, and leave neither a trac
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import re
 import sqlite3
@@ -352,14 +353,14 @@ def test_every_mistake_of_a_cycle_file_is_named_at_once(desk: Desk) -> None:
         assert said in ran.err
 
 
-def test_a_window_without_tickets_is_named(desk: Desk) -> None:
+def test_a_window_without_tickets_is_an_outcome_of_its_own(desk: Desk) -> None:
     words = desk.cycle(
         "start = 2025-02-01\nend = 2025-03-01", "start = 2025-06-01\nend = 2025-07-01"
     )
     ran = outside(*words, "--out", desk.out)
-    assert (ran.code, ran.out, ran.err[:6]) == (2, "", "CY203 ")
-    assert "2025-01-1" in ran.err
-    assert not desk.out.exists()
+    assert (ran.code, ran.err, ran.out[:8]) == (0, "", "No data:")
+    assert "2025-01-1" in ran.out
+    assert json.loads((desk.out / "results.json").read_text("utf-8"))["outcome"] == "no data"
     assert not (desk.folder / "register.sqlite").exists()
 
 

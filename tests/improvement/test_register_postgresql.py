@@ -6,6 +6,7 @@ characters which a URL has to escape. Skipped where no PostgreSQL server is inst
 
 from __future__ import annotations
 
+import sys
 import threading
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -274,7 +275,7 @@ def test_hostile_urls_are_refused_and_not_shown(place: str, code: str) -> None:
 
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     said = refused("postgresql://u:secret@127.0.0.1/db", "RG106")
     assert "trueloop[postgresql]" in said
 
