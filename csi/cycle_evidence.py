@@ -138,6 +138,17 @@ class CycleEvidence:
                 raise CodedError("CY208", msg, fix=span_of(self.evidence.cases["opened_us"]))
         return dict(zip(self.windows, ends, strict=True))
 
+    def baseline_to_plan_by(self) -> Known:
+        """The baseline as a plan sees it, of an improvement that may not have begun yet.
+
+        Where the log ends before the current window does, all that is known; else as it was known
+        at the end of its follow-up, as the evaluation will see it.
+        """
+        evidence = self.evidence
+        if evidence.as_of_us < self.windows["current"].end_us:
+            return Known(evidence, self.windows["baseline"], evidence.as_of_us)
+        return self.window("baseline")
+
     def window(self, name: str) -> Known:
         """One of the cycle's windows, as it was known at the end of its follow-up."""
         return Known(self.known[name], self.windows[name], self.until[name])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from csi import kpi as kpis
 from csi.evaluation import Known
 from csi.evidence import matched_follow_up
-from csi.improving import answered, baseline_of, planned, windows_of
+from csi.improving import EPOCH, answered, baseline_of, planned, windows_of
 from csi.register import Register
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 EVALUATOR: Final = "trueloop cycle"
 AFTERWARDS: Final = (
-    "Entered by a cycle whose report is later than the start: the rule was fixed before the "
-    "evaluation, but not before the data were there. A plan that is registered first proves more."
+    "Started when the log already told what came after: the rule was fixed before the evaluation, "
+    "but not before the data were there. A plan that is registered first proves more."
 )
 
 
@@ -62,7 +62,7 @@ class UnderWay:
         What the register has not been told yet is told: that it is pursued, its baseline, and
         that it is carried out where it is `in_effect`.
         """
-        register, baseline = self.register, self.tickets.window("baseline")
+        register, baseline = self.register, self.tickets.baseline_to_plan_by()
         entry = register.show(entry_id)
         if entry.started_at:
             return entry
@@ -77,7 +77,15 @@ class UnderWay:
         register.record_baseline(
             entry_id, measured, at=at, actor=EVALUATOR, key=key.format("baseline")
         )
-        register.start(entry_id, at=at, actor=owner, key=key.format("start"), plan=plan.to_dict())
+        known_until = EPOCH + dt.timedelta(microseconds=self.tickets.evidence.as_of_us)
+        register.start(
+            entry_id,
+            at=at,
+            actor=owner,
+            key=key.format("start"),
+            plan=plan.to_dict(),
+            reason=AFTERWARDS if known_until > at else "",
+        )
         if in_effect:
             done = f"In effect from {started}, as the cycle file says"
             register.implement(entry_id, done, at=at, actor=owner, key=key.format("implement"))

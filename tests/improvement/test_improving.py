@@ -21,6 +21,7 @@ from csi.register import Register
 from csi.simulate import Request, simulate, write
 from csi.stages import Loop
 from csi.statistics import Outcome
+from csi.under_way import AFTERWARDS
 from process_mining.errors import CodedError
 
 if TYPE_CHECKING:
@@ -139,6 +140,38 @@ def second(folder: Path, first: tuple[Loop, Answer]) -> tuple[Loop, Any, str]:
     loop = of_second(folder)
     found = loop.evaluate()
     return loop, found, loop.improvements.register.head()
+
+
+def test_an_improvement_is_planned_before_anything_of_it_is_known(
+    folder: Path, first: tuple[Loop, Answer], tmp_path: Path
+) -> None:
+    """The log of then ends with the baseline; the register tells the two kinds of start apart."""
+    middle = monday(10)
+    for name in ("surveys.csv", "targets.toml", "tickets.csv"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    lines = (folder / "events.ndjson").read_text("utf-8").splitlines()
+    then = [line for line in lines if json.loads(line)["at"] < middle.isoformat()]
+    (tmp_path / "events.ndjson").write_text("\n".join([*then, ""]), "utf-8")
+    known = {json.loads(line)["case_id"] for line in then}
+    head, *rows = (folder / "tickets.csv").read_text("utf-8").splitlines()
+    kept = [row for row in rows if row.split(",")[0] in known]
+    (tmp_path / "tickets.csv").write_text("\n".join([head, *kept, ""]), "utf-8")
+    path = cycle(tmp_path, "then", weeks=(0, 10, 18))
+    path.write_text(path.read_text("utf-8").replace('surveys = "surveys.csv"\n', ""), "utf-8")
+    loop = Loop.open(path, tmp_path / "out")
+    register = loop.improvements.register
+    draft = replace(first[1].entry.improvement, guardrails=(), guardrail_margins={})
+    entry_id = register.add(draft, at=dt.datetime(2025, 3, 1, tzinfo=dt.UTC), actor="Owner")
+    started = loop.start_entry(entry_id).entry
+    assert started.plan["baseline_window"] == first[1].entry.plan["baseline_window"]
+    assert started.plan["design"] == first[1].plan.design.value
+    reasons = [
+        record.content["reason"]
+        for entry in (started, first[1].entry)
+        for record in entry.history
+        if record.kind == "start"
+    ]
+    assert reasons == ["", AFTERWARDS]
 
 
 def test_the_entry_keeps_what_the_cycle_file_says(first: tuple[Loop, Answer]) -> None:
